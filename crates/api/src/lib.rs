@@ -1,0 +1,1 @@
+//! ModelDeployment: spec, status, conditions and reasons, names and labels.

@@ -1,0 +1,1 @@
+//! OCI artifacts: layout on disk, registry client, ModelPack manifests, lineage, source fetchers.

@@ -1,0 +1,1 @@
+//! The command line: run, plan, inspect, quantize, evaluate, serve, push.

@@ -1,0 +1,1 @@
+//! Quantization arithmetic and the gate's statistics: slices in, slices out.

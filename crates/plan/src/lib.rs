@@ -1,0 +1,1 @@
+//! What should exist now, decided purely from what is observed.

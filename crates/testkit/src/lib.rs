@@ -1,0 +1,1 @@
+//! Fixtures and a fault layer under the kube client, for tests alone.
