@@ -1,1 +1,7 @@
 //! One stage applied to one artifact: quantize, evaluate; and the job-pod binary.
+//!
+//! A stage reads an artifact that it never changes and writes a new one. What the
+//! arithmetic is lives in `slipway-kernels`, what a file is in `slipway-model`.
+
+pub mod progress;
+pub mod stage;

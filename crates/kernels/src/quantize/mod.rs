@@ -1,0 +1,1 @@
+//! Affine integer quantization of float slices.

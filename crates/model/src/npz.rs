@@ -1,0 +1,1 @@
+//! npz data files: the arrays of a data set, read under limits.

@@ -1,0 +1,1 @@
+//! ONNX files: decoding, limits, facts and external data.

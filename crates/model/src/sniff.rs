@@ -1,0 +1,1 @@
+//! The format of a file, told by its bytes and never by its name.

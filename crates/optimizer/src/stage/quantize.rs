@@ -1,0 +1,1 @@
+//! The stage `quantize`: fewer bits for the weights of a model.
