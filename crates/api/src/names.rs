@@ -1,0 +1,95 @@
+//! Names, labels and annotations of everything that the operator makes.
+
+use crate::sha256_hex;
+
+/// The label that names the `ModelDeployment` an object belongs to.
+pub const DEPLOYMENT_LABEL: &str = "slipway.dev/deployment";
+/// The label that names the revision that a pod, Deployment or `ControllerRevision` belongs to.
+pub const REVISION_LABEL: &str = "slipway.dev/revision";
+/// The label that names the pipeline step that a Job belongs to.
+pub const STAGE_LABEL: &str = "slipway.dev/stage";
+/// The label of a Service that a `ServiceMonitor` selects.
+pub const METRICS_LABEL: &str = "slipway.dev/metrics";
+/// The annotation that holds the whole key of a Job's work.
+pub const KEY_ANNOTATION: &str = "slipway.dev/key";
+/// The annotation for requests that do not touch the spec.
+pub const OPERATION_ANNOTATION: &str = "slipway.dev/operation";
+/// The finalizer that removes artifact tags from the registry when the object goes.
+pub const FINALIZER: &str = "slipway.dev/artifacts";
+/// The value of `app.kubernetes.io/managed-by` on everything that the operator makes.
+pub const MANAGED_BY: &str = "slipway";
+/// The recommended label that names the managing tool.
+pub const MANAGED_BY_LABEL: &str = "app.kubernetes.io/managed-by";
+/// The recommended label that names the application.
+pub const NAME_LABEL: &str = "app.kubernetes.io/name";
+/// The recommended label that names the instance of the application.
+pub const INSTANCE_LABEL: &str = "app.kubernetes.io/instance";
+
+/// The field manager of children.
+pub const APPLY_MANAGER: &str = "slipway";
+/// The field manager of replica counts, which go through `/scale`.
+pub const SCALE_MANAGER: &str = "slipway-scale";
+/// The field manager of status.
+pub const STATUS_MANAGER: &str = "slipway-status";
+
+/// The most characters that a `ModelDeployment`'s name may have, so that every derived name fits a DNS label.
+pub const MAX_NAME: usize = 40;
+
+/// How many characters of a key or hash stand in a name.
+pub const SHORT: usize = 8;
+
+/// The first characters of a key, for a name.
+pub fn short(key: &str) -> &str {
+    key.get(..SHORT).unwrap_or(key)
+}
+
+/// The name of the Job that does one step: `{deployment}-{step}-{8 characters of its key}`, at most 63 characters.
+///
+/// A step's name may be a data set's, so a long one is cut and told apart by the key.
+pub fn job(deployment: &str, step: &str, key: &str) -> String {
+    let room = 63 - SHORT - 2 - deployment.len().min(MAX_NAME);
+    let step = step.get(..room).unwrap_or(step).trim_end_matches('-');
+    format!("{deployment}-{step}-{}", short(key))
+}
+
+/// The name of a revision's `ControllerRevision` and Deployment.
+pub fn revision(deployment: &str, hash: &str) -> String {
+    format!("{deployment}-{hash}")
+}
+
+/// The hash of what a revision is made of, as short text for names and labels.
+pub fn revision_hash(identity: &str) -> String {
+    sha256_hex(identity)[..10].to_owned()
+}
+
+/// The tag that keeps a step's output alive in the registry.
+pub fn work_tag(key: &str) -> String {
+    format!("work-{}", key.get(..40).unwrap_or(key))
+}
+
+/// The tag that keeps what a revision serves alive in the registry.
+pub fn revision_tag(hash: &str) -> String {
+    format!("rev-{hash}")
+}
+
+/// The repository of a `ModelDeployment` in the artifact registry.
+pub fn repository(namespace: &str, deployment: &str) -> String {
+    format!("{namespace}/{deployment}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn derived_names_fit_a_dns_label_at_the_limits() {
+        let longest = "a".repeat(MAX_NAME);
+        let key = sha256_hex("x");
+        for step in ["source", "gate", &"s".repeat(12), &format!("data-{}", "d".repeat(32))] {
+            let name = job(&longest, step, &key);
+            assert!(name.len() <= 63, "{name}");
+            assert!(name.ends_with(short(&key)), "{name}");
+        }
+        assert!(revision(&longest, &revision_hash("x")).len() <= 63);
+    }
+}

@@ -1,0 +1,50 @@
+//! `stages`: what is done to the model, in order. One file a kind.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::schema;
+
+mod quantize;
+
+pub use quantize::{Dynamic, Granularity, Quantize, QuantizeMethod, WeightType};
+
+/// One step of the pipeline: a name and exactly one kind.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(transform = schema::closed)]
+#[schemars(extend("x-kubernetes-validations" = [
+    {"rule": "has(self.quantize)", "message": "a stage needs exactly one kind: quantize"},
+    {"rule": "self.name != 'source' && self.name != 'live'", "message": "a stage cannot be named source or live: those names mean the fetched model and the serving one"}
+]))]
+pub struct Stage {
+    /// The stage's name, unique in the list. Example: `int8`.
+    #[schemars(length(min = 1, max = 12), regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
+    pub name: String,
+    /// Store weights in fewer bits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quantize: Option<Quantize>,
+}
+
+/// The kind of a stage, with what it needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StageKind<'a> {
+    /// Store weights in fewer bits.
+    Quantize(&'a Quantize),
+}
+
+impl StageKind<'_> {
+    /// The key under which a user writes this kind.
+    pub fn key(&self) -> &'static str {
+        match self {
+            Self::Quantize(_) => "quantize",
+        }
+    }
+}
+
+impl Stage {
+    /// The stage's kind; `None` when the user wrote none, which the CRD refuses.
+    pub fn kind(&self) -> Option<StageKind<'_>> {
+        self.quantize.as_ref().map(StageKind::Quantize)
+    }
+}

@@ -1,0 +1,40 @@
+//! Settings of the whole installation, from the chart; never part of a key or of a revision's identity.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// Settings of the whole installation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Settings {
+    /// The image of serving pods and of the gate's servers (`slipway-server`).
+    pub server_image: String,
+    /// The image of job pods (`slipway-job`).
+    pub job_image: String,
+    /// When the kubelet pulls these images. Default: `IfNotPresent`.
+    #[serde(default = "if_not_present")]
+    pub image_pull_policy: String,
+    /// Secrets with which the kubelet pulls these images.
+    #[serde(default)]
+    pub image_pull_secrets: Vec<String>,
+    /// The artifact registry: host and, where it is not the default, port.
+    pub registry: String,
+    /// Speak HTTP instead of HTTPS to the artifact registry.
+    #[serde(default)]
+    pub registry_plain_http: bool,
+    /// Whether service monitors are made at all. Default: true.
+    #[serde(default = "yes")]
+    pub service_monitors: bool,
+    /// Labels of every service monitor.
+    #[serde(default)]
+    pub service_monitor_labels: BTreeMap<String, String>,
+}
+
+fn if_not_present() -> String {
+    "IfNotPresent".into()
+}
+
+fn yes() -> bool {
+    true
+}
