@@ -1,1 +1,28 @@
 //! ONNX files: decoding, limits, facts and external data.
+//!
+//! [`OnnxModel::open`] maps a file, decodes its structure without copying the
+//! weights, and checks every tensor before anyone may use it. [`proto`] is the
+//! public schema, [`OnnxFacts`] what a person or a plan wants to know.
+
+pub mod proto;
+
+mod check;
+mod data_type;
+mod error;
+mod external;
+mod facts;
+mod graph;
+mod open;
+mod payload;
+mod wire;
+
+#[cfg(any(test, feature = "testing"))]
+pub mod build;
+
+pub use data_type::DataType;
+pub use error::{OnnxError, TensorProblem};
+pub use external::ExternalData;
+pub use facts::{Dim, OnnxFacts, OperatorId, TensorTotals, ValueFacts};
+pub use graph::{graphs, is_default_domain, subgraphs};
+pub use open::{Limits, OnnxModel};
+pub use payload::{Payload, PayloadFile, float_values};

@@ -1,0 +1,56 @@
+//! Walks over graphs and the graphs inside them.
+
+use super::proto::{GraphProto, ModelProto, NodeProto, TensorProto};
+
+/// Whether an operator's domain is ONNX's own (`""` or `ai.onnx`).
+pub fn is_default_domain(domain: &str) -> bool {
+    domain.is_empty() || domain == "ai.onnx"
+}
+
+/// The graphs directly inside a node's attributes (the bodies of If, Loop, Scan).
+pub fn subgraphs(node: &NodeProto) -> impl Iterator<Item = &GraphProto> {
+    node.attribute.iter().flat_map(|attribute| attribute.g.iter().chain(&attribute.graphs))
+}
+
+/// `root` and every graph inside it, outermost first.
+pub fn graphs(root: &GraphProto) -> Vec<&GraphProto> {
+    let mut found = vec![root];
+    let mut next = 0;
+    while let Some(graph) = found.get(next).copied() {
+        found.extend(graph.node.iter().flat_map(subgraphs));
+        next += 1;
+    }
+    found
+}
+
+/// Every node of a model: of its graph, the graphs inside and its functions.
+pub(super) fn nodes(model: &ModelProto) -> Vec<&NodeProto> {
+    let functions = model.functions.iter().flat_map(|function| &function.node);
+    let bodies = model
+        .functions
+        .iter()
+        .flat_map(|function| &function.node)
+        .flat_map(subgraphs)
+        .flat_map(graphs)
+        .flat_map(|graph| &graph.node);
+    let own = model.graph.iter().flat_map(graphs).flat_map(|graph| &graph.node);
+    own.chain(functions).chain(bodies).collect()
+}
+
+/// The tensors in a node's attributes, with the name to call each by.
+pub(super) fn attribute_tensors(node: &NodeProto) -> impl Iterator<Item = (String, &TensorProto)> {
+    node.attribute.iter().flat_map(move |attribute| {
+        let sparse = attribute.sparse_tensor.iter().chain(&attribute.sparse_tensors);
+        let parts = sparse.flat_map(|tensor| tensor.values.iter().chain(&tensor.indices));
+        let label = tensor_label(node, attribute.name());
+        attribute.t.iter().chain(&attribute.tensors).chain(parts).map(move |tensor| (label.clone(), tensor))
+    })
+}
+
+fn tensor_label(node: &NodeProto, attribute: &str) -> String {
+    match node.output.first() {
+        Some(output) if node.op_type() == "Constant" => output.clone(),
+        Some(output) => format!("{output}.{attribute}"),
+        None => format!("{}.{attribute}", node.name()),
+    }
+}

@@ -1,0 +1,140 @@
+//! Opening a model file.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use memmap2::Mmap;
+use prost::Message;
+
+use super::check::check_model;
+use super::error::OnnxError;
+use super::graph::nodes;
+use super::proto::{GraphProto, ModelProto, TensorProto};
+use super::wire::count_parts;
+use super::{OnnxFacts, OperatorId, Payload, facts};
+
+/// The most that a model file may ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of the model file itself, external data aside.
+    pub file_bytes: u64,
+    /// Nodes, tensors, attributes and values together.
+    pub parts: u64,
+}
+
+impl Default for Limits {
+    /// 2 GiB, where protobuf itself ends, and two million parts.
+    fn default() -> Self {
+        Self { file_bytes: 1 << 31, parts: 2_000_000 }
+    }
+}
+
+/// An ONNX model whose structure is in memory and whose weights are still in its files.
+///
+/// The file is mapped for as long as the model lives; nobody may shorten it
+/// meanwhile. Every tensor has passed the checks of this module.
+#[derive(Debug)]
+pub struct OnnxModel {
+    path: PathBuf,
+    map: Bytes,
+    proto: ModelProto,
+}
+
+impl OnnxModel {
+    /// Opens and checks a model with the default [`Limits`].
+    ///
+    /// # Errors
+    /// See [`OnnxError`]; nothing in the file can make this panic.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, OnnxError> {
+        Self::open_with(path, Limits::default())
+    }
+
+    /// Opens and checks a model with limits of the caller's choice.
+    ///
+    /// # Errors
+    /// See [`OnnxError`]; nothing in the file can make this panic.
+    pub fn open_with(path: impl AsRef<Path>, limits: Limits) -> Result<Self, OnnxError> {
+        let path = path.as_ref().to_path_buf();
+        let map = map_file(&path, limits.file_bytes)?;
+        count_parts(&map, limits.parts)?;
+        let proto = ModelProto::decode(map.clone())
+            .map_err(|error| OnnxError::Malformed { reason: error.to_string() })?;
+        let model = Self { path, map, proto };
+        check_model(&model.proto, model.folder())?;
+        Ok(model)
+    }
+
+    /// The model file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The folder that external data is relative to.
+    pub fn folder(&self) -> &Path {
+        match self.path.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        }
+    }
+
+    /// The decoded message; `raw_data` fields are views of the mapped file.
+    pub fn proto(&self) -> &ModelProto {
+        &self.proto
+    }
+
+    /// The main graph.
+    pub fn graph(&self) -> &GraphProto {
+        self.proto.graph.as_ref().expect("a model without a graph is refused on opening")
+    }
+
+    /// The opset of ONNX's own domain, `0` when it is not imported.
+    pub fn opset(&self) -> i64 {
+        let own = |import: &&super::proto::OperatorSetIdProto| super::is_default_domain(import.domain());
+        self.proto.opset_import.iter().find(own).map_or(0, |import| import.version())
+    }
+
+    /// Where the bytes of one of this model's tensors lie.
+    ///
+    /// # Errors
+    /// When external data changed since the model was opened, or the tensor has strings.
+    pub fn payload(&self, tensor: &TensorProto) -> Result<Payload, OnnxError> {
+        Payload::of(tensor, &self.path, self.folder(), &self.map)
+    }
+
+    /// What a person or a plan wants to know about the model.
+    pub fn facts(&self) -> OnnxFacts {
+        facts::facts(self)
+    }
+
+    /// Every operator the model uses, subgraphs and functions included.
+    pub fn operators(&self) -> BTreeSet<OperatorId> {
+        nodes(&self.proto).into_iter().map(OperatorId::of).collect()
+    }
+
+    /// The model file and every file of external data, sorted, each once.
+    pub fn files(&self) -> BTreeSet<PathBuf> {
+        facts::files(self)
+    }
+}
+
+#[expect(unsafe_code, reason = "mapping is what makes decoding free of copies; see the comment inside")]
+fn map_file(path: &Path, limit: u64) -> Result<Bytes, OnnxError> {
+    let read = |source| OnnxError::Read { path: path.to_path_buf(), source };
+    let metadata = std::fs::metadata(path).map_err(read)?;
+    if !metadata.is_file() {
+        return Err(OnnxError::NotAFile { path: path.to_path_buf() });
+    }
+    if metadata.len() > limit {
+        return Err(OnnxError::TooLarge { bytes: metadata.len(), limit });
+    }
+    if metadata.len() == 0 {
+        return Err(OnnxError::NotAModel { reason: "the file is empty" });
+    }
+    let file = File::open(path).map_err(read)?;
+    // SAFETY: the map is private and read-only, and artifacts are never changed in place; whoever
+    // shortens a file that is being read ends this process, and harms nobody else.
+    let map = unsafe { Mmap::map(&file) }.map_err(read)?;
+    Ok(Bytes::from_owner(map))
+}
