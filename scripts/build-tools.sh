@@ -1,0 +1,80 @@
+#!/usr/bin/env bash
+# Builds the cluster's programs from their pinned Go modules into the cache, one
+# after the other; skips each whose sources, pins and compiler are unchanged.
+# Usage: build-tools.sh [NAME...]   (no name: all)
+set -euo pipefail
+# shellcheck source=scripts/lib.sh
+source "$(dirname "$0")/lib.sh"
+
+TOOLS=$ROOT/tests/cluster/tools
+export CGO_ENABLED=0 GOFLAGS=-buildvcs=false
+KUBE=k8s.io/component-base/version
+
+# name | folder of the module | package | extra linker flags
+LIST="
+kube|$TOOLS/kubernetes|.|-X $KUBE.gitVersion=v1.34.4 -X $KUBE.gitMajor=1 -X $KUBE.gitMinor=34
+slipway-cluster|$ROOT/tests/cluster|.|
+pause|$ROOT/tests/cluster|./cmd/pause|
+kwok|$TOOLS/kwok|sigs.k8s.io/kwok/cmd/kwok|
+registry|$TOOLS/registry|github.com/distribution/distribution/v3/cmd/registry|
+local-path-provisioner|$TOOLS/local-path|github.com/rancher/local-path-provisioner|
+coredns|$TOOLS/coredns|github.com/coredns/coredns|
+helm|$TOOLS/helm|helm.sh/helm/v4/cmd/helm|
+prometheus-operator|$TOOLS/prometheus-operator|github.com/prometheus-operator/prometheus-operator/cmd/operator|
+prometheus-config-reloader|$TOOLS/prometheus-operator|github.com/prometheus-operator/prometheus-operator/cmd/prometheus-config-reloader|
+prometheus|$TOOLS/prometheus|github.com/prometheus/prometheus/cmd/prometheus|
+promtool|$TOOLS/prometheus|github.com/prometheus/prometheus/cmd/promtool|
+"
+
+# key FOLDER FLAGS: what a binary depends on, as one hash. Sources of tools/ are
+# not part of the module around it.
+key() {
+    {
+        go version
+        printf '%s\n' "$2" "$CGO_ENABLED"
+        cd "$1" && find . -path ./tools -prune -o -type f \( -name '*.go' -o -name 'go.*' -o -path '*/manifests/*' \) -print0 |
+            LC_ALL=C sort -z | xargs -0 sha256sum
+    } | sha256sum | cut -d' ' -f1
+}
+
+build() {
+    local name=$1 folder=$2 package=$3 flags=$4 want start=$SECONDS
+    want=$(key "$folder" "$package $flags")
+    if [ -x "$BIN/$name" ] && [ "$(cat "$BIN/.$name.key" 2>/dev/null)" = "$want" ]; then
+        say skip "$name (unchanged)"
+        return
+    fi
+    say build "$name"
+    (cd "$folder" && nice -n 10 go build -trimpath -ldflags "-s -w $flags" -o "$BIN/$name.new" "$package") \
+        >"$CACHE/logs/build-$name.log" 2>&1 || die "building $name: $(tail -n 20 "$CACHE/logs/build-$name.log")"
+    mv "$BIN/$name.new" "$BIN/$name"
+    echo "$want" >"$BIN/.$name.key"
+    say done "$name ($((SECONDS - start)) s)"
+}
+
+# share MODULE FOLDER SOURCE...: copies data files out of a module of tools/.
+share() {
+    local folder=$CACHE/share/$2 dir
+    dir=$(cd "$TOOLS/$1" && go list -m -f '{{.Dir}}' "$3")
+    mkdir -p "$folder"
+    (cd "$dir" && install -m 644 "${@:4}" "$folder/")
+}
+
+selected() { [ ${#WANTED[@]} -eq 0 ] || [[ " ${WANTED[*]} " == *" $1 "* ]]; }
+
+WANTED=("$@")
+while IFS='|' read -r name folder package flags; do
+    [ -n "$name" ] && selected "$name" && build "$name" "$folder" "$package" "$flags"
+done <<<"$LIST"
+
+if selected kube; then
+    for name in kubectl etcd kube-apiserver; do ln -sf kube "$BIN/$name"; done
+fi
+if selected kwok; then
+    STAGES=kustomize/stage
+    share kwok kwok sigs.k8s.io/kwok "$STAGES"/node/fast/node-initialize.yaml "$STAGES"/pod/fast/pod-{ready,complete,delete}.yaml
+fi
+if selected prometheus-operator; then
+    OPERATOR=github.com/prometheus-operator/prometheus-operator
+    share prometheus-operator prometheus-operator-crd $OPERATOR example/prometheus-operator-crd/*.yaml
+fi

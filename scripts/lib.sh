@@ -1,0 +1,25 @@
+# Shared by the scripts beside it: where things lie, and how progress is shown.
+# shellcheck shell=bash
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+CACHE=${SLIPWAY_CACHE:-$HOME/.cache/slipway}
+BIN=$CACHE/bin
+export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$CACHE/target}
+mkdir -p "$BIN" "$CACHE/logs"
+
+# say STATE TEXT...: one line of progress, with seconds since the start.
+say() { printf '[%4ds] %-5s %s\n' "$SECONDS" "$1" "${*:2}"; }
+
+# die TEXT...: says what to do about it and ends.
+die() {
+    printf 'error: %s\n' "$*" >&2
+    exit 1
+}
+
+# step NAME COMMAND...: runs a step with its output shown, and says how long it took.
+step() {
+    local name=$1 start=$SECONDS
+    shift
+    say start "$name"
+    "$@" || die "$name failed"
+    say done "$name ($((SECONDS - start)) s)"
+}
