@@ -63,13 +63,6 @@ share() {
 selected() { [ ${#WANTED[@]} -eq 0 ] || [[ " ${WANTED[*]} " == *" $1 "* ]]; }
 
 WANTED=("$@")
-while IFS='|' read -r name folder package flags; do
-    [ -n "$name" ] && selected "$name" && build "$name" "$folder" "$package" "$flags"
-done <<<"$LIST"
-
-if selected kube; then
-    for name in kubectl etcd kube-apiserver; do ln -sf kube "$BIN/$name"; done
-fi
 if selected kwok; then
     STAGES=kustomize/stage
     share kwok kwok sigs.k8s.io/kwok "$STAGES"/node/fast/node-initialize.yaml "$STAGES"/pod/fast/pod-{ready,complete,delete}.yaml
@@ -77,4 +70,12 @@ fi
 if selected prometheus-operator; then
     OPERATOR=github.com/prometheus-operator/prometheus-operator
     share prometheus-operator prometheus-operator-crd $OPERATOR example/prometheus-operator-crd/*.yaml
+fi
+
+while IFS='|' read -r name folder package flags; do
+    [ -n "$name" ] && selected "$name" && build "$name" "$folder" "$package" "$flags"
+done <<<"$LIST"
+
+if selected kube; then
+    for name in kubectl etcd kube-apiserver; do ln -sf kube "$BIN/$name"; done
 fi

@@ -8,6 +8,7 @@ import (
 	"sort"
 	"strings"
 
+	"slipway.dev/tests/cluster/internal/boot"
 	"slipway.dev/tests/cluster/internal/janitor"
 )
 
@@ -22,7 +23,12 @@ func commands() map[string]command {
 	return map[string]command{
 		"up":            {up, "boot a cluster, print one JSON line when it is ready, and keep it until stdin closes"},
 		"down":          {down, "end a cluster that was booted with --detach"},
+		"forward":       {forwardPort, "carry a port of this machine to an address inside a cluster"},
+		"image":         {makeImages, "make image archives from static programs"},
+		"load":          {loadImages, "load image archives into a running cluster's node"},
 		janitor.Command: {run: clean},
+		boot.Init:       {run: runInit},
+		boot.Inner:      {run: runInner},
 	}
 }
 

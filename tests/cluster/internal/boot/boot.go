@@ -21,7 +21,12 @@ func API(ctx context.Context, s *process.Supervisor, o *options.Options, e contr
 		}
 	}
 	if o.FakeNodes > 0 {
-		return control.StartFakeNodes(ctx, s, o)
+		if err := control.StartFakeNodes(ctx, s, o); err != nil {
+			return err
+		}
+	}
+	if o.Controllers || o.FakeNodes > 0 {
+		return control.WaitAccounts(ctx, o)
 	}
 	return nil
 }

@@ -88,13 +88,25 @@ func WaitReady(ctx context.Context, o *options.Options, e Endpoint) error {
 	})
 }
 
-// StartControllers starts the controller manager and the scheduler.
+// StartControllers starts the controller manager and the scheduler; WaitAccounts
+// tells when they work.
 func StartControllers(s *process.Supervisor, o *options.Options) error {
 	if err := s.Start("kube-controller-manager", append(o.Component("kube-controller-manager"), controllerArgs(o)...)...); err != nil {
 		return err
 	}
 	return s.Start("kube-scheduler", append(o.Component("kube-scheduler"),
 		"--kubeconfig="+o.Kubeconfig("scheduler"), "--leader-elect=false", "--secure-port=0")...)
+}
+
+// WaitAccounts returns when pods can be made: the controllers have given the
+// namespace `default` its service account and its copy of the authority.
+func WaitAccounts(ctx context.Context, o *options.Options) error {
+	get := append(o.Component("kubectl"), "--kubeconfig", o.Kubeconfig("addons"), "--namespace", "default",
+		"get", "serviceaccount/default", "configmap/kube-root-ca.crt")
+	return process.Until(ctx, "the controllers", func(ctx context.Context) error {
+		_, err := process.Run(ctx, nil, get...)
+		return err
+	})
 }
 
 func httpClient(o *options.Options) (*http.Client, error) {

@@ -64,7 +64,7 @@ func hierarchies() ([]string, error) {
 	var roots []string
 	for _, entry := range entries {
 		// Some names are links to a hierarchy of several controllers.
-		if entry.IsDir() && entry.Name() != "unified" {
+		if entry.IsDir() {
 			roots = append(roots, filepath.Join(cgroupRoot, entry.Name()))
 		}
 	}

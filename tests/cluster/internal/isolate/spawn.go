@@ -17,32 +17,29 @@ import (
 // ErrUnavailable says why a node cannot be started on this machine.
 var ErrUnavailable = errors.New("a node needs root and the right to make namespaces")
 
-// Available returns ErrUnavailable, with the reason, where Spawn cannot work.
+// Available returns ErrUnavailable, with the reason, where Attributes cannot work.
 func Available() error {
 	if os.Geteuid() != 0 {
 		return fmt.Errorf("%w: this is user %d", ErrUnavailable, os.Geteuid())
 	}
 	cmd := exec.Command("/bin/true")
-	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNET | unix.CLONE_NEWNS | unix.CLONE_NEWPID}
+	cmd.SysProcAttr = Attributes()
 	if err := cmd.Run(); err != nil {
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	return nil
 }
 
-// Spawn starts cmd as the first process of new namespaces; it is killed when
-// this process dies. The caller must stay on its thread (runtime.LockOSThread)
-// for as long as cmd lives: the kernel watches the thread, not the process.
-func Spawn(cmd *exec.Cmd) error {
-	cmd.SysProcAttr = &syscall.SysProcAttr{
+// Attributes start a command as the first process of new namespaces; it is
+// killed when its parent dies. The parent must stay on its thread
+// (runtime.LockOSThread) for as long as the command lives: the kernel watches
+// the thread, not the process.
+func Attributes() *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{
 		Cloneflags: unix.CLONE_NEWNET | unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWIPC,
 		Pdeathsig:  syscall.SIGKILL,
 		Setpgid:    true,
 	}
-	if err := cmd.Start(); err != nil {
-		return fmt.Errorf("new namespaces: %w", err)
-	}
-	return nil
 }
 
 // Init is the first process of the namespaces: it runs argv, reaps every

@@ -43,14 +43,19 @@ func New(ctx context.Context, logs string) (*Supervisor, context.Context, error)
 // Start starts a long-running child; argv[0] is the path of the program. The
 // kernel kills the child when this process dies.
 func (s *Supervisor) Start(name string, argv ...string) error {
+	cmd := exec.Command(argv[0], argv[1:]...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	return s.StartCommand(name, cmd)
+}
+
+// StartCommand starts a prepared command like Start.
+func (s *Supervisor) StartCommand(name string, cmd *exec.Cmd) error {
 	log, err := os.Create(filepath.Join(s.Logs, name+".log"))
 	if err != nil {
 		return fmt.Errorf("log of %s: %w", name, err)
 	}
 	defer log.Close()
-	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.Stdout, cmd.Stderr = log, log
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("starting %s: %w", name, err)
 	}

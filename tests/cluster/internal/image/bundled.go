@@ -1,0 +1,106 @@
+package image
+
+import (
+	"debug/elf"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"slipway.dev/tests/cluster/internal/options"
+)
+
+// References of the images that a cluster brings.
+const (
+	Pause          = "localhost/pause:dev"
+	Busybox        = "localhost/busybox:dev"
+	Registry       = "localhost/registry:v3.1.2"
+	Operator       = "localhost/prometheus-operator:v0.85.0"
+	ConfigReloader = "localhost/prometheus-config-reloader:v0.85.0"
+	Prometheus     = "localhost/prometheus:v3.16.0"
+)
+
+// applets are the commands that the busybox image has as links.
+var applets = []string{
+	"sh", "cat", "cp", "date", "dd", "echo", "env", "grep", "head", "httpd", "id", "kill", "ln", "ls", "mkdir", "mv", "nc",
+	"nslookup", "ps", "rm", "sed", "seq", "sleep", "stat", "tail", "tar", "test", "touch", "true", "false", "wc", "wget",
+}
+
+// Bundled writes the archives of the images that a level needs and returns
+// their paths. One that is newer than its program is kept.
+func Bundled(o *options.Options) ([]string, error) {
+	images := []Image{Of(Pause, "pause", o.Bin("pause")), busybox(), Of(Registry, "registry", o.Bin("registry"))}
+	if o.Level == options.Full {
+		images = append(images,
+			Of(Operator, "operator", o.Bin("prometheus-operator")),
+			Of(ConfigReloader, "prometheus-config-reloader", o.Bin("prometheus-config-reloader")),
+			Of(Prometheus, "prometheus", o.Bin("prometheus")))
+	}
+	folder := filepath.Join(o.Cache, "images")
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		return nil, fmt.Errorf("folder of images: %w", err)
+	}
+	var archives []string
+	for _, i := range images {
+		archive := filepath.Join(folder, filepath.Base(i.Entrypoint[0])+".tar")
+		if err := i.refresh(archive); err != nil {
+			return nil, err
+		}
+		archives = append(archives, archive)
+	}
+	return archives, nil
+}
+
+func busybox() Image {
+	i := Image{
+		Reference: Busybox, User: NonRoot, Entrypoint: []string{"/bin/sh"},
+		Files: map[string]string{"/bin/busybox": "/bin/busybox"}, Links: map[string]string{},
+	}
+	for _, name := range applets {
+		i.Links["/bin/"+name] = "busybox"
+	}
+	return i
+}
+
+// refresh writes the archive unless it is newer than every file in it.
+func (i Image) refresh(archive string) error {
+	made, err := os.Stat(archive)
+	fresh := err == nil
+	for _, source := range i.Files {
+		if err := CheckStatic(source); err != nil {
+			return err
+		}
+		info, err := os.Stat(source)
+		if err != nil {
+			return fmt.Errorf("image %s: %w", i.Reference, err)
+		}
+		fresh = fresh && made.ModTime().After(info.ModTime())
+	}
+	if fresh {
+		return nil
+	}
+	return i.WriteFile(archive)
+}
+
+// CheckStatic fails for a program that needs a dynamic loader: it could not
+// start in an image that holds nothing else. Files that are no programs pass.
+func CheckStatic(name string) error {
+	file, err := os.Open(name)
+	if err != nil {
+		return fmt.Errorf("program for an image: %w", err)
+	}
+	defer file.Close()
+	magic := make([]byte, len(elf.ELFMAG))
+	if n, _ := file.ReadAt(magic, 0); string(magic[:n]) != elf.ELFMAG {
+		return nil
+	}
+	program, err := elf.NewFile(file)
+	if err != nil {
+		return fmt.Errorf("program %s: %w", name, err)
+	}
+	for _, segment := range program.Progs {
+		if segment.Type == elf.PT_INTERP {
+			return fmt.Errorf("%s is not static: it asks for a dynamic loader", name)
+		}
+	}
+	return nil
+}
