@@ -8,6 +8,7 @@ mod build;
 mod gate;
 pub mod key;
 mod monitoring;
+mod object;
 mod observed;
 mod pipeline;
 mod plan;
@@ -23,15 +24,15 @@ mod validate;
 
 pub use monitoring::selects;
 pub use observed::{
-    Child, Deployment, Job, JobState, LabelExpression, LabelSelector, MonitoringObserved, Observed, Prometheus,
-    Revision, Service, ServingPod, Trouble, TroubleKind, Workload,
+    Child, Deployment, Job, JobState, LabelExpression, LabelSelector, MonitoringObserved, Observed,
+    Prometheus, Revision, Service, ServingPod, Trouble, TroubleKind, Workload,
 };
 pub use plan::{Delete, Desired, Event, Plan, Scale, Untag};
 pub use progress::{Phase, PhaseState, Progress};
 pub use revision::RevisionData;
 pub use settings::Settings;
-pub use status::{Outcome, status};
-pub use steps::{Step, StepKind};
+pub use status::{ApplyError, Outcome, status};
+pub use steps::{EXIT_FINAL, JOB_CONTAINER, Step, StepKind};
 pub use validate::validate;
 
 /// What should exist and happen now.

@@ -81,6 +81,9 @@ pub struct Job {
     pub deleting: bool,
     /// How far it is.
     pub state: JobState,
+    /// When it finished.
+    #[serde(default)]
+    pub finished_at: Option<Timestamp>,
     /// The answer of the newest pod that gave one.
     #[serde(default)]
     pub result: Option<JobResult>,

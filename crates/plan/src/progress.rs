@@ -32,6 +32,8 @@ pub struct Progress {
     pub available: Phase,
     /// Whether a Prometheus watches.
     pub monitoring: Phase,
+    /// Whether a newer server image than the stored one would be used for the same revision.
+    pub update_available: Option<bool>,
 }
 
 /// The state of one part of the way, with its reason and words.

@@ -1,0 +1,93 @@
+//! Keys: the name of a piece of work, made of everything that its result depends on and of nothing else.
+//!
+//! Keys are SHA-256 over canonical JSON, 64 hexadecimal characters. Fields at their defaults are not in the text, so
+//! a new field with a default moves no key; `tests/golden_keys.rs` holds keys that must never move.
+
+use serde::Serialize;
+use serde_json::{Value, json};
+use slipway_api::{
+    DataSet, Gate, ModelFormat, Serving, Source, Stage, StageKind, canonical_json, sha256_hex,
+};
+
+/// Counts up when the meaning of a key's text changes, which recomputes everything.
+const VERSION: u8 = 1;
+/// The engine and processor family that stages optimise for.
+const PRESET: &str = "rten-amd64";
+
+fn key(kind: &str, inputs: &Value) -> String {
+    sha256_hex(canonical_json(&json!({ "version": VERSION, "kind": kind, "inputs": inputs })))
+}
+
+/// What of a source decides which bytes it gives; credentials do not.
+fn origin(source: &Source) -> Value {
+    let Source { uri, file, digest, credentials_secret_ref: _ } = source;
+    json!({ "uri": uri, "file": file, "digest": digest })
+}
+
+/// The key of fetching a model.
+pub fn source(source: &Source, format: Option<ModelFormat>) -> String {
+    key("source", &json!({ "source": origin(source), "format": format, "preset": PRESET }))
+}
+
+/// The key of fetching a data set; how it is bound to a model is not part of it.
+pub fn data(data: &DataSet) -> String {
+    let DataSet { name: _, source, format, inputs: _, labels: _ } = data;
+    key("data", &json!({ "source": origin(source), "format": format }))
+}
+
+/// The key of applying a stage to an artifact; the stage's name is not part of it.
+pub fn stage(stage: &Stage, input_digest: &str) -> String {
+    let kind = match stage.kind() {
+        Some(StageKind::Quantize(quantize)) => json!({ "quantize": quantize }),
+        None => Value::Null,
+    };
+    key("stage", &json!({ "stage": kind, "input": input_digest, "preset": PRESET }))
+}
+
+/// The artifacts that a gate looks at, by digest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GateInputs<'a> {
+    /// The artifact that is judged.
+    pub candidate: &'a str,
+    /// The artifact that it is compared with.
+    pub baseline: &'a str,
+    /// The data set.
+    pub data: &'a str,
+}
+
+/// The key of judging an artifact: artifacts, checks, the data's binding, and the engine that will serve.
+pub fn gate(gate: &Gate, data: &DataSet, serving: &Serving, inputs: GateInputs<'_>) -> String {
+    let Gate { data: _, baseline: _, task, confidence, on_inconclusive: _, min_samples, checks } = gate;
+    let judged = json!({
+        "task": task,
+        "confidence": confidence,
+        "minSamples": min_samples,
+        "checks": checks,
+    });
+    let binding = json!({ "inputs": data.inputs, "labels": data.labels });
+    key(
+        "gate",
+        &json!({ "gate": judged, "binding": binding, "artifacts": inputs, "runtime": serving.runtime }),
+    )
+}
+
+/// The hash of what a revision is made of: the artifact and everything that decides how it is served.
+///
+/// Replica counts, the Service, monitoring, images and chart settings are not part of it.
+pub fn revision(name: &str, artifact_digest: &str, serving: &Serving) -> String {
+    let Serving { runtime, model_name, service: _, replicas: _, batching, resources, startup_deadline, pod } =
+        serving;
+    let identity = json!({
+        "version": VERSION,
+        "name": name,
+        "artifact": artifact_digest,
+        "runtime": runtime,
+        "modelName": model_name,
+        "batching": batching,
+        "resources": resources,
+        "startupDeadline": startup_deadline,
+        "pod": pod,
+    });
+    slipway_api::names::revision_hash(&canonical_json(&identity))
+}

@@ -1,0 +1,216 @@
+//! Slipway's own server: the pod template of a revision, and the servers that the gate drives.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+use slipway_api::{OnMismatch, Resources, Serving, names};
+
+use crate::{Deployment, Settings, object};
+
+const MODEL_MOUNT: &str = "/models";
+const HTTP_PORT: u16 = 8080;
+const METRICS_PORT: u16 = 9090;
+/// How long a pod goes on serving after its deletion was asked for, so that every proxy has heard of it.
+const PRE_STOP_SECONDS: i64 = 5;
+const GRACE_SECONDS: i64 = 60;
+const DEFAULT_STARTUP_SECONDS: i64 = 300;
+
+/// What a revision's pods are rendered from.
+pub(crate) struct Rendered<'a> {
+    pub(crate) deployment: &'a Deployment,
+    pub(crate) settings: &'a Settings,
+    pub(crate) hash: &'a str,
+    /// The artifact's reference, by digest.
+    pub(crate) uri: &'a str,
+    /// The golden samples' reference, by digest.
+    pub(crate) golden: Option<&'a str>,
+    /// The accuracy that the gate measured.
+    pub(crate) accuracy: Option<&'a str>,
+}
+
+/// The pod template (`core/v1 PodTemplateSpec`) of a revision.
+pub(crate) fn template(rendered: &Rendered<'_>) -> Value {
+    let Rendered { deployment, settings, hash, .. } = rendered;
+    let pod = deployment.spec.serving.pod.clone().unwrap_or_default();
+    let mut labels = pod.labels.clone();
+    labels.extend(object::labels(deployment, &[(names::REVISION_LABEL, hash)]));
+    let secrets: Vec<_> = (settings.image_pull_secrets.iter())
+        .chain(pod.image_pull_secrets.iter().map(|reference| &reference.name))
+        .map(|name| json!({ "name": name }))
+        .collect();
+    let mut spec = json!({
+        "automountServiceAccountToken": false,
+        "enableServiceLinks": false,
+        "securityContext": object::pod_security(),
+        "terminationGracePeriodSeconds": GRACE_SECONDS,
+        "initContainers": [pull_container(rendered)],
+        "containers": [server_container(rendered)],
+        "volumes": [{ "name": "models", "emptyDir": {} }],
+    });
+    set(&mut spec, "imagePullSecrets", &secrets, secrets.is_empty());
+    set(&mut spec, "nodeSelector", &pod.node_selector, pod.node_selector.is_empty());
+    set(&mut spec, "tolerations", &pod.tolerations, pod.tolerations.is_empty());
+    set(&mut spec, "priorityClassName", &pod.priority_class_name, pod.priority_class_name.is_none());
+    let mut metadata = json!({ "labels": labels });
+    set(&mut metadata, "annotations", &pod.annotations, pod.annotations.is_empty());
+    json!({ "metadata": metadata, "spec": spec })
+}
+
+fn set<T: serde::Serialize>(object: &mut Value, field: &str, value: T, leave_out: bool) {
+    if !leave_out {
+        object[field] = json!(value);
+    }
+}
+
+fn pull_container(rendered: &Rendered<'_>) -> Value {
+    let mut args = vec!["pull".to_owned(), "--into".into(), MODEL_MOUNT.into()];
+    args.extend(["--reference".into(), rendered.uri.into()]);
+    if let Some(golden) = rendered.golden {
+        args.extend(["--golden-reference".into(), golden.into()]);
+    }
+    container(rendered.settings, "fetch", args, Value::Null, &pull_resources())
+}
+
+fn server_container(rendered: &Rendered<'_>) -> Value {
+    let serving = &rendered.deployment.spec.serving;
+    let mut args =
+        server_args(serving, model_name(rendered.deployment), HTTP_PORT, METRICS_PORT, MODEL_MOUNT);
+    args.extend(["--revision".into(), rendered.hash.into()]);
+    if rendered.golden.is_some() {
+        args.extend(["--golden".into(), format!("{MODEL_MOUNT}/golden.json")]);
+        args.extend(["--self-check".into(), self_check(serving).into()]);
+    }
+    if let Some(accuracy) = rendered.accuracy {
+        args.extend(["--accuracy".into(), accuracy.into()]);
+    }
+    let startup =
+        serving.startup_deadline.as_ref().map_or(DEFAULT_STARTUP_SECONDS, slipway_api::Duration::seconds);
+    let more = json!({
+        "ports": [
+            { "name": "http", "containerPort": HTTP_PORT },
+            { "name": "metrics", "containerPort": METRICS_PORT },
+        ],
+        "startupProbe": probe("/v2/health/live", "http", 1, startup),
+        "readinessProbe": probe("/v2/health/ready", "http", 2, 3),
+        "livenessProbe": probe("/v2/health/live", "http", 10, 6),
+        "lifecycle": { "preStop": { "sleep": { "seconds": PRE_STOP_SECONDS } } },
+    });
+    container(rendered.settings, "server", args, more, &serving_resources(serving))
+}
+
+fn probe(path: &str, port: impl serde::Serialize, period: i64, failures: i64) -> Value {
+    json!({
+        "httpGet": { "path": path, "port": port },
+        "periodSeconds": period,
+        "failureThreshold": failures,
+        "timeoutSeconds": 5,
+    })
+}
+
+fn container(
+    settings: &Settings,
+    name: &str,
+    args: Vec<String>,
+    more: Value,
+    resources: &Resources,
+) -> Value {
+    let mut container = json!({
+        "name": name,
+        "image": settings.server_image,
+        "imagePullPolicy": settings.image_pull_policy,
+        "args": with_plain_http(settings, args),
+        "securityContext": object::container_security(),
+        "resources": resources,
+        "volumeMounts": [{ "name": "models", "mountPath": MODEL_MOUNT, "readOnly": name != "fetch" }],
+    });
+    if let (Some(container), Value::Object(more)) = (container.as_object_mut(), more) {
+        container.extend(more);
+    }
+    container
+}
+
+fn with_plain_http(settings: &Settings, mut args: Vec<String>) -> Vec<String> {
+    if settings.registry_plain_http && args.first().is_some_and(|verb| verb == "pull") {
+        args.extend(["--plain-http".into(), settings.registry.clone()]);
+    }
+    args
+}
+
+/// The name in `/v2/models/{name}`.
+pub(crate) fn model_name(deployment: &Deployment) -> &str {
+    deployment.spec.serving.model_name.as_deref().unwrap_or(&deployment.name)
+}
+
+fn server_args(serving: &Serving, name: &str, http: u16, metrics: u16, model: &str) -> Vec<String> {
+    let mut args = ["serve", "--model", model, "--name", name].map(String::from).to_vec();
+    args.extend(["--http-port".into(), http.to_string(), "--metrics-port".into(), metrics.to_string()]);
+    let runtime = serving.runtime.as_ref().and_then(|runtime| runtime.slipway.as_ref());
+    if let Some(threads) = runtime.and_then(|runtime| runtime.threads) {
+        args.extend(["--threads".into(), threads.to_string()]);
+    }
+    if let Some(batching) = &serving.batching {
+        args.extend(["--max-batch".into(), batching.max_size.to_string()]);
+        let delay = batching.max_delay.as_ref().map_or_else(|| "2ms".to_owned(), ToString::to_string);
+        args.extend(["--max-delay".into(), delay]);
+    }
+    args
+}
+
+fn self_check(serving: &Serving) -> &'static str {
+    let runtime = serving.runtime.as_ref().and_then(|runtime| runtime.slipway.as_ref());
+    match runtime
+        .and_then(|runtime| runtime.self_check.as_ref())
+        .map(|check| check.on_mismatch)
+        .unwrap_or_default()
+    {
+        OnMismatch::NotReady => "not-ready",
+        OnMismatch::Warn => "warn",
+    }
+}
+
+fn serving_resources(serving: &Serving) -> Resources {
+    serving.resources.clone().unwrap_or_else(|| requests("50m", "64Mi"))
+}
+
+fn pull_resources() -> Resources {
+    requests("50m", "32Mi")
+}
+
+fn requests(cpu: &str, memory: &str) -> Resources {
+    let quantities = [("cpu", cpu), ("memory", memory)];
+    Resources {
+        requests: quantities.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect(),
+        limits: BTreeMap::new(),
+    }
+}
+
+/// One server that the gate drives: its name, port and artifact.
+pub(crate) struct Judge<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) port: u16,
+    pub(crate) uri: &'a str,
+}
+
+/// The init containers by which a gate's pod has a running server: one that fetches, and the server as a native
+/// sidecar, with the serving pod's image, engine and resources and the self-check off.
+pub(crate) fn judge_containers(
+    deployment: &Deployment,
+    settings: &Settings,
+    judge: &Judge<'_>,
+) -> [Value; 2] {
+    let serving = &deployment.spec.serving;
+    let Judge { name, port, uri } = judge;
+    let folder = format!("{MODEL_MOUNT}/{name}");
+    let pull = ["pull", "--into", &folder, "--reference", uri].map(String::from).to_vec();
+    let mut fetch = container(settings, &format!("fetch-{name}"), pull, Value::Null, &pull_resources());
+    fetch["volumeMounts"][0]["readOnly"] = json!(false);
+    let startup =
+        serving.startup_deadline.as_ref().map_or(DEFAULT_STARTUP_SECONDS, slipway_api::Duration::seconds);
+    let mut args = server_args(serving, model_name(deployment), *port, port + 1000, &folder);
+    args.extend(["--self-check".into(), "off".into()]);
+    let more = json!({
+        "restartPolicy": "Always",
+        "startupProbe": probe("/v2/health/ready", port, 1, startup),
+    });
+    [fetch, container(settings, name, args, more, &serving_resources(serving))]
+}

@@ -1,0 +1,203 @@
+//! Steps: the pieces of work of a pipeline, and the Jobs that do them.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+use slipway_api::{
+    Source, canonical_json,
+    job::{CREDENTIALS_MOUNT, JobSpec, Registry, SCRATCH_MOUNT, SOURCE_MOUNT, Work},
+    names,
+};
+
+use crate::{
+    Deployment, Desired, Settings, object,
+    runtime::{Judge, judge_containers},
+};
+
+/// The exit code of a job whose failure would be the same if tried again.
+pub const EXIT_FINAL: i32 = 42;
+/// The container of a job pod that does the work.
+pub const JOB_CONTAINER: &str = "job";
+const SIGKILLED: i32 = 137;
+const DEFAULT_DEADLINE_SECONDS: i64 = 3600;
+const DEFAULT_RETRIES: i32 = 2;
+const DEFAULT_SCRATCH: &str = "10Gi";
+
+/// One piece of work, with its name, kind and key.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Step {
+    /// `source`, `data-NAME`, the stage's name, or `gate`.
+    pub name: String,
+    /// What it is.
+    pub kind: StepKind,
+    /// The key of its work.
+    pub key: String,
+    /// The artifact that goes in.
+    pub input: Option<String>,
+    /// The work itself.
+    pub work: Work,
+}
+
+/// What a step is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StepKind {
+    /// Fetching the model.
+    Source,
+    /// Fetching a data set.
+    Data,
+    /// A stage, by the key under which users write it.
+    Stage(&'static str),
+    /// Judging.
+    Gate,
+}
+
+impl StepKind {
+    /// The text in `status.stages[].kind`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Source => "source",
+            Self::Data => "data",
+            Self::Stage(kind) => kind,
+            Self::Gate => "gate",
+        }
+    }
+}
+
+/// The repository of an object's artifacts.
+pub(crate) fn registry(deployment: &Deployment, settings: &Settings) -> Registry {
+    Registry {
+        host: settings.registry.clone(),
+        repository: names::repository(&deployment.namespace, &deployment.name),
+        plain_http: settings.registry_plain_http,
+    }
+}
+
+/// The Job that does a step.
+pub(crate) fn job(deployment: &Deployment, settings: &Settings, step: &Step) -> Desired {
+    let jobs = deployment.spec.jobs.clone().unwrap_or_default();
+    let labels = object::labels(deployment, &[(names::STAGE_LABEL, &step.name)]);
+    let mut pod_labels = jobs.pod.clone().unwrap_or_default().labels;
+    pod_labels.extend(labels.clone());
+    let deadline = jobs.deadline.as_ref().map_or(DEFAULT_DEADLINE_SECONDS, slipway_api::Duration::seconds);
+    let body = json!({ "spec": {
+        "backoffLimit": jobs.retries.unwrap_or(DEFAULT_RETRIES),
+        "activeDeadlineSeconds": deadline,
+        "podFailurePolicy": { "rules": [
+            { "action": "Ignore", "onPodConditions": [{ "type": "DisruptionTarget", "status": "True" }] },
+            { "action": "FailJob", "onExitCodes": {
+                "containerName": JOB_CONTAINER, "operator": "In", "values": [EXIT_FINAL, SIGKILLED],
+            } },
+        ] },
+        "template": { "metadata": { "labels": pod_labels }, "spec": pod(deployment, settings, step) },
+    }});
+    let annotations = BTreeMap::from([(names::KEY_ANNOTATION.to_owned(), step.key.clone())]);
+    let name = names::job(&deployment.name, &step.name, &step.key);
+    Desired {
+        create_only: true,
+        ..object::object(deployment, ("batch/v1", "Job"), &name, &labels, &annotations, body)
+    }
+}
+
+fn pod(deployment: &Deployment, settings: &Settings, step: &Step) -> Value {
+    let jobs = deployment.spec.jobs.clone().unwrap_or_default();
+    let placement = jobs.pod.unwrap_or_default();
+    let scratch = jobs.scratch.as_deref().unwrap_or(DEFAULT_SCRATCH);
+    let mut volumes = vec![json!({ "name": "scratch", "emptyDir": { "sizeLimit": scratch } })];
+    let mut mounts = vec![json!({ "name": "scratch", "mountPath": SCRATCH_MOUNT })];
+    for (volume, mount) in source_volumes(&step.work) {
+        volumes.push(volume);
+        mounts.push(mount);
+    }
+    let mut pod = json!({
+        "restartPolicy": "Never",
+        "automountServiceAccountToken": false,
+        "enableServiceLinks": false,
+        "securityContext": object::pod_security(),
+        "containers": [job_container(deployment, settings, step, &mounts)],
+    });
+    if let Work::Gate(gate) = &step.work {
+        let registry = registry(deployment, settings);
+        let servers = [
+            ("candidate", gate.candidate_port, registry.uri(&gate.candidate)),
+            ("baseline", gate.baseline_port, registry.uri(&gate.baseline)),
+        ];
+        pod["initContainers"] = (servers.iter())
+            .flat_map(|(name, port, uri)| {
+                judge_containers(deployment, settings, &Judge { name, port: *port, uri })
+            })
+            .collect();
+        volumes.push(json!({ "name": "models", "emptyDir": {} }));
+    }
+    pod["volumes"] = json!(volumes);
+    if !settings.image_pull_secrets.is_empty() {
+        pod["imagePullSecrets"] =
+            settings.image_pull_secrets.iter().map(|name| json!({ "name": name })).collect();
+    }
+    if !placement.node_selector.is_empty() {
+        pod["nodeSelector"] = json!(placement.node_selector);
+    }
+    if !placement.tolerations.is_empty() {
+        pod["tolerations"] = json!(placement.tolerations);
+    }
+    pod
+}
+
+fn job_container(deployment: &Deployment, settings: &Settings, step: &Step, mounts: &[Value]) -> Value {
+    let spec = JobSpec {
+        key: step.key.clone(),
+        step: step.name.clone(),
+        registry: registry(deployment, settings),
+        work: step.work.clone(),
+    };
+    let resources = (deployment.spec.jobs.as_ref().and_then(|jobs| jobs.resources.as_ref())).map_or_else(
+        || json!({ "requests": { "cpu": "100m", "memory": "128Mi" }, "limits": { "memory": "1Gi" } }),
+        |resources| json!(resources),
+    );
+    json!({
+        "name": JOB_CONTAINER,
+        "image": settings.job_image,
+        "imagePullPolicy": settings.image_pull_policy,
+        "args": ["run", "--spec", canonical_json(&spec)],
+        "env": [{ "name": "TMPDIR", "value": SCRATCH_MOUNT }],
+        "securityContext": object::container_security(),
+        "resources": resources,
+        "volumeMounts": mounts,
+    })
+}
+
+/// The volume and mount of a source that the kubelet brings: a `ConfigMap`, a claim, a Secret with credentials.
+///
+/// `ConfigMap` and Secret are optional, so that a missing one is the job's clear error, not a pod that hangs.
+fn source_volumes(work: &Work) -> Vec<(Value, Value)> {
+    let source = match work {
+        Work::Source { source, format: _ } => source,
+        Work::Data { data } => &data.source,
+        Work::Stage { .. } | Work::Gate(_) => return Vec::new(),
+    };
+    let mounted = |name: &str, path: &str, mut volume: Value| {
+        volume["name"] = json!(name);
+        (volume, json!({ "name": name, "mountPath": path, "readOnly": true }))
+    };
+    let mut volumes = Vec::new();
+    if let Some(name) = config_map(source) {
+        let volume = json!({ "configMap": { "name": name, "optional": true } });
+        volumes.push(mounted("source", SOURCE_MOUNT, volume));
+    }
+    if let Some(claim) = claim(source) {
+        let volume = json!({ "persistentVolumeClaim": { "claimName": claim, "readOnly": true } });
+        volumes.push(mounted("source", SOURCE_MOUNT, volume));
+    }
+    if let Some(secret) = &source.credentials_secret_ref {
+        let volume = json!({ "secret": { "secretName": secret.name, "optional": true } });
+        volumes.push(mounted("credentials", CREDENTIALS_MOUNT, volume));
+    }
+    volumes
+}
+
+fn config_map(source: &Source) -> Option<&str> {
+    source.uri.strip_prefix("configmap://").map(|name| name.trim_end_matches('/'))
+}
+
+fn claim(source: &Source) -> Option<&str> {
+    source.uri.strip_prefix("pvc://").and_then(|rest| rest.split('/').next())
+}

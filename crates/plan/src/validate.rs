@@ -1,0 +1,125 @@
+//! What a spec may not ask for, beyond what the CRD already refuses.
+
+use slipway_api::{ModelDeploymentSpec, Stage, StageKind, condition::reason};
+
+use crate::Phase;
+
+/// Whether a spec asks for something possible, in the cluster (`local` is false) or on a laptop.
+///
+/// What the CRD's own rules refuse is refused here again where a wrong value would do harm, since an older CRD may
+/// be installed.
+pub fn validate(spec: &ModelDeploymentSpec, local: bool) -> Phase {
+    let problem = source_problem(spec, local)
+        .or_else(|| stage_problem(spec))
+        .or_else(|| gate_problem(spec))
+        .or_else(|| batching_problem(spec));
+    match problem {
+        Some(message) => Phase::failed(reason::INVALID_SPEC, message),
+        None => Phase::done(reason::VALID, "the spec is valid"),
+    }
+}
+
+fn source_problem(spec: &ModelDeploymentSpec, local: bool) -> Option<String> {
+    let sources = [("spec.model.source", &spec.model.source)];
+    let data = spec.data.iter().map(|data| ("spec.data[].source", &data.source));
+    sources.into_iter().chain(data).filter(|(_, source)| source.uri.starts_with("file://") && !local).map(|(path, source)| {
+        format!("{path}.uri is {}: a cluster cannot read your disk; use configmap://, pvc://, https:// or oci:// (`slipway push`)", source.uri)
+    }).next()
+}
+
+fn stage_problem(spec: &ModelDeploymentSpec) -> Option<String> {
+    let empty = spec.stages.iter().find(|stage| stage.kind().is_none());
+    if let Some(stage) = empty {
+        return Some(format!("stage {} has no kind; write one, such as quantize", stage.name));
+    }
+    let methodless = |stage: &&Stage| matches!(stage.kind(), Some(StageKind::Quantize(quantize)) if quantize.method().is_none());
+    spec.stages
+        .iter()
+        .find(methodless)
+        .map(|stage| format!("stage {}: quantize has no method; write dynamic: {{}}", stage.name))
+}
+
+fn gate_problem(spec: &ModelDeploymentSpec) -> Option<String> {
+    let gate = spec.gate.as_ref()?;
+    let Some(data) = spec.data.iter().find(|data| data.name == gate.data) else {
+        return Some(format!("gate.data is {}, and data has no set of that name", gate.data));
+    };
+    if gate.task.classification.is_none() {
+        return Some("gate.task has no kind; write classification: {output: …}".into());
+    }
+    if gate.checks.iter().any(|check| check.kind().is_none()) {
+        return Some("a check of the gate has no kind; write accuracy, parity, size or latency".into());
+    }
+    let accuracy = gate.checks.iter().any(|check| check.accuracy.is_some());
+    (accuracy && data.labels.is_none())
+        .then(|| format!("the gate checks accuracy, and data set {} names no labels", data.name))
+}
+
+/// The activations' scale spans a batch after dynamic quantization, so requests would change each other's answers.
+fn batching_problem(spec: &ModelDeploymentSpec) -> Option<String> {
+    let batching = spec.serving.batching.as_ref()?;
+    let dynamic = spec.stages.iter().any(
+        |stage| matches!(stage.kind(), Some(StageKind::Quantize(quantize)) if quantize.dynamic.is_some()),
+    );
+    (dynamic && batching.max_size > 1 && !batching.allow_cross_request_effects).then(|| {
+        "serving.batching with quantize.dynamic: requests that share a batch would change each other's answers; \
+         remove batching or set allowCrossRequestEffects: true"
+            .into()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn spec(patch: &Value) -> ModelDeploymentSpec {
+        let mut spec = json!({
+            "model": { "source": { "uri": "configmap://net", "file": "net.onnx" } },
+            "stages": [{ "name": "small", "quantize": { "dynamic": {} } }],
+        });
+        spec.as_object_mut().unwrap().extend(patch.as_object().unwrap().clone());
+        serde_json::from_value(spec).unwrap()
+    }
+
+    #[test]
+    fn a_minimal_spec_is_valid() {
+        assert!(validate(&spec(&json!({})), false).is_done());
+    }
+
+    #[test]
+    fn every_impossible_wish_names_its_field() {
+        let gate = |checks: Value| json!({ "data": "set", "task": { "classification": { "output": "p" } }, "checks": checks });
+        let data = json!([{ "name": "set", "source": { "uri": "configmap://d", "file": "d.npz" } }]);
+        let cases = [
+            (json!({ "model": { "source": { "uri": "file:///net.onnx" } } }), "file:///net.onnx"),
+            (json!({ "stages": [{ "name": "empty" }] }), "stage empty"),
+            (json!({ "stages": [{ "name": "hollow", "quantize": {} }] }), "stage hollow"),
+            (json!({ "gate": gate(json!([])) }), "gate.data is set"),
+            (json!({ "data": data, "gate": gate(json!([{ "name": "c" }])) }), "check of the gate"),
+            (
+                json!({ "data": data, "gate": gate(json!([{ "name": "c", "accuracy": { "minimum": "0.9" } }])) }),
+                "labels",
+            ),
+            (json!({ "serving": { "batching": { "maxSize": 8 } } }), "allowCrossRequestEffects"),
+        ];
+        for (patch, words) in cases {
+            let phase = validate(&spec(&patch), false);
+            assert!(phase.is_failed(), "{patch}");
+            assert!(phase.message.contains(words), "{patch}: {}", phase.message);
+        }
+    }
+
+    #[test]
+    fn a_file_is_a_source_on_a_laptop_alone() {
+        let local = spec(&json!({ "model": { "source": { "uri": "file:///net.onnx" } } }));
+        assert!(validate(&local, true).is_done());
+    }
+
+    #[test]
+    fn batching_after_dynamic_quantization_is_the_users_choice() {
+        let accepted =
+            json!({ "serving": { "batching": { "maxSize": 8, "allowCrossRequestEffects": true } } });
+        assert!(validate(&spec(&accepted), false).is_done());
+    }
+}

@@ -1,0 +1,52 @@
+//! Keys that must never move: a moved key recomputes every user's stages or restarts every pod.
+
+mod world;
+
+use serde_json::json;
+use slipway_plan::key;
+use world::{World, digest, spec};
+
+#[test]
+fn golden_keys_have_not_moved() {
+    let spec = World::new(spec()).observed.deployment.spec;
+    let gate = spec.gate.as_ref().unwrap();
+    let inputs = key::GateInputs { candidate: &digest("c"), baseline: &digest("b"), data: &digest("d") };
+    let keys = json!({
+        "source": key::source(&spec.model.source, spec.model.format),
+        "data": key::data(&spec.data[0]),
+        "stage": key::stage(&spec.stages[0], &digest("a")),
+        "gate": key::gate(gate, &spec.data[0], &spec.serving, inputs),
+        "revision": key::revision("net", &digest("a"), &spec.serving),
+    });
+    insta::assert_yaml_snapshot!(keys);
+}
+
+#[test]
+fn names_credentials_and_replicas_are_not_part_of_a_key() {
+    let spec = World::new(spec()).observed.deployment.spec;
+    let mut renamed = spec.stages[0].clone();
+    renamed.name = "other".into();
+    assert_eq!(key::stage(&renamed, "sha256:a"), key::stage(&spec.stages[0], "sha256:a"));
+    let mut secret = spec.model.source.clone();
+    secret.credentials_secret_ref = Some(slipway_api::LocalReference { name: "secret".into() });
+    assert_eq!(key::source(&secret, None), key::source(&spec.model.source, None));
+    let mut scaled = spec.serving.clone();
+    scaled.replicas = 9;
+    assert_eq!(key::revision("net", "sha256:a", &scaled), key::revision("net", "sha256:a", &spec.serving));
+}
+
+#[test]
+fn what_decides_the_bytes_is_part_of_a_key() {
+    let spec = World::new(spec()).observed.deployment.spec;
+    assert_ne!(key::stage(&spec.stages[0], "sha256:a"), key::stage(&spec.stages[0], "sha256:b"));
+    let per_tensor = serde_json::from_value(
+        json!({ "name": "small", "quantize": { "dynamic": { "granularity": "perTensor" } } }),
+    )
+    .unwrap();
+    assert_ne!(key::stage(&spec.stages[0], "sha256:a"), key::stage(&per_tensor, "sha256:a"));
+    let spelled_out = serde_json::from_value(json!({
+        "name": "small", "quantize": { "dynamic": { "weights": "int8", "granularity": "perChannel" } },
+    }))
+    .unwrap();
+    assert_eq!(key::stage(&spec.stages[0], "sha256:a"), key::stage(&spelled_out, "sha256:a"));
+}

@@ -1,0 +1,376 @@
+//! One object's way through the plan, told as scenarios on a pure cluster.
+
+mod world;
+
+use serde_json::json;
+use slipway_api::{
+    job::FailureCategory,
+    names,
+    status::{StageState, Status, Verdict},
+};
+use slipway_plan::{JobState, LabelSelector, Outcome, PhaseState, Prometheus, Untag, status};
+use world::{World, final_failure, spec, writes};
+
+fn with(mut spec: serde_json::Value, path: &str, value: serde_json::Value) -> serde_json::Value {
+    *spec.pointer_mut(path).unwrap_or_else(|| panic!("{path}")) = value;
+    spec
+}
+
+#[test]
+fn a_new_object_becomes_ready_and_then_nothing_is_written() {
+    let mut world = World::new(spec());
+    world.settle();
+    assert_eq!(world.condition("Ready").0, "True");
+    assert_eq!(world.observed.workloads.len(), 1);
+    assert_eq!(world.observed.workloads[0].desired, 2);
+    assert_eq!(world.started.len(), 4, "source, data, stage and gate: {:?}", world.started);
+    assert!(world.observed.jobs.is_empty(), "recorded jobs are removed");
+    let rest = world.plan();
+    assert_eq!(writes(&rest), r#"{"delete":[],"events":[],"scale":[],"untag":"nothing"}"#);
+    assert_eq!(status(&world.observed, &rest, &Outcome::default()), world.observed.deployment.status);
+}
+
+#[test]
+fn an_emptied_status_is_rebuilt_without_a_job_or_a_restart() {
+    let mut world = World::new(spec());
+    world.settle();
+    let before = world.observed.clone();
+    world.observed.deployment.status = Status::default();
+    world.started.clear();
+    world.settle();
+    assert!(world.started.is_empty(), "{:?}", world.started);
+    assert_eq!(world.observed.workloads, before.workloads);
+    let (now, then) = (&world.observed.deployment.status, &before.deployment.status);
+    assert_eq!((&now.stages, &now.gate, &now.artifact), (&then.stages, &then.gate, &then.artifact));
+}
+
+#[test]
+fn a_lost_answer_is_asked_again_and_nothing_is_computed_twice() {
+    let mut world = World::new(spec());
+    world.step();
+    for job in &mut world.observed.jobs {
+        job.result = None;
+    }
+    world.observed.deployment.status = Status::default();
+    world.settle();
+    assert_eq!(world.condition("Ready").0, "True");
+    let mut once = world.computed.clone();
+    once.sort();
+    once.dedup();
+    assert_eq!(once.len(), world.computed.len());
+}
+
+#[test]
+fn a_failed_gate_keeps_the_live_revision_and_its_pods() {
+    let mut world = World::new(spec());
+    world.settle();
+    let live = world.observed.workloads.clone();
+    world.verdict = Verdict::Fail;
+    world.write(with(spec(), "/stages/0/quantize/dynamic", json!({ "granularity": "perTensor" })));
+    world.settle();
+    assert_eq!(world.observed.workloads, live);
+    let (status, reason, message) = world.condition("GatePassed");
+    assert_eq!((status.as_str(), reason.as_str()), ("False", "CheckFailed"));
+    assert!(message.contains("measured 0.91, wanted 0.9"), "{message}");
+    assert_eq!(world.condition("Available").0, "True");
+    assert_eq!(world.condition("Stalled").0, "True");
+    assert_eq!(world.observed.deployment.status.updated_revision, None);
+
+    world.write(spec());
+    world.settle();
+    assert_eq!(world.condition("Ready").0, "True");
+    assert_eq!(world.observed.workloads, live, "fixing it moves no pod");
+}
+
+#[test]
+fn while_blocked_a_scale_reaches_the_live_revision() {
+    let mut world = World::new(spec());
+    world.settle();
+    world.verdict = Verdict::Fail;
+    let blocked = with(spec(), "/stages/0/quantize/dynamic", json!({ "granularity": "perTensor" }));
+    world.write(blocked.clone());
+    world.settle();
+    world.write(with(blocked, "/serving/replicas", json!(5)));
+    let jobs = world.started.len();
+    world.settle();
+    assert_eq!(world.observed.workloads[0].desired, 5);
+    assert_eq!(world.started.len(), jobs, "a scale starts no job");
+}
+
+#[test]
+fn a_scale_resolves_no_source_and_makes_no_revision() {
+    let mut world = World::new(spec());
+    world.settle();
+    let (jobs, revisions) = (world.started.len(), world.observed.revisions.clone());
+    world.write(with(spec(), "/serving/replicas", json!(7)));
+    world.settle();
+    assert_eq!((world.started.len(), &world.observed.revisions), (jobs, &revisions));
+    assert_eq!(world.condition("Ready").0, "True");
+}
+
+#[test]
+fn traffic_moves_only_when_the_new_revision_is_at_full_size() {
+    let mut world = World::new(spec());
+    world.settle();
+    let old = world.stable();
+    world.pods_start = false;
+    world.write(with(spec(), "/stages/0/quantize/dynamic", json!({ "granularity": "perTensor" })));
+    world.settle();
+    assert_eq!(world.stable(), old);
+    assert_eq!(world.observed.workloads.iter().map(|workload| workload.desired).collect::<Vec<_>>(), [2, 2]);
+    assert_eq!(world.condition("Reconciling").0, "True");
+    world.pods_start = true;
+    world.settle();
+    assert_ne!(world.stable(), old);
+    assert_eq!(world.observed.workloads.len(), 1, "the old Deployment is gone");
+    assert_eq!(world.condition("Ready").0, "True");
+}
+
+#[test]
+fn a_rollback_uses_the_stored_template_and_starts_no_job() {
+    let mut world = World::new(spec());
+    world.settle();
+    let first = world.observed.revisions[0].clone();
+    world.write(with(spec(), "/stages/0/quantize/dynamic", json!({ "granularity": "perTensor" })));
+    world.settle();
+    world.started.clear();
+    world.settings.server_image = "registry.test/server:2".into();
+    world.write(spec());
+    world.settle();
+    assert_eq!(world.stable(), Some(first.hash.clone()));
+    assert!(world.started.is_empty());
+    let plan = world.plan();
+    let applied = plan.apply.iter().find(|desired| desired.kind == "Deployment").unwrap();
+    assert_eq!(applied.body["spec"]["template"], first.data.template);
+    assert_eq!(world.observed.deployment.status.update_available, Some(true));
+}
+
+#[test]
+fn an_operator_upgrade_restarts_no_pod() {
+    let mut world = World::new(spec());
+    world.settle();
+    let before: Vec<_> =
+        world.plan().apply.into_iter().filter(|desired| desired.kind == "Deployment").collect();
+    world.settings.server_image = "registry.test/server:2".into();
+    world.settings.job_image = "registry.test/job:2".into();
+    world.started.clear();
+    world.settle();
+    let after: Vec<_> =
+        world.plan().apply.into_iter().filter(|desired| desired.kind == "Deployment").collect();
+    assert_eq!(before, after);
+    assert!(world.started.is_empty());
+    assert_eq!(world.observed.revisions.len(), 1);
+}
+
+#[test]
+fn a_failed_stage_says_why_and_what_to_do_and_stays_so() {
+    let mut world = World::new(spec());
+    let failure = final_failure(FailureCategory::NothingChanged, "no MatMul or Gemm has constant weights");
+    world.failing.push(("small".into(), failure));
+    world.settle();
+    let (status, reason, message) = world.condition("Optimized");
+    assert_eq!((status.as_str(), reason.as_str()), ("False", "NothingChanged"));
+    assert!(message.contains("no MatMul") && message.contains("delete job net-small-"), "{message}");
+    assert_eq!(world.condition("Stalled").0, "True");
+    assert_eq!(world.condition("Ready").0, "False");
+    assert_eq!(world.started.iter().filter(|job| job.contains("small")).count(), 1);
+
+    world.failing.clear();
+    world.observed.jobs.retain(|job| !job.name.contains("small"));
+    world.settle();
+    assert_eq!(world.condition("Ready").0, "True", "deleting the job tries again");
+}
+
+#[test]
+fn a_failure_that_may_pass_is_tried_again_after_two_minutes() {
+    let mut world = World::new(spec());
+    let mut failure = final_failure(FailureCategory::Storage, "the registry does not answer");
+    failure.retryable = true;
+    world.failing.push(("source".into(), failure));
+    world.settle();
+    assert_eq!(world.condition("Optimized").1, "RegistryUnreachable");
+    assert_eq!(world.plan().requeue.unwrap().as_secs(), 120);
+    world.failing.clear();
+    world.settle();
+    assert_eq!(world.condition("Ready").0, "False", "not before its time");
+    world.observed.now += jiff::SignedDuration::from_secs(121);
+    world.settle();
+    assert_eq!(world.condition("Ready").0, "True");
+}
+
+#[test]
+fn a_job_that_ran_out_of_time_names_the_field_to_raise() {
+    let mut world = World::new(spec());
+    world.step();
+    let job = &mut world.observed.jobs[0];
+    job.result = None;
+    job.state = JobState::Failed { reason: "DeadlineExceeded".into(), message: "too long".into() };
+    world.observed.deployment.status = Status::default();
+    world.settle();
+    let (_, reason, message) = world.condition("Optimized");
+    assert_eq!(reason, "DeadlineExceeded");
+    assert!(message.contains("raise jobs.deadline"), "{message}");
+}
+
+#[test]
+fn suspend_starts_nothing_and_keeps_what_serves() {
+    let mut suspended = spec();
+    suspended["suspend"] = json!(true);
+    let mut world = World::new(suspended);
+    world.settle();
+    assert!(world.started.is_empty());
+    assert_eq!(world.condition("Ready").1, "Suspended");
+    assert_eq!(world.condition("Reconciling").0, "False");
+
+    let mut world = World::new(spec());
+    world.settle();
+    let live = world.observed.workloads.clone();
+    let mut changed = with(spec(), "/stages/0/quantize/dynamic", json!({ "granularity": "perTensor" }));
+    changed["suspend"] = json!(true);
+    world.write(changed);
+    world.settle();
+    assert_eq!(world.observed.workloads, live);
+}
+
+#[test]
+fn an_artifact_pinned_by_digest_needs_no_job() {
+    let uri = format!("oci://registry.test/models/net@{}", world::digest("net"));
+    let mut world = World::new(json!({ "model": { "source": { "uri": uri } } }));
+    world.settle();
+    assert!(world.started.is_empty());
+    assert_eq!(world.condition("Ready").0, "True");
+    assert!(!world.observed.deployment.finalizer, "nothing of ours is in a registry");
+    assert_eq!(world.observed.deployment.status.artifact.as_ref().unwrap().uri, uri);
+}
+
+#[test]
+fn a_refused_spec_keeps_what_serves_and_names_the_field() {
+    let mut world = World::new(spec());
+    world.settle();
+    let live = world.observed.workloads.clone();
+    world.write(with(spec(), "/model/source/uri", json!("file:///net.onnx")));
+    world.settle();
+    assert_eq!(world.observed.workloads, live);
+    let (status, reason, message) = world.condition("Accepted");
+    assert_eq!((status.as_str(), reason.as_str()), ("False", "InvalidSpec"));
+    assert!(message.contains("spec.model.source"), "{message}");
+    assert_eq!(world.condition("Stalled").0, "True");
+}
+
+#[test]
+fn zero_replicas_is_ready_and_not_available() {
+    let mut world = World::new(with(spec(), "/serving/replicas", json!(0)));
+    world.settle();
+    assert_eq!(world.condition("Available").1, "ScaledToZero");
+    assert_eq!(world.condition("Ready").0, "True");
+    assert!(world.observed.others.is_empty(), "no disruption budget for no pods");
+}
+
+#[test]
+fn old_revisions_go_with_their_tags_and_never_those_in_use() {
+    let mut limited = spec();
+    limited["rollout"] = json!({ "revisionHistoryLimit": 0 });
+    let mut world = World::new(limited.clone());
+    world.settle();
+    let old = world.observed.revisions[0].clone();
+    let stage_key = old.data.stages.iter().find(|stage| stage.name == "small").unwrap().key.clone().unwrap();
+    let source_key =
+        old.data.stages.iter().find(|stage| stage.name == "source").unwrap().key.clone().unwrap();
+    world.write(with(limited, "/stages/0/quantize/dynamic", json!({ "granularity": "perTensor" })));
+    let mut untagged = Vec::new();
+    for _ in 0..60 {
+        if let Untag::Tags(tags) = world.plan().untag {
+            untagged.extend(tags);
+        }
+        if !world.step() {
+            break;
+        }
+    }
+    assert_eq!(world.observed.revisions.len(), 1);
+    assert_ne!(world.observed.revisions[0].hash, old.hash);
+    assert!(untagged.contains(&names::work_tag(&stage_key)));
+    assert!(!untagged.contains(&names::work_tag(&source_key)), "the source is still in use");
+}
+
+#[test]
+fn deletion_removes_every_tag_and_applies_nothing() {
+    let mut world = World::new(spec());
+    world.settle();
+    world.observed.deployment.deleted_at = Some(world.observed.now);
+    let plan = world.plan();
+    assert_eq!((plan.untag, plan.finalizer, plan.apply.len()), (Untag::Everything, false, 0));
+}
+
+#[test]
+fn a_rollout_that_made_no_progress_is_given_up_with_the_pods_words() {
+    let mut world = World::new(spec());
+    world.settle();
+    let old = world.stable();
+    world.pods_start = false;
+    world.write(with(spec(), "/stages/0/quantize/dynamic", json!({ "granularity": "perTensor" })));
+    world.settle();
+    let stuck = world
+        .observed
+        .workloads
+        .iter_mut()
+        .find(|workload| Some(&workload.revision) != old.as_ref())
+        .unwrap();
+    stuck.deadline_exceeded = true;
+    world.settle();
+    assert_eq!(world.condition("Ready").1, "ProgressDeadlineExceeded");
+    assert_eq!(world.condition("Stalled").0, "True");
+    assert_eq!(world.condition("Available").0, "True");
+    assert_eq!(world.stable(), old);
+}
+
+#[test]
+fn a_prometheus_that_does_not_select_is_named_with_the_fix() {
+    let mut world = World::new(spec());
+    world.settle();
+    assert_eq!(world.condition("MonitoringReady").1, "NoPrometheusOperator");
+    world.observed.monitoring.service_monitors = true;
+    world.settle();
+    assert_eq!(world.condition("MonitoringReady").1, "NoPrometheus");
+    let selector =
+        LabelSelector { match_labels: [("release".into(), "kps".into())].into(), ..LabelSelector::default() };
+    world.observed.monitoring.prometheuses = Some(vec![Prometheus {
+        name: "main".into(),
+        namespace: "watch".into(),
+        service_monitor_selector: Some(selector),
+        service_monitor_namespace_selector: Some(LabelSelector::default()),
+    }]);
+    world.settle();
+    let (status, reason, message) = world.condition("MonitoringReady");
+    assert_eq!((status.as_str(), reason.as_str()), ("False", "NotSelected"));
+    assert!(message.contains("monitoring.serviceMonitor.labels: {release: kps}"), "{message}");
+    let mut labelled = spec();
+    labelled["monitoring"] = json!({ "serviceMonitor": { "labels": { "release": "kps" } } });
+    world.write(labelled);
+    world.settle();
+    assert_eq!(world.condition("MonitoringReady").0, "True");
+    assert_eq!(world.condition("Ready").0, "True", "monitoring never blocks serving");
+
+    let mut off = spec();
+    off["monitoring"] = json!({ "serviceMonitor": { "enabled": false } });
+    world.write(off);
+    world.settle();
+    assert!(!world.observed.others.iter().any(|child| child.kind == "ServiceMonitor"), "it is removed again");
+}
+
+#[test]
+fn a_stage_that_waits_is_pending_and_a_running_one_names_its_job() {
+    let world = World::new(spec());
+    let plan = world.plan();
+    let states: Vec<_> =
+        plan.progress.stages.iter().map(|stage| (stage.name.as_str(), stage.state)).collect();
+    assert_eq!(
+        states,
+        [
+            ("source", StageState::Running),
+            ("small", StageState::Pending),
+            ("data-unseen", StageState::Running),
+            ("gate", StageState::Pending),
+        ]
+    );
+    assert_eq!(plan.progress.optimized.state, PhaseState::Running);
+}
