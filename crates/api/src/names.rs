@@ -67,9 +67,9 @@ pub fn work_tag(key: &str) -> String {
     format!("work-{}", key.get(..40).unwrap_or(key))
 }
 
-/// The tag that keeps what a revision serves alive in the registry.
-pub fn revision_tag(hash: &str) -> String {
-    format!("rev-{hash}")
+/// The tag that keeps a step's report alive in the registry.
+pub fn report_tag(key: &str) -> String {
+    format!("{}-report", work_tag(key))
 }
 
 /// The repository of a `ModelDeployment` in the artifact registry.

@@ -170,10 +170,9 @@ fn untag(observed: &Observed, forget: &[crate::Revision], keys: &[String]) -> Un
             .collect();
     let gone: BTreeSet<String> = forget.iter().flat_map(of).filter(|key| !kept.contains(key)).collect();
     if gone.is_empty() {
-        Untag::Nothing
-    } else {
-        Untag::Tags(gone.iter().map(|key| names::work_tag(key)).collect())
+        return Untag::Nothing;
     }
+    Untag::Tags(gone.iter().flat_map(|key| [names::work_tag(key), names::report_tag(key)]).collect())
 }
 
 /// Other children that this plan does not want: a budget after scaling down, a monitor that was turned off.
