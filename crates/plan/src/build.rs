@@ -23,7 +23,7 @@ pub(crate) fn plan(observed: &Observed, settings: &Settings) -> Plan {
     if observed.deployment.deleted_at.is_some() {
         return farewell(observed);
     }
-    let accepted = validate(&observed.deployment.spec, false);
+    let accepted = validate(&observed.deployment.spec, settings.local);
     let pipeline = if accepted.is_done() { pipeline::walk(observed, settings) } else { refused(&accepted) };
     let rollout = rollout::decide(observed, settings, &pipeline);
     let monitor = monitoring::service_monitor(observed, settings).filter(|_| rollout.stable.is_some());

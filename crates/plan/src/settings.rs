@@ -29,6 +29,9 @@ pub struct Settings {
     /// Labels of every service monitor.
     #[serde(default)]
     pub service_monitor_labels: BTreeMap<String, String>,
+    /// Whether sources may lie on this machine's disk (`file://`): the local road, never a cluster.
+    #[serde(default)]
+    pub local: bool,
 }
 
 fn if_not_present() -> String {
