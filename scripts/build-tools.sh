@@ -15,6 +15,7 @@ LIST="
 kube|$TOOLS/kubernetes|.|-X $KUBE.gitVersion=v1.34.4 -X $KUBE.gitMajor=1 -X $KUBE.gitMinor=34
 slipway-cluster|$ROOT/tests/cluster|.|
 pause|$ROOT/tests/cluster|./cmd/pause|
+kstatus|$TOOLS/kstatus|.|
 kwok|$TOOLS/kwok|sigs.k8s.io/kwok/cmd/kwok|
 registry|$TOOLS/registry|github.com/distribution/distribution/v3/cmd/registry|
 local-path-provisioner|$TOOLS/local-path|github.com/rancher/local-path-provisioner|
