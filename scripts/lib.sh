@@ -4,6 +4,8 @@ ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 CACHE=${SLIPWAY_CACHE:-$HOME/.cache/slipway}
 BIN=$CACHE/bin
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$CACHE/target}
+# Go as setup.sh fetched it, where the machine's own is too old.
+[ -x "$CACHE/go/bin/go" ] && PATH=$CACHE/go/bin:$PATH
 mkdir -p "$BIN" "$CACHE/logs"
 
 # say STATE TEXT...: one line of progress, with seconds since the start.

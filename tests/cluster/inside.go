@@ -44,14 +44,14 @@ func runInner(args []string) error {
 }
 
 // forwardPort carries a loopback port to an address inside a cluster until
-// stdin closes.
+// stdin closes or the cluster ends.
 func forwardPort(args []string) error {
 	o, flags, err := namedFlags("forward")
 	if err != nil {
 		return err
 	}
 	port := flags.Int("port", 0, "`PORT` on 127.0.0.1 (default a free one)")
-	flags.Usage = usageOf(flags, "forward [FLAGS] IP:PORT | NAME.NAMESPACE.svc.cluster.local:PORT\nprints 127.0.0.1:PORT and carries connections until stdin closes")
+	flags.Usage = usageOf(flags, "forward [FLAGS] IP:PORT | NAME.NAMESPACE.svc.cluster.local:PORT\nprints 127.0.0.1:PORT and carries connections until stdin closes or the cluster ends")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -77,15 +77,29 @@ func forwardPort(args []string) error {
 	ctx, stop := untilDone(os.Stdin)
 	defer stop()
 	context.AfterFunc(ctx, func() { listener.Close() })
+	go func() {
+		if err := isolate.WaitEnd(s.PID); err != nil {
+			fmt.Fprintln(os.Stderr, "forward:", err)
+		}
+		stop()
+	}()
 	fmt.Println(listener.Addr())
 	return forward.Serve(ctx, listener, func(ctx context.Context) (net.Conn, error) {
-		address, err := network.Resolve(ctx, node.IP, flags.Arg(0))
+		conn, err := dialInside(ctx, network, flags.Arg(0))
 		if err != nil {
 			fmt.Fprintln(os.Stderr, "forward:", err)
-			return nil, err
 		}
-		return network.Dial(ctx, "tcp", address)
+		return conn, err
 	})
+}
+
+// dialInside connects to an address or a Service's name inside a cluster.
+func dialInside(ctx context.Context, network *isolate.Network, address string) (net.Conn, error) {
+	resolved, err := network.Resolve(ctx, node.IP, address)
+	if err != nil {
+		return nil, err
+	}
+	return network.Dial(ctx, "tcp", resolved)
 }
 
 // loadImages loads image archives into a running node.

@@ -94,7 +94,7 @@ func startNode(ctx context.Context, s *process.Supervisor, o *options.Options) e
 	if err := node.StartKubelet(s, o); err != nil {
 		return err
 	}
-	if err := errors.Join(control.WaitNodes(ctx, o, 1), control.WaitAccounts(ctx, o)); err != nil {
+	if err := errors.Join(control.WaitNodes(ctx, o, 1), control.WaitAccounts(ctx, o), node.WaitDNS(ctx)); err != nil {
 		return err
 	}
 	if o.Level == options.Full {

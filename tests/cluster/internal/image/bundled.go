@@ -21,7 +21,7 @@ const (
 
 // applets are the commands that the busybox image has as links.
 var applets = []string{
-	"sh", "cat", "cp", "date", "dd", "echo", "env", "grep", "head", "httpd", "id", "kill", "ln", "ls", "mkdir", "mv", "nc",
+	"sh", "base64", "cat", "cp", "date", "dd", "echo", "env", "grep", "head", "httpd", "id", "kill", "ln", "ls", "mkdir", "mv", "nc",
 	"nslookup", "ps", "rm", "sed", "seq", "sleep", "stat", "tail", "tar", "test", "touch", "true", "false", "wc", "wget",
 }
 

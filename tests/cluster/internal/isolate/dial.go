@@ -2,6 +2,7 @@ package isolate
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -24,6 +25,25 @@ func OpenNetwork(pid int) (*Network, error) {
 		return nil, fmt.Errorf("the cluster's network: %w", err)
 	}
 	return &Network{file: file}, nil
+}
+
+// WaitEnd returns when the process pid, which holds the namespace, has ended.
+// Whoever still has the namespace open then keeps its devices alive.
+func WaitEnd(pid int) error {
+	fd, err := unix.PidfdOpen(pid, 0)
+	if errors.Is(err, unix.ESRCH) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("watching process %d: %w", pid, err)
+	}
+	defer unix.Close(fd)
+	for {
+		_, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, -1)
+		if !errors.Is(err, unix.EINTR) {
+			return err
+		}
+	}
 }
 
 // Close lets the namespace go.

@@ -4,8 +4,10 @@ import (
 	"context"
 	_ "embed"
 	"fmt"
+	"net"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"slipway.dev/tests/cluster/internal/options"
 	"slipway.dev/tests/cluster/internal/process"
@@ -30,13 +32,24 @@ const corefile = `. {
 //go:embed manifests/storage.yaml
 var storage string
 
-// StartDNS starts CoreDNS on the node's address.
+// StartDNS starts CoreDNS on the node's address; WaitDNS tells when it works.
 func StartDNS(s *process.Supervisor, o *options.Options) error {
 	config := filepath.Join(o.Dir(), "Corefile")
 	if err := writeFile(config, fmt.Sprintf(corefile, o.Kubeconfig("addons"))); err != nil {
 		return err
 	}
 	return s.Start("coredns", o.Bin("coredns"), "-conf", config)
+}
+
+// WaitDNS returns when the cluster's own names resolve.
+func WaitDNS(ctx context.Context) error {
+	resolver := &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return (&net.Dialer{Timeout: time.Second}).DialContext(ctx, network, net.JoinHostPort(IP, "53"))
+	}}
+	return process.Until(ctx, "DNS", func(ctx context.Context) error {
+		_, err := resolver.LookupHost(ctx, "kubernetes.default.svc."+Domain)
+		return err
+	})
 }
 
 // StartStorage makes the default StorageClass and starts its provisioner.

@@ -1,0 +1,43 @@
+# Caches lie outside the checkout: $SLIPWAY_CACHE, else ~/.cache/slipway.
+export SLIPWAY_CACHE ?= $(HOME)/.cache/slipway
+export CARGO_TARGET_DIR ?= $(SLIPWAY_CACHE)/target
+CLUSTER := $(SLIPWAY_CACHE)/bin/slipway-cluster
+LEVEL ?= full
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test bench lint fmt cluster-up cluster-down images generate clean-cache
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## install and build what the other targets need; skips what is there
+	@scripts/setup.sh
+
+demo: ## take a real model through the whole road on this machine, no cluster needed
+	@scripts/setup.sh --rust-only && cargo run --release --locked --quiet --bin slipway -- run -f examples/digits/
+
+test: ## set up and run every test, the ones on a real Kubernetes included
+	@scripts/test.sh
+
+bench: ## measure what the README claims
+	@scripts/bench.sh
+
+lint: ## check formatting and lints
+	cargo fmt --all --check && cargo clippy --workspace --all-targets -- -D warnings && cd tests/cluster && test -z "$$(gofmt -l .)" && go vet ./...
+
+fmt: ## format all sources
+	cargo fmt --all && gofmt -w tests/cluster
+
+cluster-up: setup ## boot a real Kubernetes and leave it running (LEVEL=api, node or full)
+	@$(CLUSTER) up --detach --name dev --level $(LEVEL)
+
+cluster-down: ## end it without a trace
+	@if [ -x $(CLUSTER) ]; then $(CLUSTER) down --name dev; else echo "no cluster was ever booted here"; fi
+
+images: ## build the static programs and pack them as image archives in the cache
+	@scripts/images.sh
+
+generate: ## write the files that are generated from the types
+	cargo run --quiet -p slipway-api --features crd --example crd > crds/.new.tmp && mv crds/.new.tmp crds/slipway.dev_modeldeployments.yaml
+
+clean-cache: cluster-down ## remove everything that was built or downloaded into the cache
+	rm -rf -- $(SLIPWAY_CACHE)

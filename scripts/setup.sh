@@ -1,0 +1,78 @@
+#!/usr/bin/env bash
+# Installs and builds what this repository's commands need, and skips what is
+# there. Everything built lies in ${SLIPWAY_CACHE:-~/.cache/slipway}.
+# Usage: setup.sh [--rust-only]
+set -euo pipefail
+# shellcheck source=scripts/lib.sh
+source "$(dirname "$0")/lib.sh"
+
+PACKAGES="containerd runc containernetworking-plugins nftables iptables conntrack iproute2 kmod socat util-linux busybox-static ca-certificates"
+# The oldest Go that fetches a newer one by itself, and the one we start from.
+GO_OLDEST=21
+GO_VERSION=1.26.8
+
+# check_rust: rustup fetches the pinned toolchain by itself.
+check_rust() {
+    command -v cargo >/dev/null || die "cargo is missing: install Rust with rustup (https://rustup.rs)"
+    say skip "Rust: $(cd "$ROOT" && cargo --version)"
+}
+
+# apt_install PACKAGE...: installs those that are missing.
+apt_install() {
+    local missing=() name
+    for name in "$@"; do
+        dpkg-query -W -f '${Status}' "$name" 2>/dev/null | grep -q '^install ok installed$' || missing+=("$name")
+    done
+    if [ ${#missing[@]} -eq 0 ]; then
+        say skip "Debian packages (all installed)"
+        return
+    fi
+    command -v apt-get >/dev/null || die "install these with your package manager: ${missing[*]}"
+    [ "$(id -u)" -eq 0 ] || die "run as root, or first: sudo apt-get install --no-install-recommends ${missing[*]}"
+    say apt "${missing[*]}"
+    {
+        apt-get update -q &&
+            DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${missing[@]}"
+    } >"$CACHE/logs/apt.log" 2>&1 || die "apt-get: $(tail -n 20 "$CACHE/logs/apt.log")"
+}
+
+# go_minor: the minor version of the Go on PATH, 0 if there is none.
+go_minor() {
+    local version
+    version=$(GOTOOLCHAIN=local go env GOVERSION 2>/dev/null) || version=go1.0
+    version=${version#go1.}
+    echo "${version%%.*}"
+}
+
+# ensure_go: Debian 12's Go is too old to fetch a newer one by itself, but it can
+# download one as the Go module that newer versions use for it.
+ensure_go() {
+    if [ "$(go_minor)" -ge "$GO_OLDEST" ]; then
+        say skip "Go: $(go version)"
+        return
+    fi
+    apt_install golang-go
+    say go "fetching Go $GO_VERSION"
+    local scratch module
+    scratch=$(mktemp -d)
+    printf 'module scratch\n' >"$scratch/go.mod"
+    module=$(cd "$scratch" && go mod download -json "golang.org/toolchain@v0.0.1-go$GO_VERSION.linux-amd64" |
+        sed -n 's/.*"Dir": "\(.*\)".*/\1/p')
+    rm -r "$scratch"
+    [ -n "$module" ] || die "Go $GO_VERSION could not be fetched: install Go 1.$GO_OLDEST or newer"
+    rm -rf "$CACHE/go"
+    cp -r "$module" "$CACHE/go"
+    # Modules carry no modes.
+    chmod -R u+w,a+rX "$CACHE/go"
+    chmod +x "$CACHE"/go/bin/* "$CACHE"/go/pkg/tool/*/*
+}
+
+check_rust
+[ "${1:-}" = --rust-only ] && exit 0
+# shellcheck disable=SC2086 # a list of words
+apt_install $PACKAGES
+ensure_go
+exec 9>"$CACHE/setup.lock"
+flock -n 9 || { say wait "another set-up is running" && flock 9; }
+"$ROOT/scripts/build-tools.sh"
+say done "set-up"
