@@ -1,1 +1,35 @@
 //! Affine integer quantization of float slices.
+//!
+//! A value `x` is kept as the integer `q = saturate(round_half_even(x / scale) + zero_point)` and
+//! stands for `(q - zero_point) · scale` (ONNX `QuantizeLinear`, opset 10). The division is a
+//! division, never a product with a reciprocal, so that every engine agrees on `q`. Integers are
+//! written as bytes; an `int8` is its two's complement.
+//!
+//! Each operation has a scalar reference beside its fast path, and tests hold the two equal bit
+//! for bit. The fast paths are portable code that compilers turn into vector instructions.
+
+mod abs_max;
+mod affine;
+mod bias;
+mod columns;
+mod dequantize;
+mod lanes;
+mod min_max;
+mod params;
+mod quality;
+mod scheme;
+mod transpose;
+
+#[cfg(test)]
+mod testing;
+
+pub use abs_max::{abs_max, abs_max_columns};
+pub use affine::quantize;
+pub use bias::{BiasOverflow, quantize_bias};
+pub use columns::quantize_columns;
+pub use dequantize::dequantize;
+pub use min_max::min_max;
+pub use params::{asymmetric, symmetric_scale};
+pub use quality::Quality;
+pub use scheme::Scheme;
+pub use transpose::transpose;
