@@ -1,0 +1,123 @@
+//! `configmap://`: one key of a ConfigMap, mounted by the kubelet or read from YAML.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use super::{FetchOptions, Fetched, FetchedFile, check_wanted};
+use crate::digest::Digest;
+use crate::error::{Error, Result};
+use crate::landing::Landing;
+use crate::path::RelPath;
+use crate::store::blocking;
+
+/// Where a ConfigMap's content is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ConfigMapData {
+    /// A folder that the kubelet mounted: keys are links into `..data`, which it switches as a whole.
+    Directory(PathBuf),
+    /// The bytes of each key (`data` and decoded `binaryData`).
+    Bytes(BTreeMap<String, Vec<u8>>),
+}
+
+/// Fetches one key; without a key, the only one.
+pub(super) async fn fetch(
+    name: &str,
+    key: Option<&RelPath>,
+    wanted: Option<&Digest>,
+    dest: &Path,
+    options: &FetchOptions,
+) -> Result<Fetched> {
+    let data = options.config_maps.get(name).cloned().ok_or_else(|| {
+        Error::not_found(format!("ConfigMap {name:?}"), "; create it in the namespace of the ModelDeployment")
+    })?;
+    let (name, key, wanted, dest) = (name.to_owned(), key.cloned(), wanted.copied(), dest.to_owned());
+    let limit = options.limits.max_bytes;
+    blocking(move || copy(&name, &data, key, wanted.as_ref(), &dest, limit)).await
+}
+
+fn copy(
+    name: &str,
+    data: &ConfigMapData,
+    key: Option<RelPath>,
+    wanted: Option<&Digest>,
+    dest: &Path,
+    limit: u64,
+) -> Result<Fetched> {
+    let what = format!("ConfigMap {name:?}");
+    let path = match key {
+        Some(key) => key,
+        None => only_key(&what, data)?,
+    };
+    let mut from = open(&what, data, &path)?;
+    let landing = Landing::new(dest)?;
+    let (digest, size) = landing.write(&path, &mut from, limit, |_| ())?;
+    check_wanted(&format!("key {:?} of {what}", path.as_str()), wanted, &digest, None)?;
+    landing.settle([&path].into_iter())?;
+    Ok(Fetched { files: vec![FetchedFile { path: path.clone(), size, digest }], entry: Some(path), digest })
+}
+
+fn only_key(what: &str, data: &ConfigMapData) -> Result<RelPath> {
+    let keys = keys(data)?;
+    match keys.as_slice() {
+        [only] => only.parse(),
+        _ => Err(Error::invalid(what, format!("file: must name one of its keys: {}", keys.join(", ")))),
+    }
+}
+
+fn keys(data: &ConfigMapData) -> Result<Vec<String>> {
+    let mut keys: Vec<String> = match data {
+        ConfigMapData::Bytes(bytes) => bytes.keys().cloned().collect(),
+        ConfigMapData::Directory(folder) => {
+            let storage = |e| Error::storage(folder, e);
+            let entries = fs::read_dir(folder)
+                .map_err(storage)?
+                .collect::<std::io::Result<Vec<_>>>()
+                .map_err(storage)?;
+            entries.iter().filter_map(|entry| entry.file_name().into_string().ok()).collect()
+        }
+    };
+    keys.retain(|key| !key.starts_with(".."));
+    keys.sort();
+    Ok(keys)
+}
+
+fn open(what: &str, data: &ConfigMapData, key: &RelPath) -> Result<Box<dyn Read>> {
+    let missing = || -> Result<Error> {
+        let keys = keys(data)?.join(", ");
+        Ok(Error::not_found(
+            format!("key {:?} of {what}", key.as_str()),
+            format!("; it has the keys: {keys}"),
+        ))
+    };
+    match data {
+        ConfigMapData::Bytes(bytes) => match bytes.get(key.as_str()) {
+            Some(bytes) => Ok(Box::new(std::io::Cursor::new(bytes.clone()))),
+            None => Err(missing()?),
+        },
+        ConfigMapData::Directory(folder) => {
+            let root = snapshot(folder)?;
+            let place = key.join_to(&root);
+            let real = match fs::canonicalize(&place) {
+                Ok(real) => real,
+                Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Err(missing()?),
+                Err(e) => return Err(Error::storage(&place, e)),
+            };
+            if !real.starts_with(&root) || !real.is_file() {
+                return Err(Error::not_allowed(
+                    place.display().to_string(),
+                    "it is not a file inside the ConfigMap's folder",
+                ));
+            }
+            Ok(Box::new(File::open(&real).map_err(|e| Error::storage(&real, e))?))
+        }
+    }
+}
+
+/// The folder of one version of a mounted ConfigMap; the kubelet never changes it, it switches `..data` to another.
+fn snapshot(folder: &Path) -> Result<PathBuf> {
+    let data = folder.join("..data");
+    let root = if data.exists() { data } else { folder.to_owned() };
+    fs::canonicalize(&root).map_err(|e| Error::storage(&root, e))
+}

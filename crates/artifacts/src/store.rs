@@ -1,0 +1,322 @@
+//! A place for artifacts, whichever kind it is: push, pull, resolve and tag by the same words.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::digest::Digest;
+use crate::error::{Error, Result};
+use crate::landing::Landing;
+use crate::layout::Layout;
+use crate::limits::Limits;
+use crate::manifest::{Bundle, BundleFile, Encoded, Kind, Manifest};
+use crate::path::RelPath;
+use crate::progress::SharedProgress;
+use crate::reference::{Location, Reference, Tag};
+use crate::registry::{Content, Registry, RegistryOptions};
+
+/// A repository of a registry, or a layout on disk; cheap to clone.
+#[derive(Clone, Debug)]
+pub enum Store {
+    /// On disk.
+    Layout(Layout),
+    /// In a registry.
+    Registry(Registry),
+}
+
+/// An artifact whose files are on disk, verified.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pulled {
+    /// Its manifest.
+    pub manifest: Manifest,
+    /// The folder that holds its files under their paths.
+    pub root: PathBuf,
+}
+
+impl Pulled {
+    /// Where a file of the artifact is.
+    pub fn path(&self, file: &RelPath) -> PathBuf {
+        file.join_to(&self.root)
+    }
+
+    /// Where the file that matters is: as annotated, else the only one.
+    pub fn entry_path(&self) -> Option<PathBuf> {
+        self.manifest.entry().map(|entry| self.path(entry))
+    }
+}
+
+impl Store {
+    /// Opens a store; a layout is created when it is missing, and to a registry nothing is sent yet.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a folder of something else or bad options, [`Error::Storage`].
+    pub fn open(location: &Location, options: &RegistryOptions) -> Result<Self> {
+        match location {
+            Location::Registry { host, repository } => {
+                Ok(Self::Registry(Registry::new(host, repository, options)?))
+            }
+            Location::Layout { path } => Ok(Self::Layout(Layout::create(path)?)),
+        }
+    }
+
+    /// Stores an artifact with all its files and points these tags at it; without tags it is found by digest alone.
+    ///
+    /// The same content gives the same digest, and what is already stored is not moved again.
+    ///
+    /// # Errors
+    /// As [`Bundle::encode`]; [`Error::DigestMismatch`] or [`Error::Protocol`] when a file changed since it was
+    /// described; as every request to a registry.
+    pub async fn push(&self, bundle: &Bundle, tags: &[Tag], progress: &SharedProgress) -> Result<Digest> {
+        let encoded = bundle.encode()?;
+        progress.start(&format!("push {}", bundle.kind), Some(bundle.size()));
+        let pushed = match self {
+            Self::Layout(layout) => push_to_layout(layout, bundle, encoded, tags, progress).await,
+            Self::Registry(registry) => push_to_registry(registry, bundle, &encoded, tags, progress).await,
+        };
+        progress.finish();
+        pushed
+    }
+
+    /// Brings an artifact's files into a folder: verified aside, then all moved into place.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::TooLarge`] before anything is moved, [`Error::DigestMismatch`], and as every
+    /// request to a registry.
+    pub async fn pull(
+        &self,
+        digest: &Digest,
+        dest: &Path,
+        limits: &Limits,
+        progress: &SharedProgress,
+    ) -> Result<Pulled> {
+        let manifest = self.manifest(digest).await?;
+        check_limits(&manifest, limits)?;
+        progress.start("pull", Some(manifest.size()));
+        let pulled = match self {
+            Self::Layout(layout) => pull_from_layout(layout, &manifest, dest, progress).await,
+            Self::Registry(registry) => pull_from_registry(registry, &manifest, dest, progress).await,
+        };
+        progress.finish();
+        pulled.map(|()| Pulled { manifest, root: dest.to_owned() })
+    }
+
+    /// The manifest that a tag points at.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a damaged layout, and as every request to a registry.
+    pub async fn resolve(&self, tag: &Tag) -> Result<Option<Digest>> {
+        match self {
+            Self::Layout(layout) => on_disk(layout, tag, Layout::resolve).await,
+            Self::Registry(registry) => registry.resolve(tag).await,
+        }
+    }
+
+    /// The manifest that a reference means: its digest, else its tag, else `latest`.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for a missing tag, [`Error::DigestMismatch`] when the reference's tag points elsewhere than
+    /// its digest, and as [`Store::resolve`].
+    pub async fn find(&self, reference: &Reference) -> Result<Digest> {
+        let (tag, digest) = match (&reference.tag, &reference.digest) {
+            (None, Some(digest)) => return Ok(*digest),
+            (Some(tag), digest) => (tag.clone(), *digest),
+            (None, None) => ("latest".parse()?, None),
+        };
+        let found = self.resolve(&tag).await?;
+        let found =
+            found.ok_or_else(|| Error::not_found(format!("tag {tag} in {}", reference.location), ""))?;
+        match digest {
+            Some(wanted) => {
+                crate::error::check_digest(&reference.to_string(), &wanted, &found).map(|()| found)
+            }
+            None => Ok(found),
+        }
+    }
+
+    /// Reads and verifies a manifest.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::DigestMismatch`], [`Error::TooLarge`], [`Error::Invalid`] for a malformed one.
+    pub async fn manifest(&self, digest: &Digest) -> Result<Manifest> {
+        match self {
+            Self::Layout(layout) => on_disk(layout, digest, Layout::manifest).await,
+            Self::Registry(registry) => Manifest::parse(&registry.manifest_bytes(digest).await?),
+        }
+    }
+
+    /// Points a tag at an artifact that is already here.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when it is not here, and as every request to a registry.
+    pub async fn tag(&self, digest: &Digest, tag: &Tag) -> Result<()> {
+        match self {
+            Self::Layout(layout) => {
+                let set = |layout: &Layout, (digest, tag): &(Digest, Tag)| {
+                    layout.writer()?.list(digest, std::slice::from_ref(tag))
+                };
+                on_disk(layout, &(*digest, tag.clone()), set).await
+            }
+            Self::Registry(registry) => registry.tag(digest, tag).await,
+        }
+    }
+
+    /// Removes a tag; false when it was not there. The content stays until garbage is collected.
+    ///
+    /// # Errors
+    /// [`Error::NotAllowed`] when the registry does not delete tags, and as every request to a registry.
+    pub async fn untag(&self, tag: &Tag) -> Result<bool> {
+        match self {
+            Self::Layout(layout) => on_disk(layout, tag, Layout::untag).await,
+            Self::Registry(registry) => registry.untag(tag).await,
+        }
+    }
+
+    /// All tags, sorted.
+    ///
+    /// # Errors
+    /// As [`Store::resolve`].
+    pub async fn tags(&self) -> Result<Vec<Tag>> {
+        match self {
+            Self::Layout(layout) => {
+                on_disk(layout, &(), |layout, ()| Ok(layout.tags()?.into_keys().collect())).await
+            }
+            Self::Registry(registry) => registry.tags().await,
+        }
+    }
+}
+
+/// Describes a file or folder, pushes it and returns its digest; the reference's tag, if any, will point at it.
+///
+/// # Errors
+/// [`Error::DigestMismatch`] when the reference names another digest than the content has; nothing is pushed then.
+/// Otherwise as [`Bundle::from_path`] and [`Store::push`].
+pub async fn push_path(
+    path: &Path,
+    reference: &Reference,
+    kind: Kind,
+    options: &RegistryOptions,
+    progress: &SharedProgress,
+) -> Result<Digest> {
+    let owned = path.to_owned();
+    let bundle = blocking(move || Bundle::from_path(kind, &owned, &Limits::default())).await?;
+    if let Some(wanted) = &reference.digest {
+        crate::error::check_digest(&path.display().to_string(), wanted, &bundle.encode()?.digest)?;
+    }
+    let tags: Vec<Tag> = reference.tag.iter().cloned().collect();
+    Store::open(&reference.location, options)?.push(&bundle, &tags, progress).await
+}
+
+/// Runs blocking work on the thread pool that is for it.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(e) if e.is_panic() => std::panic::resume_unwind(e.into_panic()),
+        Err(_) => Err(Error::Storage {
+            path: PathBuf::new(),
+            source: std::io::Error::other("the runtime is shutting down"),
+        }),
+    }
+}
+
+async fn on_disk<A: Clone + Send + 'static, T: Send + 'static>(
+    layout: &Layout,
+    argument: &A,
+    work: impl FnOnce(&Layout, &A) -> Result<T> + Send + 'static,
+) -> Result<T> {
+    let (layout, argument) = (layout.clone(), argument.clone());
+    blocking(move || work(&layout, &argument)).await
+}
+
+fn check_limits(manifest: &Manifest, limits: &Limits) -> Result<()> {
+    let what = format!("artifact {}", manifest.digest());
+    if manifest.size() > limits.max_bytes {
+        return Err(Error::too_many_bytes(what, limits.max_bytes));
+    }
+    if manifest.files().len() > limits.max_files {
+        return Err(Error::TooLarge { what, limit: limits.max_files as u64, unit: "files" });
+    }
+    Ok(())
+}
+
+async fn push_to_layout(
+    layout: &Layout,
+    bundle: &Bundle,
+    encoded: Encoded,
+    tags: &[Tag],
+    progress: &SharedProgress,
+) -> Result<Digest> {
+    let argument = (bundle.files.clone(), tags.to_vec(), Arc::clone(progress));
+    let push = move |layout: &Layout,
+                     (files, tags, progress): &(Vec<BundleFile>, Vec<Tag>, SharedProgress)| {
+        let writer = layout.writer()?;
+        for BundleFile { local, size, digest, .. } in files {
+            let mut file = File::open(local).map_err(|e| Error::storage(local, e))?;
+            writer.put(digest, *size, &mut file, |bytes| progress.advance(bytes))?;
+        }
+        writer.put_bytes(&encoded.config)?;
+        writer.put_bytes(&encoded.manifest)?;
+        writer.list(&encoded.digest, tags)?;
+        Ok(encoded.digest)
+    };
+    on_disk(layout, &argument, push).await
+}
+
+async fn push_to_registry(
+    registry: &Registry,
+    bundle: &Bundle,
+    encoded: &Encoded,
+    tags: &[Tag],
+    progress: &SharedProgress,
+) -> Result<Digest> {
+    let mut pushed = BTreeSet::new();
+    for file in &bundle.files {
+        if pushed.insert(file.digest) {
+            registry.push_blob(&file.digest, file.size, &file.local, progress).await?;
+        }
+    }
+    let config = Content::Bytes(&encoded.config);
+    registry
+        .push_content(&Digest::of(&encoded.config), encoded.config.len() as u64, config, &crate::silent())
+        .await?;
+    registry.put_manifest(&encoded.manifest, None).await?;
+    for tag in tags {
+        registry.put_manifest(&encoded.manifest, Some(tag)).await?;
+    }
+    Ok(encoded.digest)
+}
+
+async fn pull_from_layout(
+    layout: &Layout,
+    manifest: &Manifest,
+    dest: &Path,
+    progress: &SharedProgress,
+) -> Result<()> {
+    let argument = (manifest.clone(), dest.to_owned(), Arc::clone(progress));
+    let pull = |layout: &Layout, (manifest, dest, progress): &(Manifest, PathBuf, SharedProgress)| {
+        let landing = Landing::new(dest)?;
+        for file in manifest.files() {
+            let place = landing.place(&file.path)?;
+            let mut to = File::create(&place).map_err(|e| Error::storage(&place, e))?;
+            layout.copy_blob(&file.digest, file.size, &mut to, |bytes| progress.advance(bytes))?;
+        }
+        landing.settle(manifest.files().iter().map(|file| &file.path))
+    };
+    on_disk(layout, &argument, pull).await
+}
+
+async fn pull_from_registry(
+    registry: &Registry,
+    manifest: &Manifest,
+    dest: &Path,
+    progress: &SharedProgress,
+) -> Result<()> {
+    let landing = Landing::new(dest)?;
+    for file in manifest.files() {
+        let place = landing.place(&file.path)?;
+        registry.pull_blob(&file.digest, file.size, &place, progress).await?;
+    }
+    landing.settle(manifest.files().iter().map(|file| &file.path))
+}

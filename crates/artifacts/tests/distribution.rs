@@ -1,0 +1,230 @@
+//! The registry client against a real CNCF Distribution, and what it stores against the layout.
+//!
+//! The `registry` binary is looked for in `SLIPWAY_BIN_DIR`, then in `~/.cache/slipway/bin`; without it these tests say
+//! so and pass.
+
+#![expect(clippy::unwrap_used, clippy::print_stderr, reason = "tests")]
+
+use std::fs;
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use slipway_artifacts::{
+    Bundle, Category, Digest, FetchOptions, Kind, Limits, Location, Reference, Registry, RegistryOptions,
+    SourceSpec, Store, Tag, fetch, push_path, silent,
+};
+
+struct Distribution {
+    process: Child,
+    host: String,
+    dir: tempfile::TempDir,
+}
+
+impl Drop for Distribution {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn binary() -> Option<PathBuf> {
+    let named = std::env::var_os("SLIPWAY_BIN_DIR").map(PathBuf::from);
+    let cached = std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache/slipway/bin"));
+    let found =
+        [named, cached].into_iter().flatten().map(|dir| dir.join("registry")).find(|path| path.is_file());
+    if found.is_none() {
+        eprintln!(
+            "skipped: no `registry` binary in SLIPWAY_BIN_DIR or ~/.cache/slipway/bin (CNCF Distribution v3)"
+        );
+    }
+    found
+}
+
+fn start() -> Option<Distribution> {
+    let binary = binary()?;
+    let dir = tempfile::tempdir().unwrap();
+    let host = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let config = format!(
+        "version: 0.1\nlog: {{ level: error }}\nstorage:\n  filesystem: {{ rootdirectory: {} }}\n  delete: {{ enabled: true }}\nhttp: {{ addr: \"{host}\" }}\n",
+        dir.path().join("data").display()
+    );
+    let file = dir.path().join("config.yml");
+    fs::write(&file, config).unwrap();
+    let process = Command::new(binary)
+        .arg("serve")
+        .arg(&file)
+        .env("OTEL_TRACES_EXPORTER", "none")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let distribution = Distribution { process, host, dir };
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while TcpStream::connect(&distribution.host).is_err() {
+        assert!(Instant::now() < deadline, "the registry did not start");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    Some(distribution)
+}
+
+impl Distribution {
+    fn store(&self, repository: &str) -> Store {
+        let location = Location::Registry { host: self.host.clone(), repository: repository.into() };
+        Store::open(&location, &RegistryOptions::default()).unwrap()
+    }
+
+    fn registry(&self, repository: &str) -> Registry {
+        Registry::new(&self.host, repository, &RegistryOptions::default()).unwrap()
+    }
+
+    /// A folder with a small and a large file, one of them twice.
+    fn folder(&self) -> PathBuf {
+        let folder = self.dir.path().join("model");
+        fs::create_dir_all(folder.join("data")).unwrap();
+        fs::write(folder.join("model.onnx"), "model").unwrap();
+        fs::write(folder.join("data/copy.onnx"), "model").unwrap();
+        let large: Vec<u8> =
+            (0..20_000_000_u32).map(|i| u8::try_from(i.wrapping_mul(2_654_435_761) >> 24).unwrap()).collect();
+        fs::write(folder.join("data/weights.bin"), large).unwrap();
+        folder
+    }
+}
+
+fn bundle(folder: &Path) -> Bundle {
+    let mut bundle = Bundle::from_path(Kind::Model, folder, &Limits::default()).unwrap();
+    bundle.entry = Some("model.onnx".parse().unwrap());
+    bundle.format = Some("onnx".into());
+    bundle.lineage.key = Some("0123456789abcdef".repeat(4));
+    bundle.lineage.inputs = vec![Digest::of(b"source")];
+    bundle.lineage.stage = Some(json!({"name": "int8", "quantize": {"dynamic": {}}}));
+    bundle.facts = Some(json!({"parameters": 5}));
+    bundle
+}
+
+fn tag(text: &str) -> Tag {
+    text.parse().unwrap()
+}
+
+#[tokio::test]
+async fn an_artifact_goes_up_and_comes_down_unchanged() {
+    let Some(distribution) = start() else { return };
+    let folder = distribution.folder();
+    let (store, bundle) = (distribution.store("team-a/digits"), bundle(&folder));
+    let work = Tag::work(bundle.lineage.key.as_deref().unwrap()).unwrap();
+    assert_eq!(store.resolve(&work).await.unwrap(), None);
+    assert_eq!(store.tags().await.unwrap(), []);
+
+    let digest = store.push(&bundle, &[work.clone(), tag("v1")], &silent()).await.unwrap();
+    assert_eq!(digest, bundle.encode().unwrap().digest);
+    assert_eq!(store.push(&bundle, &[], &silent()).await.unwrap(), digest);
+    assert_eq!(store.resolve(&work).await.unwrap(), Some(digest));
+
+    let dest = distribution.dir.path().join("pulled");
+    let pulled = store.pull(&digest, &dest, &Limits::default(), &silent()).await.unwrap();
+    for file in &bundle.files {
+        assert_eq!(fs::read(pulled.path(&file.path)).unwrap(), fs::read(&file.local).unwrap());
+    }
+    assert_eq!(pulled.entry_path().unwrap(), dest.join("model.onnx"));
+    assert_eq!(pulled.manifest.lineage().unwrap(), bundle.lineage);
+    assert_eq!(pulled.manifest.facts(), bundle.facts);
+}
+
+#[tokio::test]
+async fn registry_and_layout_give_one_digest() {
+    let Some(distribution) = start() else { return };
+    let bundle = bundle(&distribution.folder());
+    let layout = Location::Layout { path: distribution.dir.path().join("layout") };
+    let layout = Store::open(&layout, &RegistryOptions::default()).unwrap();
+    let local = layout.push(&bundle, &[tag("v1")], &silent()).await.unwrap();
+    assert_eq!(distribution.store("a").push(&bundle, &[tag("v1")], &silent()).await.unwrap(), local);
+    assert_eq!(layout.tags().await.unwrap(), distribution.store("a").tags().await.unwrap());
+}
+
+#[tokio::test]
+async fn tags_are_added_moved_listed_and_removed_alone() {
+    let Some(distribution) = start() else { return };
+    let store = distribution.store("team-b/m");
+    let file = distribution.dir.path().join("model.onnx");
+    let mut digests = Vec::new();
+    for content in ["one", "two"] {
+        fs::write(&file, content).unwrap();
+        let bundle = Bundle::from_path(Kind::Model, &file, &Limits::default()).unwrap();
+        digests.push(store.push(&bundle, &[tag("last")], &silent()).await.unwrap());
+    }
+    store.tag(&digests[0], &tag("rev-1")).await.unwrap();
+    assert_eq!(store.tags().await.unwrap(), [tag("last"), tag("rev-1")]);
+    assert_eq!(store.resolve(&tag("last")).await.unwrap(), Some(digests[1]));
+
+    store.tag(&digests[1], &tag("other")).await.unwrap();
+    assert!(store.untag(&tag("last")).await.unwrap());
+    assert!(!store.untag(&tag("last")).await.unwrap());
+    assert_eq!(store.resolve(&tag("other")).await.unwrap(), Some(digests[1]), "only the tag is removed");
+    assert!(store.manifest(&digests[1]).await.is_ok());
+    assert_eq!(
+        store.tag(&Digest::of(b"absent"), &tag("x")).await.unwrap_err().category(),
+        Category::NotFound
+    );
+}
+
+#[tokio::test]
+async fn blobs_are_mounted_from_another_repository() {
+    let Some(distribution) = start() else { return };
+    let content = distribution.dir.path().join("blob");
+    fs::write(&content, "blob").unwrap();
+    let digest = Digest::of(b"blob");
+    distribution.registry("from/a").push_blob(&digest, 4, &content, &silent()).await.unwrap();
+    let to = distribution.registry("to/b");
+    assert!(!to.has_blob(&digest).await.unwrap());
+    assert!(to.mount_blob(&digest, "from/a").await.unwrap());
+    assert!(to.has_blob(&digest).await.unwrap());
+    assert!(!to.mount_blob(&Digest::of(b"absent"), "from/a").await.unwrap());
+}
+
+#[tokio::test]
+async fn a_file_that_changed_after_it_was_described_is_not_stored() {
+    let Some(distribution) = start() else { return };
+    let file = distribution.dir.path().join("model.onnx");
+    fs::write(&file, "before").unwrap();
+    let bundle = Bundle::from_path(Kind::Model, &file, &Limits::default()).unwrap();
+    fs::write(&file, "after!").unwrap();
+    let store = distribution.store("a");
+    let error = store.push(&bundle, &[tag("v1")], &silent()).await.unwrap_err();
+    assert_eq!(error.category(), Category::Protocol, "{error}");
+    assert!(error.to_string().contains("DIGEST_INVALID"), "{error}");
+    assert_eq!(store.resolve(&tag("v1")).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn what_a_user_pushes_is_fetched_as_a_source() {
+    let Some(distribution) = start() else { return };
+    let reference: Reference = format!("oci://{}/models/digits:v1", distribution.host).parse().unwrap();
+    let options = RegistryOptions::default();
+    let digest =
+        push_path(&distribution.folder(), &reference, Kind::Model, &options, &silent()).await.unwrap();
+    let spec = SourceSpec {
+        uri: format!("{reference}@{digest}").parse().unwrap(),
+        file: Some("model.onnx".parse().unwrap()),
+        digest: Some(digest),
+    };
+    let dest = distribution.dir.path().join("fetched");
+    let fetched = fetch(&spec, &dest, &FetchOptions::default()).await.unwrap();
+    assert_eq!((fetched.digest, fetched.files.len()), (digest, 3));
+    assert_eq!(fs::read(dest.join("model.onnx")).unwrap(), b"model");
+
+    let absent = SourceSpec {
+        uri: format!("oci://{}/models/absent:v1", distribution.host).parse().unwrap(),
+        ..spec.clone()
+    };
+    assert_eq!(
+        fetch(&absent, &dest, &FetchOptions::default()).await.unwrap_err().category(),
+        Category::NotFound
+    );
+    let wrong = SourceSpec { digest: Some(Digest::of(b"x")), ..spec };
+    assert_eq!(
+        fetch(&wrong, &dest, &FetchOptions::default()).await.unwrap_err().category(),
+        Category::DigestMismatch
+    );
+}
