@@ -1,1 +1,0 @@
-//! npz data files: the arrays of a data set, read under limits.
