@@ -1,1 +1,14 @@
-//! End-to-end tests on a real Kubernetes.
+//! End-to-end tests on a real Kubernetes: the cluster, the commands of a user, and the load.
+//!
+//! One cluster serves every test of a process; each test works in a namespace of its own, so that they do not meet.
+
+pub mod cluster;
+pub mod command;
+pub mod inference;
+pub mod load;
+pub mod object;
+pub mod recorder;
+pub mod wait;
+
+pub use cluster::Cluster;
+pub use object::Deployment;

@@ -1,0 +1,165 @@
+//! Bad input on a real node: each a clear condition, and nothing that served is lost.
+
+use std::time::Duration;
+
+use e2e::{Cluster, Deployment, cluster::SYSTEM, wait};
+use serde_json::{Value, json};
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// A model deployment with the digits' source; `spec` is merged over it.
+fn digits(name: &str, spec: &Value) -> String {
+    let mut object = json!({
+        "apiVersion": "slipway.dev/v1alpha1", "kind": "ModelDeployment", "metadata": { "name": name },
+        "spec": { "model": { "source": { "uri": "configmap://digits-model", "file": "model.onnx" } } },
+    });
+    let whole = object["spec"].as_object_mut().expect("an object");
+    whole.extend(spec.as_object().expect("an object").clone());
+    object.to_string()
+}
+
+fn namespace(cluster: &Cluster, name: &str) {
+    cluster.namespace(name);
+    for file in ["configmap-model.yaml", "configmap-holdout.yaml"] {
+        let path = e2e::command::root().join("examples/digits").join(file);
+        cluster.kubectl(&["apply", "-n", name, "-f", path.to_str().expect("a path in UTF-8")]);
+    }
+}
+
+#[test]
+fn every_bad_source_is_named_and_good_objects_beside_it_go_on() {
+    let cluster = Cluster::shared();
+    namespace(cluster, "bad");
+    let source = |uri: &str, more: Value| {
+        let mut source = json!({ "uri": uri, "file": "model.onnx" });
+        source.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+        json!({ "model": { "source": source } })
+    };
+    let text = json!({
+        "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": "words" }, "data": { "model.onnx": "these are words, not a model" },
+    });
+    cluster.apply("bad", &text.to_string());
+    let wrong = format!("sha256:{}", "0".repeat(64));
+    let cases = [
+        ("missing-map", source("configmap://nowhere", json!({})), "FetchFailed", "nowhere"),
+        (
+            "missing-key",
+            source("configmap://digits-model", json!({ "file": "other.onnx" })),
+            "FetchFailed",
+            "other.onnx",
+        ),
+        (
+            "wrong-digest",
+            source("configmap://digits-model", json!({ "digest": wrong })),
+            "DigestMismatch",
+            "sha256:",
+        ),
+        ("no-model", source("configmap://words", json!({})), "InvalidModel", "not an ONNX model"),
+        (
+            "missing-secret",
+            source(
+                "oci://localhost:1/net",
+                json!({ "file": "m", "credentialsSecretRef": { "name": "none" } }),
+            ),
+            "FetchFailed",
+            "credentialsSecretRef",
+        ),
+        (&"n".repeat(40), source("configmap://nowhere", json!({})), "FetchFailed", "nowhere"),
+    ];
+    for (name, spec, _, _) in &cases {
+        cluster.apply("bad", &digits(name, spec));
+    }
+    cluster.apply("bad", &digits("good", &json!({})));
+    for (name, _, reason, words) in &cases {
+        let deployment = Deployment::new(cluster, "bad", name);
+        let message = deployment.until_reason("Optimized", reason, 2 * MINUTE);
+        assert!(message.contains(words), "{name}: {message}");
+        let stalled = deployment.condition("Stalled").map(|(status, _, _)| status);
+        assert_eq!(stalled.as_deref(), Some("True"), "{name}");
+    }
+    Deployment::new(cluster, "bad", "good").until_ready();
+}
+
+#[test]
+fn a_stage_without_memory_or_time_says_which_limit_to_raise() {
+    let cluster = Cluster::shared();
+    namespace(cluster, "poor");
+    let jobs = |jobs: Value| json!({ "jobs": jobs });
+    let tight = json!({ "resources": { "limits": { "memory": "6Mi" }, "requests": { "memory": "6Mi" } } });
+    cluster.apply("poor", &digits("memory", &jobs(tight)));
+    let mut late = jobs(json!({ "deadline": "1s" }));
+    late["model"] = json!({ "source": { "uri": "configmap://digits-model", "file": "model.onnx" } });
+    cluster.apply("poor", &digits("time", &late));
+    let message =
+        Deployment::new(cluster, "poor", "memory").until_reason("Optimized", "OutOfMemory", 2 * MINUTE);
+    assert!(message.contains("jobs.resources.limits.memory"), "{message}");
+    let message =
+        Deployment::new(cluster, "poor", "time").until_reason("Optimized", "DeadlineExceeded", 2 * MINUTE);
+    assert!(message.contains("jobs.deadline"), "{message}");
+}
+
+#[test]
+fn a_registry_that_is_down_is_named_and_what_serves_goes_on() {
+    let cluster = Cluster::shared();
+    namespace(cluster, "offline");
+    cluster.apply("offline", &digits("served", &json!({})));
+    let served = Deployment::new(cluster, "offline", "served");
+    served.until_ready();
+    let pods = served.pod_uids();
+    cluster.scale_system("slipway-registry", 0);
+    cluster.apply("offline", &digits("new", &json!({ "jobs": { "retries": 0 } })));
+    let new = Deployment::new(cluster, "offline", "new");
+    let message = new.until_reason("Optimized", "RegistryUnreachable", 3 * MINUTE);
+    assert!(message.contains("tried again"), "{message}");
+    assert_eq!(served.pod_uids(), pods);
+    cluster.scale_system("slipway-registry", 1);
+    // Trying again is deleting the failed Job; otherwise it happens by itself two minutes later.
+    cluster.kubectl(&["delete", "jobs", "-n", "offline", "--all"]);
+    new.until_ready();
+}
+
+#[test]
+fn gate_data_of_wrong_shape_and_too_few_samples_are_named() {
+    let cluster = Cluster::shared();
+    namespace(cluster, "data");
+    let gate = |min_samples: u32, inputs: Value| {
+        json!({
+            "data": [{ "name": "set", "source": { "uri": "configmap://digits-holdout", "file": "holdout.npz" }, "inputs": inputs, "labels": "labels" }],
+            "gate": {
+                "data": "set", "minSamples": min_samples, "task": { "classification": { "output": "probabilities" } },
+                "checks": [{ "name": "acc", "accuracy": { "minimum": "0.9" } }],
+            },
+        })
+    };
+    cluster.apply("data", &digits("shape", &gate(100, json!({ "pixels": "labels" }))));
+    cluster.apply("data", &digits("few", &gate(5000, json!({ "pixels": "pixels" }))));
+    let message =
+        Deployment::new(cluster, "data", "shape").until_reason("GatePassed", "InvalidData", 2 * MINUTE);
+    assert!(message.contains("labels"), "{message}");
+    let few = Deployment::new(cluster, "data", "few");
+    let message = few.until_reason("GatePassed", "Inconclusive", 2 * MINUTE);
+    assert!(message.contains("5000"), "{message}");
+    assert!(few.pod_uids().is_empty(), "nothing is rolled out");
+}
+
+#[test]
+fn an_unparsable_object_is_told_so_and_holds_nobody_up() {
+    let cluster = Cluster::shared();
+    namespace(cluster, "odd");
+    // A bound of the CRD is lifted, as if an older CRD had let this object in.
+    let crd = "modeldeployments.slipway.dev";
+    let path = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/rollout/properties/progressDeadline/pattern";
+    let patch = format!(r#"[{{"op":"remove","path":"{path}"}}]"#);
+    cluster.kubectl(&["patch", "crd", crd, "--type=json", "-p", &patch]);
+    let odd = digits("odd", &json!({ "rollout": { "progressDeadline": "soon" } }));
+    wait::until("the lifted bound is served", MINUTE, || {
+        cluster.try_kubectl(&["apply", "-n", "odd", "-f", "-"], Some(&odd))
+    });
+    cluster.apply("odd", &digits("good", &json!({})));
+    let message = Deployment::new(cluster, "odd", "odd").until_reason("Accepted", "Unparsable", MINUTE);
+    assert!(message.contains("soon"), "{message}");
+    Deployment::new(cluster, "odd", "good").until_ready();
+    cluster.kubectl(&["delete", crd, "odd", "-n", "odd"]);
+    cluster.install(&[]);
+    assert!(!cluster.list(SYSTEM, "pods").is_empty());
+}
