@@ -50,7 +50,7 @@ build() {
         >"$CACHE/logs/build-$name.log" 2>&1 || die "building $name: $(tail -n 20 "$CACHE/logs/build-$name.log")"
     mv "$BIN/$name.new" "$BIN/$name"
     echo "$want" >"$BIN/.$name.key"
-    say done "$name ($((SECONDS - start)) s)"
+    say ok "$name ($((SECONDS - start)) s)"
 }
 
 # share MODULE FOLDER SOURCE...: copies data files out of a module of tools/.
@@ -64,6 +64,8 @@ share() {
 selected() { [ ${#WANTED[@]} -eq 0 ] || [[ " ${WANTED[*]} " == *" $1 "* ]]; }
 
 WANTED=("$@")
+exec 9>"$CACHE/build.lock"
+flock -n 9 || { say wait "for another build" && flock 9; }
 if selected kwok; then
     STAGES=kustomize/stage
     share kwok kwok sigs.k8s.io/kwok "$STAGES"/node/fast/node-initialize.yaml "$STAGES"/pod/fast/pod-{ready,complete,delete}.yaml
@@ -77,6 +79,4 @@ while IFS='|' read -r name folder package flags; do
     [ -n "$name" ] && selected "$name" && build "$name" "$folder" "$package" "$flags"
 done <<<"$LIST"
 
-if selected kube; then
-    for name in kubectl etcd kube-apiserver; do ln -sf kube "$BIN/$name"; done
-fi
+ln -sf kube "$BIN/kubectl"

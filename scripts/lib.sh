@@ -1,11 +1,12 @@
 # Shared by the scripts beside it: where things lie, and how progress is shown.
+# shellcheck disable=SC2034 # the scripts that source this use what it sets
 # shellcheck shell=bash
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 CACHE=${SLIPWAY_CACHE:-$HOME/.cache/slipway}
 BIN=$CACHE/bin
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$CACHE/target}
-# Go as setup.sh fetched it, where the machine's own is too old.
-[ -x "$CACHE/go/bin/go" ] && PATH=$CACHE/go/bin:$PATH
+# Where setup.sh puts Go when the machine's own is too old.
+PATH=$CACHE/go/bin:$PATH
 mkdir -p "$BIN" "$CACHE/logs"
 
 # say STATE TEXT...: one line of progress, with seconds since the start.
@@ -23,5 +24,5 @@ step() {
     shift
     say start "$name"
     "$@" || die "$name failed"
-    say done "$name ($((SECONDS - start)) s)"
+    say ok "$name ($((SECONDS - start)) s)"
 }

@@ -72,7 +72,5 @@ check_rust
 # shellcheck disable=SC2086 # a list of words
 apt_install $PACKAGES
 ensure_go
-exec 9>"$CACHE/setup.lock"
-flock -n 9 || { say wait "another set-up is running" && flock 9; }
 "$ROOT/scripts/build-tools.sh"
-say done "set-up"
+say ok "set-up"

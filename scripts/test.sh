@@ -14,4 +14,4 @@ step "lints" cargo clippy --workspace --all-targets --locked -- -D warnings
 step "images" scripts/images.sh
 step "Rust tests" cargo test --workspace --release --locked
 step "cluster tests" go_tests
-say done "all tests ($SECONDS s)"
+say ok "all tests ($SECONDS s)"

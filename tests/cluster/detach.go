@@ -38,16 +38,19 @@ func detach(o *options.Options, args []string) error {
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("starting the cluster: %w", err)
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
+	ended := make(chan struct{})
+	go func() {
+		_ = cmd.Wait()
+		close(ended)
+	}()
 	for {
 		if running, err := state.Read(o); err == nil {
 			return explain(running)
 		}
 		select {
-		case err := <-ended:
+		case <-ended:
 			text, _ := os.ReadFile(log.Name())
-			return fmt.Errorf("the cluster did not start (%w): %s", errors.Join(err), text)
+			return fmt.Errorf("the cluster ended before it was ready (%s): %s", cmd.ProcessState, text)
 		case <-time.After(200 * time.Millisecond):
 		}
 	}
@@ -55,14 +58,18 @@ func detach(o *options.Options, args []string) error {
 
 // explain prints how to use a running cluster.
 func explain(s *state.State) error {
+	self, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("this program's path: %w", err)
+	}
 	fmt.Printf("Kubernetes is ready (level %s, started in %.1f s).\n\n  export KUBECONFIG=%s\n  %s get nodes,pods -A\n",
 		s.Level, s.BootSeconds, s.Kubeconfig, s.Kubectl)
 	if s.PID != 0 {
 		fmt.Printf("\nInside its network:  nsenter -t %d -n -m -p sh\n", s.PID)
-		fmt.Printf("A Service from here: slipway-cluster forward --name %s NAME.NAMESPACE.svc.cluster.local:PORT\n", s.Name)
-		fmt.Printf("An image into it:    slipway-cluster load --name %s IMAGE.tar\n", s.Name)
+		fmt.Printf("A Service from here: %s forward --name %s NAME.NAMESPACE.svc.cluster.local:PORT\n", self, s.Name)
+		fmt.Printf("An image into it:    %s load --name %s IMAGE.tar\n", self, s.Name)
 	}
-	fmt.Printf("Logs:                %s\nEnd it:              slipway-cluster down --name %s\n", s.Logs, s.Name)
+	fmt.Printf("Logs:                %s\nEnd it:              %s down --name %s\n", s.Logs, self, s.Name)
 	return nil
 }
 
@@ -72,7 +79,7 @@ func down(args []string) error {
 	if err != nil {
 		return err
 	}
-	s, err := state.Read(o)
+	supervisor, err := state.Owner(o)
 	if errors.Is(err, state.ErrNotRunning) {
 		fmt.Printf("no cluster %q is running\n", o.Name)
 		return nil
@@ -80,8 +87,8 @@ func down(args []string) error {
 	if err != nil {
 		return err
 	}
-	if err := syscall.Kill(s.Supervisor, syscall.SIGTERM); err != nil {
-		return fmt.Errorf("ending process %d: %w", s.Supervisor, err)
+	if err := syscall.Kill(supervisor, syscall.SIGTERM); err != nil && !errors.Is(err, syscall.ESRCH) {
+		return fmt.Errorf("ending process %d: %w", supervisor, err)
 	}
 	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
 		if held, err := state.Held(o); err != nil || !held {
@@ -89,7 +96,7 @@ func down(args []string) error {
 			return err
 		}
 	}
-	return fmt.Errorf("cluster %q did not end within a minute (process %d)", o.Name, s.Supervisor)
+	return fmt.Errorf("cluster %q did not end within a minute (process %d)", o.Name, supervisor)
 }
 
 // parseName parses the flags of a command about one running cluster.

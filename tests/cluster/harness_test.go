@@ -48,19 +48,25 @@ type cluster struct {
 	ended chan error
 }
 
-// started starts a cluster and waits until it is ready; the test's end ends it.
-func started(t *testing.T, args ...string) *cluster {
+// prepared is a cluster with a name of its own that nothing has started.
+func prepared(t *testing.T) *cluster {
 	t.Helper()
 	cache, err := options.DefaultCache()
 	if err != nil {
 		t.Fatal(err)
 	}
-	files := &options.Options{Cache: cache, Name: "t" + fmt.Sprint(os.Getpid(), time.Now().UnixNano()%1e6)}
-	files.Name = strings.ReplaceAll(files.Name, " ", "-")
+	files := &options.Options{Cache: cache, Name: fmt.Sprintf("t%d-%d", os.Getpid(), time.Now().UnixNano()%1e9)}
 	if _, err := os.Stat(files.Bin("kube")); err != nil {
 		t.Fatalf("Kubernetes is not built: run make setup (%v)", err)
 	}
-	cmd := exec.Command(program, append([]string{"up", "--name", files.Name}, args...)...)
+	return &cluster{t: t, files: files, ended: make(chan error, 1)}
+}
+
+// started starts a cluster and waits until it is ready; the test's end ends it.
+func started(t *testing.T, args ...string) *cluster {
+	t.Helper()
+	c := prepared(t)
+	cmd := exec.Command(program, append([]string{"up", "--name", c.files.Name}, args...)...)
 	var errs bytes.Buffer
 	cmd.Stderr = &errs
 	stdin, err := cmd.StdinPipe()
@@ -75,7 +81,7 @@ func started(t *testing.T, args ...string) *cluster {
 		t.Fatal(err)
 	}
 	line, readErr := bufio.NewReader(stdout).ReadBytes('\n')
-	c := &cluster{t: t, cmd: cmd, stdin: stdin, files: files, ended: make(chan error, 1)}
+	c.cmd, c.stdin = cmd, stdin
 	go func() { c.ended <- cmd.Wait() }()
 	t.Cleanup(func() { stdin.Close(); c.waitEnd() })
 	if readErr != nil {

@@ -5,7 +5,6 @@ package process
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -63,8 +62,9 @@ func (s *Supervisor) StartCommand(name string, cmd *exec.Cmd) error {
 	s.all = append(s.all, cmd)
 	s.mu.Unlock()
 	s.running.Go(func() {
-		err := cmd.Wait()
-		s.cancel(fmt.Errorf("%s ended (%w): %s", name, errors.Join(err), lastBytes(log.Name(), tail)))
+		// The state says more than the error, also when the exit code is 0.
+		_ = cmd.Wait()
+		s.cancel(fmt.Errorf("%s ended (%s): %s", name, cmd.ProcessState, lastBytes(log.Name(), tail)))
 	})
 	return nil
 }

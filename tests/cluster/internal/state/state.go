@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"syscall"
 
 	"slipway.dev/tests/cluster/internal/options"
@@ -95,7 +97,33 @@ func Lock(o *options.Options) (*os.File, error) {
 		lock.Close()
 		return nil, fmt.Errorf("a cluster %q is running already (slipway-cluster down --name %s)", o.Name, o.Name)
 	}
+	if err := errors.Join(lock.Truncate(0), writePID(lock)); err != nil {
+		return nil, fmt.Errorf("lock of %s: %w", o.Name, err)
+	}
 	return lock, nil
+}
+
+func writePID(lock *os.File) error {
+	_, err := fmt.Fprintln(lock, os.Getpid())
+	return err
+}
+
+// Owner is the process that took the cluster's name, from its first moment on,
+// or ErrNotRunning. It may have died while its cleaner still holds the name.
+func Owner(o *options.Options) (int, error) {
+	held, err := Held(o)
+	if err != nil {
+		return 0, err
+	}
+	text, err := os.ReadFile(lockFile(o))
+	if err != nil || !held {
+		return 0, fmt.Errorf("%s: %w", o.Name, ErrNotRunning)
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err != nil {
+		return 0, fmt.Errorf("lock of %s: %w", o.Name, err)
+	}
+	return pid, nil
 }
 
 // Held tells whether a cluster, or its cleaner, still holds its name.
