@@ -32,7 +32,7 @@ fn local_answers(seeds: &[u32]) -> Vec<Vec<f64>> {
     let folder = tempfile::tempdir().expect("a folder");
     let small = folder.path().join("small.onnx");
     let model = root().join("examples/digits/model.onnx");
-    let cli = e2e::command::cache().join("static/slipway");
+    let cli = e2e::command::program("slipway");
     let mut quantize = Command::new(&cli);
     run(quantize.arg("quantize").arg(model).arg(&small), None).expect("it quantizes");
     let mut serve = Command::new(&cli);
