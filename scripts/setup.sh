@@ -11,12 +11,6 @@ PACKAGES="containerd runc containernetworking-plugins nftables iptables conntrac
 GO_OLDEST=21
 GO_VERSION=1.26.8
 
-# check_rust: rustup fetches the pinned toolchain by itself.
-check_rust() {
-    command -v cargo >/dev/null || die "cargo is missing: install Rust with rustup (https://rustup.rs)"
-    say skip "Rust: $(cd "$ROOT" && cargo --version)"
-}
-
 # apt_install PACKAGE...: installs those that are missing.
 apt_install() {
     local missing=() name
@@ -34,6 +28,13 @@ apt_install() {
         apt-get update -q &&
             DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${missing[@]}"
     } >"$CACHE/logs/apt.log" 2>&1 || die "apt-get: $(tail -n 20 "$CACHE/logs/apt.log")"
+}
+
+# ensure_rust: rustup fetches the pinned toolchain by itself; Rust links with cc.
+ensure_rust() {
+    command -v cargo >/dev/null || die "cargo is missing: install Rust with rustup (https://rustup.rs)"
+    say skip "Rust: $(cd "$ROOT" && cargo --version)"
+    command -v cc >/dev/null || apt_install gcc libc6-dev
 }
 
 # go_minor: the minor version of the Go on PATH, 0 if there is none.
@@ -67,7 +68,7 @@ ensure_go() {
     chmod +x "$CACHE"/go/bin/* "$CACHE"/go/pkg/tool/*/*
 }
 
-check_rust
+ensure_rust
 [ "${1:-}" = --rust-only ] && exit 0
 # shellcheck disable=SC2086 # a list of words
 apt_install $PACKAGES

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"net"
 	"os"
@@ -54,6 +55,26 @@ func TestNothingIsLeftWhenTheSupervisorIsKilled(t *testing.T) {
 			c.wantGone()
 		})
 	}
+}
+
+func TestClusterWithoutAPipeEndsWithItsParentToo(t *testing.T) {
+	c := prepared(t)
+	shell := exec.Command("/bin/sh", "-c", `"$0" up --name "$1" < /dev/null & wait`, program, c.files.Name)
+	stdout, err := shell.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := shell.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if line, err := bufio.NewReader(stdout).ReadString('\n'); err != nil {
+		t.Fatalf("not ready: %s %v", line, err)
+	}
+	if err := shell.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_, _ = shell.Process.Wait()
+	c.wantGone()
 }
 
 func TestFakeNodesMakePodsReadyAndJobsComplete(t *testing.T) {

@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"slipway.dev/tests/cluster/internal/janitor"
 	"slipway.dev/tests/cluster/internal/options"
 	"slipway.dev/tests/cluster/internal/state"
@@ -88,16 +90,19 @@ func parseUp(args []string) (*options.Options, bool, error) {
 }
 
 // untilDone is a context that ends on SIGTERM or SIGINT, when input (if it is a
-// pipe) closes, or when the parent process dies.
+// pipe) closes, or when the parent process dies. The leader of a session has no
+// parent that cares: it was detached.
 func untilDone(input *os.File) (context.Context, func()) {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
-	if info, err := input.Stat(); err != nil || info.Mode()&(os.ModeNamedPipe|os.ModeSocket) == 0 {
+	if info, err := input.Stat(); err == nil && info.Mode()&(os.ModeNamedPipe|os.ModeSocket) != 0 {
+		go func() {
+			_, _ = io.Copy(io.Discard, input)
+			stop()
+		}()
+	}
+	if session, err := unix.Getsid(0); err == nil && session == os.Getpid() {
 		return ctx, stop
 	}
-	go func() {
-		_, _ = io.Copy(io.Discard, input)
-		stop()
-	}()
 	parent := os.Getppid()
 	go func() {
 		for os.Getppid() == parent {
