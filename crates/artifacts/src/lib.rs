@@ -17,6 +17,7 @@ mod reference;
 mod registry;
 mod source;
 mod store;
+mod tag;
 mod walk;
 
 pub use digest::{Digest, Hasher, HashingReader, HashingWriter, digest_file};
@@ -30,10 +31,11 @@ pub use manifest::{
 };
 pub use path::RelPath;
 pub use progress::{Progress, SharedProgress, silent};
-pub use reference::{Location, Reference, Tag, plain_http_allowed};
+pub use reference::{Location, Reference, plain_http_allowed};
 pub use registry::{Credentials, Registry, RegistryOptions};
 pub use source::{
     Authorization, ConfigMapData, FetchOptions, Fetched, FetchedFile, HttpsPolicy, SourceSpec, SourceUri,
     fetch, folder_digest,
 };
 pub use store::{Pulled, Store, push_path};
+pub use tag::Tag;

@@ -1,12 +1,6 @@
 //! Registries that lie, stall, break and overload, and what becomes of it.
 
-#![expect(
-    clippy::format_push_string,
-    clippy::unwrap_used,
-    missing_docs,
-    unreachable_pub,
-    reason = "test helpers"
-)]
+#![expect(clippy::format_push_string, clippy::unwrap_used, unreachable_pub, reason = "test helpers")]
 
 mod common;
 
@@ -76,12 +70,12 @@ async fn more_bytes_than_promised_are_refused() {
 #[tokio::test]
 async fn a_broken_download_is_resumed_where_it_broke() {
     let dir = tempfile::tempdir().unwrap();
-    let (server, read) = pull(dir.path(), |request, n| match n {
-        0 => Answer { promised: Some(16), ..Answer::ok(&CONTENT[..5]) },
-        _ => {
-            assert_eq!(request.headers["range"], "bytes=5-");
-            Answer { status: 206, ..Answer::ok(&CONTENT[5..]) }.header("content-range", "bytes 5-15/16")
+    let (server, read) = pull(dir.path(), |request, n| {
+        if n == 0 {
+            return Answer { promised: Some(16), ..Answer::ok(&CONTENT[..5]) };
         }
+        assert_eq!(request.headers["range"], "bytes=5-");
+        Answer { status: 206, ..Answer::ok(&CONTENT[5..]) }.header("content-range", "bytes 5-15/16")
     })
     .await;
     assert_eq!(read.unwrap(), CONTENT);

@@ -4,7 +4,6 @@
     clippy::format_push_string,
     clippy::unwrap_used,
     dead_code,
-    missing_docs,
     unreachable_pub,
     reason = "test helpers"
 )]

@@ -72,8 +72,8 @@ fn is_public_v4(a: Ipv4Addr) -> bool {
     !special
 }
 
-fn is_public_v6(a: Ipv6Addr) -> bool {
-    let s = a.segments();
+fn is_public_v6(address: Ipv6Addr) -> bool {
+    let s = address.segments();
     let embedded = match s {
         [0, 0, 0, 0, 0, 0xffff | 0, high, low]
         | [0x64, 0xff9b, 0, 0, 0, 0, high, low]
@@ -81,9 +81,7 @@ fn is_public_v6(a: Ipv6Addr) -> bool {
         _ => None,
     };
     if let Some((high, low)) = embedded {
-        let [a, b] = high.to_be_bytes();
-        let [c, d] = low.to_be_bytes();
-        return is_public_v4(Ipv4Addr::new(a, b, c, d));
+        return is_public_v4(Ipv4Addr::from(u32::from(high) << 16 | u32::from(low)));
     }
     // Global unicast is 2000::/3; of it, 2001:db8::/32 is for documentation and 2001::/23 for protocols.
     s[0] & 0xe000 == 0x2000 && !(s[0] == 0x2001 && (s[1] == 0xdb8 || s[1] < 0x200))

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::error::{Error, Result};
 
-const MAX_RETRY_AFTER: Duration = Duration::from_secs(60);
+const MAX_RETRY_AFTER: Duration = Duration::from_mins(1);
 
 /// How often and how patiently a request is repeated after 408, 429, 5xx and connection failures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +28,7 @@ impl Default for RetryPolicy {
             attempts: 5,
             first_pause: Duration::from_millis(250),
             longest_pause: Duration::from_secs(8),
-            stall: Duration::from_secs(60),
+            stall: Duration::from_mins(1),
         }
     }
 }
@@ -137,6 +137,6 @@ mod tests {
         }
         assert!(policy.pause(4, None) >= policy.first_pause * 4);
         assert!(policy.pause(1, Some(Duration::from_secs(20))) >= Duration::from_secs(20));
-        assert!(policy.pause(1, Some(Duration::from_secs(86_400))) <= MAX_RETRY_AFTER);
+        assert!(policy.pause(1, Some(Duration::from_hours(24))) <= MAX_RETRY_AFTER);
     }
 }

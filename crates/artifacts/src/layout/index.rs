@@ -12,7 +12,7 @@ use super::Layout;
 use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::manifest::{ARTIFACT_TYPE, MANIFEST_TYPE};
-use crate::reference::Tag;
+use crate::tag::Tag;
 
 const REF_NAME: &str = "org.opencontainers.image.ref.name";
 const INDEX_TYPE: &str = "application/vnd.oci.image.index.v1+json";

@@ -19,7 +19,7 @@ use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::limits::MAX_MANIFEST_BYTES;
 use crate::manifest::Manifest;
-use crate::reference::Tag;
+use crate::tag::Tag;
 
 const LAYOUT_FILE: &str = "oci-layout";
 const LAYOUT_CONTENT: &str = r#"{"imageLayoutVersion":"1.0.0"}"#;

@@ -198,6 +198,8 @@ mod tests {
     use super::*;
     use serde_json::json;
 
+    type Change = Box<dyn FnOnce(&mut Value)>;
+
     fn manifest(change: impl FnOnce(&mut Value)) -> Vec<u8> {
         let digest = Digest::of(b"");
         let mut value = json!({
@@ -255,7 +257,7 @@ mod tests {
     #[test]
     fn hostile_manifests_are_refused() {
         let title = "/layers/0/annotations/org.opencontainers.image.title";
-        let cases: Vec<(&str, Box<dyn FnOnce(&mut Value)>)> = vec![
+        let cases: Vec<(&str, Change)> = vec![
             (
                 "escaping path",
                 Box::new(move |v| *v.pointer_mut(title).unwrap() = json!("../../etc/cron.d/x")),

@@ -10,7 +10,7 @@ use crate::error::{Error, Result, check_digest};
 use crate::http;
 use crate::limits::MAX_MANIFEST_BYTES;
 use crate::manifest::MANIFEST_TYPE;
-use crate::reference::Tag;
+use crate::tag::Tag;
 
 const DIGEST_HEADER: &str = "docker-content-digest";
 const MAX_TAG_PAGES: usize = 1_000;

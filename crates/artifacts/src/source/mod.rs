@@ -18,7 +18,7 @@ pub use uri::SourceUri;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::digest::Digest;
+use crate::digest::{Digest, Hasher};
 use crate::error::{Error, Result};
 use crate::limits::Limits;
 use crate::path::RelPath;
@@ -48,7 +48,7 @@ pub struct FetchOptions {
     pub registry: RegistryOptions,
     /// Which URLs may be fetched.
     pub https: HttpsPolicy,
-    /// ConfigMaps by name.
+    /// Each ConfigMap by name.
     pub config_maps: BTreeMap<String, ConfigMapData>,
     /// Where volume claims are mounted, by name.
     pub claims: BTreeMap<String, PathBuf>,
@@ -139,8 +139,18 @@ async fn local(
 pub fn folder_digest(files: &[FetchedFile]) -> Digest {
     let mut sorted: Vec<&FetchedFile> = files.iter().collect();
     sorted.sort_by(|a, b| a.path.cmp(&b.path));
-    let list: String = sorted.iter().map(|file| format!("{}  {}\n", file.digest.hex(), file.path)).collect();
-    Digest::of(list.as_bytes())
+    let mut hasher = Hasher::new();
+    for FetchedFile { path, digest, .. } in sorted {
+        hasher.update(
+            format!(
+                "{}  {path}
+",
+                digest.hex()
+            )
+            .as_bytes(),
+        );
+    }
+    hasher.finish().0
 }
 
 /// Refuses content that has none of the digests that it may be named by.

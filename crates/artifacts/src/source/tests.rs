@@ -149,3 +149,11 @@ async fn an_artifact_of_a_layout_is_fetched_by_tag_and_digest() {
     let wrong = Some(Digest::of(b"x"));
     assert_eq!(bench.category("oci-layout://store:v1", None, wrong).await, Category::DigestMismatch);
 }
+
+#[test]
+fn a_fetch_can_run_on_any_thread() {
+    fn is_send<T: Send>(_: T) {}
+    let spec = SourceSpec { uri: "configmap://a".parse().unwrap(), file: None, digest: None };
+    let options = FetchOptions::default();
+    is_send(fetch(&spec, Path::new("x"), &options));
+}

@@ -20,7 +20,7 @@ pub enum SourceUri {
     },
     /// `pvc://CLAIM` or `pvc://CLAIM/path`, in the object's namespace.
     Claim {
-        /// The PersistentVolumeClaim.
+        /// The name of the `PersistentVolumeClaim`.
         claim: String,
         /// A file or folder in it; the whole volume without it.
         path: Option<RelPath>,

@@ -36,7 +36,7 @@ impl Answer {
         Self { status: 200, body: body.into(), ..Self::default() }
     }
 
-    pub fn header(mut self, name: &str, value: impl ToString) -> Self {
+    pub fn header(mut self, name: &str, value: impl std::fmt::Display) -> Self {
         self.headers.push((name.into(), value.to_string()));
         self
     }

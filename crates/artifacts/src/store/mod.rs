@@ -1,20 +1,19 @@
 //! A place for artifacts, whichever kind it is: push, pull, resolve and tag by the same words.
 
-use std::collections::BTreeSet;
-use std::fs::File;
+mod transfer;
+
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use crate::digest::Digest;
 use crate::error::{Error, Result};
-use crate::landing::Landing;
 use crate::layout::Layout;
 use crate::limits::Limits;
-use crate::manifest::{Bundle, BundleFile, Encoded, Kind, Manifest};
+use crate::manifest::{Bundle, Kind, Manifest};
 use crate::path::RelPath;
 use crate::progress::SharedProgress;
-use crate::reference::{Location, Reference, Tag};
-use crate::registry::{Content, Registry, RegistryOptions};
+use crate::reference::{Location, Reference};
+use crate::registry::{Registry, RegistryOptions};
+use crate::tag::Tag;
 
 /// A repository of a registry, or a layout on disk; cheap to clone.
 #[derive(Clone, Debug)]
@@ -71,8 +70,10 @@ impl Store {
         let encoded = bundle.encode()?;
         progress.start(&format!("push {}", bundle.kind), Some(bundle.size()));
         let pushed = match self {
-            Self::Layout(layout) => push_to_layout(layout, bundle, encoded, tags, progress).await,
-            Self::Registry(registry) => push_to_registry(registry, bundle, &encoded, tags, progress).await,
+            Self::Layout(layout) => transfer::push_to_layout(layout, bundle, encoded, tags, progress).await,
+            Self::Registry(registry) => {
+                transfer::push_to_registry(registry, bundle, &encoded, tags, progress).await
+            }
         };
         progress.finish();
         pushed
@@ -94,8 +95,10 @@ impl Store {
         check_limits(&manifest, limits)?;
         progress.start("pull", Some(manifest.size()));
         let pulled = match self {
-            Self::Layout(layout) => pull_from_layout(layout, &manifest, dest, progress).await,
-            Self::Registry(registry) => pull_from_registry(registry, &manifest, dest, progress).await,
+            Self::Layout(layout) => transfer::pull_from_layout(layout, &manifest, dest, progress).await,
+            Self::Registry(registry) => {
+                transfer::pull_from_registry(registry, &manifest, dest, progress).await
+            }
         };
         progress.finish();
         pulled.map(|()| Pulled { manifest, root: dest.to_owned() })
@@ -239,84 +242,4 @@ fn check_limits(manifest: &Manifest, limits: &Limits) -> Result<()> {
         return Err(Error::TooLarge { what, limit: limits.max_files as u64, unit: "files" });
     }
     Ok(())
-}
-
-async fn push_to_layout(
-    layout: &Layout,
-    bundle: &Bundle,
-    encoded: Encoded,
-    tags: &[Tag],
-    progress: &SharedProgress,
-) -> Result<Digest> {
-    let argument = (bundle.files.clone(), tags.to_vec(), Arc::clone(progress));
-    let push = move |layout: &Layout,
-                     (files, tags, progress): &(Vec<BundleFile>, Vec<Tag>, SharedProgress)| {
-        let writer = layout.writer()?;
-        for BundleFile { local, size, digest, .. } in files {
-            let mut file = File::open(local).map_err(|e| Error::storage(local, e))?;
-            writer.put(digest, *size, &mut file, |bytes| progress.advance(bytes))?;
-        }
-        writer.put_bytes(&encoded.config)?;
-        writer.put_bytes(&encoded.manifest)?;
-        writer.list(&encoded.digest, tags)?;
-        Ok(encoded.digest)
-    };
-    on_disk(layout, &argument, push).await
-}
-
-async fn push_to_registry(
-    registry: &Registry,
-    bundle: &Bundle,
-    encoded: &Encoded,
-    tags: &[Tag],
-    progress: &SharedProgress,
-) -> Result<Digest> {
-    let mut pushed = BTreeSet::new();
-    for file in &bundle.files {
-        if pushed.insert(file.digest) {
-            registry.push_blob(&file.digest, file.size, &file.local, progress).await?;
-        }
-    }
-    let config = Content::Bytes(&encoded.config);
-    registry
-        .push_content(&Digest::of(&encoded.config), encoded.config.len() as u64, config, &crate::silent())
-        .await?;
-    registry.put_manifest(&encoded.manifest, None).await?;
-    for tag in tags {
-        registry.put_manifest(&encoded.manifest, Some(tag)).await?;
-    }
-    Ok(encoded.digest)
-}
-
-async fn pull_from_layout(
-    layout: &Layout,
-    manifest: &Manifest,
-    dest: &Path,
-    progress: &SharedProgress,
-) -> Result<()> {
-    let argument = (manifest.clone(), dest.to_owned(), Arc::clone(progress));
-    let pull = |layout: &Layout, (manifest, dest, progress): &(Manifest, PathBuf, SharedProgress)| {
-        let landing = Landing::new(dest)?;
-        for file in manifest.files() {
-            let place = landing.place(&file.path)?;
-            let mut to = File::create(&place).map_err(|e| Error::storage(&place, e))?;
-            layout.copy_blob(&file.digest, file.size, &mut to, |bytes| progress.advance(bytes))?;
-        }
-        landing.settle(manifest.files().iter().map(|file| &file.path))
-    };
-    on_disk(layout, &argument, pull).await
-}
-
-async fn pull_from_registry(
-    registry: &Registry,
-    manifest: &Manifest,
-    dest: &Path,
-    progress: &SharedProgress,
-) -> Result<()> {
-    let landing = Landing::new(dest)?;
-    for file in manifest.files() {
-        let place = landing.place(&file.path)?;
-        registry.pull_blob(&file.digest, file.size, &place, progress).await?;
-    }
-    landing.settle(manifest.files().iter().map(|file| &file.path))
 }
