@@ -44,11 +44,15 @@ fn binary() -> Option<PathBuf> {
 }
 
 fn start() -> Option<Distribution> {
+    start_in(tempfile::tempdir().unwrap(), "")
+}
+
+/// Starts with a further piece of configuration for its `http` section.
+fn start_in(dir: tempfile::TempDir, http: &str) -> Option<Distribution> {
     let binary = binary()?;
-    let dir = tempfile::tempdir().unwrap();
     let host = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
     let config = format!(
-        "version: 0.1\nlog: {{ level: error }}\nstorage:\n  filesystem: {{ rootdirectory: {} }}\n  delete: {{ enabled: true }}\nhttp: {{ addr: \"{host}\" }}\n",
+        "version: 0.1\nlog: {{ level: error }}\nstorage:\n  filesystem: {{ rootdirectory: {} }}\n  delete: {{ enabled: true }}\nhttp: {{ addr: \"{host}\"{http} }}\n",
         dir.path().join("data").display()
     );
     let file = dir.path().join("config.yml");
@@ -227,4 +231,44 @@ async fn what_a_user_pushes_is_fetched_as_a_source() {
         fetch(&wrong, &dest, &FetchOptions::default()).await.unwrap_err().category(),
         Category::DigestMismatch
     );
+}
+
+/// Makes a self-signed certificate for 127.0.0.1; none where there is no `openssl` command.
+fn certificate(dir: &Path) -> Option<(PathBuf, PathBuf)> {
+    let (certificate, key) = (dir.join("tls.crt"), dir.join("tls.key"));
+    let made = Command::new("openssl")
+        .args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=registry"])
+        .args(["-addext", "subjectAltName=IP:127.0.0.1", "-addext", "basicConstraints=critical,CA:FALSE"])
+        .arg("-out")
+        .arg(&certificate)
+        .arg("-keyout")
+        .arg(&key)
+        .stderr(Stdio::null())
+        .status();
+    if made.is_ok_and(|status| status.success()) {
+        return Some((certificate, key));
+    }
+    eprintln!("skipped: no `openssl` command to make a certificate with");
+    None
+}
+
+#[tokio::test]
+async fn a_certificate_is_trusted_only_when_it_is_given() {
+    let dir = tempfile::tempdir().unwrap();
+    let Some((certificate, key)) = certificate(dir.path()) else { return };
+    let pem = fs::read(&certificate).unwrap();
+    let tls = format!(", tls: {{ certificate: {}, key: {} }}", certificate.display(), key.display());
+    let Some(distribution) = start_in(dir, &tls) else { return };
+    let uri = format!("https://{}/v2/", distribution.host).parse().unwrap();
+    let spec =
+        SourceSpec { uri, file: Some("answer.json".parse().unwrap()), digest: Some(Digest::of(b"{}")) };
+    let mut options = FetchOptions::default();
+    options.https.allow_private = true;
+    options.https.retry.attempts = 1;
+    let dest = distribution.dir.path().join("fetched");
+    let error = fetch(&spec, &dest, &options).await.unwrap_err();
+    assert_eq!(error.category(), Category::Unreachable);
+    assert!(error.to_string().contains("certificate"), "{error}");
+    options.https.extra_ca = Some(pem);
+    fetch(&spec, &dest, &options).await.unwrap();
 }
