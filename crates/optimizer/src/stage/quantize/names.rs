@@ -1,0 +1,54 @@
+//! Names that nothing in a model has yet.
+
+use std::collections::HashSet;
+
+use slipway_model::onnx::graphs;
+use slipway_model::onnx::proto::{GraphProto, TensorProto, ValueInfoProto};
+
+/// Every name in use, of values and nodes, at every depth.
+pub(super) struct Names(HashSet<String>);
+
+impl Names {
+    pub(super) fn of(root: &GraphProto) -> Self {
+        let mut names = HashSet::new();
+        for graph in graphs(root) {
+            names.extend(graph.initializer.iter().map(TensorProto::name).map(str::to_owned));
+            for node in &graph.node {
+                names.extend(node.input.iter().chain(&node.output).cloned());
+                names.insert(node.name().to_owned());
+            }
+            let values = graph.input.iter().chain(&graph.output).chain(&graph.value_info);
+            names.extend(values.map(ValueInfoProto::name).map(str::to_owned));
+        }
+        Self(names)
+    }
+
+    /// `wish`, or `wish_1`, `wish_2`, … : the first that is free, and taken from now on.
+    pub(super) fn fresh(&mut self, wish: &str) -> String {
+        let numbered = (1_u64..).map(|number| format!("{wish}_{number}"));
+        let name = std::iter::once(wish.to_owned())
+            .chain(numbered)
+            .find(|name| !self.0.contains(name))
+            .unwrap_or_default();
+        self.0.insert(name.clone());
+        name
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use slipway_model::onnx::build::node;
+
+    use super::*;
+
+    #[test]
+    fn taken_names_get_a_number() {
+        let graph =
+            GraphProto { node: vec![node("Relu", &["x"], &["x_scale"], vec![])], ..GraphProto::default() };
+        let mut names = Names::of(&graph);
+        assert_eq!(names.fresh("x_scale"), "x_scale_1");
+        assert_eq!(names.fresh("x_scale"), "x_scale_2");
+        assert_eq!(names.fresh("node_x_scale"), "node_x_scale_1");
+        assert_eq!(names.fresh("free"), "free");
+    }
+}

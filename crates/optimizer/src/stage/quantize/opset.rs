@@ -1,0 +1,145 @@
+//! Raising an old opset to 11, where `DynamicQuantizeLinear` begins.
+
+use slipway_model::onnx::proto::ModelProto;
+use slipway_model::onnx::{OperatorId, graphs, is_default_domain};
+
+use super::QuantizeError;
+
+/// The first opset with both `MatMulInteger` (10) and `DynamicQuantizeLinear` (11).
+const NEEDED: i64 = 11;
+
+/// The IR version that came with opset 11; from 4 on, initializers need not be inputs.
+const LEAST_IR: i64 = 6;
+
+/// Operators, and the opset since which a node means the same in opset 11: what changed later
+/// only added types, optional inputs or negative axes (ONNX, Changelog.md).
+const UNCHANGED_SINCE: &[(&str, i64)] = &[
+    ("Abs", 6),
+    ("Add", 7),
+    ("And", 7),
+    ("ArgMax", 1),
+    ("ArgMin", 1),
+    ("AveragePool", 7),
+    ("BatchNormalization", 7),
+    ("Cast", 6),
+    ("Ceil", 6),
+    ("Concat", 4),
+    ("Constant", 1),
+    ("ConstantOfShape", 9),
+    ("Conv", 1),
+    ("ConvTranspose", 1),
+    ("Div", 7),
+    ("Elu", 6),
+    ("Equal", 7),
+    ("Erf", 9),
+    ("Exp", 6),
+    ("Expand", 8),
+    ("Flatten", 1),
+    ("Floor", 6),
+    ("Gather", 1),
+    ("Gemm", 7),
+    ("GlobalAveragePool", 1),
+    ("GlobalMaxPool", 1),
+    ("Greater", 7),
+    ("HardSigmoid", 6),
+    ("Identity", 1),
+    ("InstanceNormalization", 6),
+    ("LRN", 1),
+    ("LeakyRelu", 6),
+    ("Less", 7),
+    ("Log", 6),
+    ("LogSoftmax", 1),
+    ("MatMul", 1),
+    ("Max", 8),
+    ("MaxPool", 8),
+    ("Mean", 8),
+    ("Min", 8),
+    ("Mul", 7),
+    ("Neg", 6),
+    ("Not", 1),
+    ("Or", 7),
+    ("PRelu", 7),
+    ("Pow", 7),
+    ("Reciprocal", 6),
+    ("ReduceL1", 1),
+    ("ReduceL2", 1),
+    ("ReduceMax", 1),
+    ("ReduceMean", 1),
+    ("ReduceMin", 1),
+    ("ReduceProd", 1),
+    ("ReduceSum", 1),
+    ("Relu", 6),
+    ("Reshape", 5),
+    ("Selu", 6),
+    ("Shape", 1),
+    ("Sigmoid", 6),
+    ("Size", 1),
+    ("Softmax", 1),
+    ("Softplus", 1),
+    ("Softsign", 1),
+    ("Split", 2),
+    ("Sqrt", 6),
+    ("Squeeze", 1),
+    ("Sub", 7),
+    ("Sum", 8),
+    ("Tan", 7),
+    ("Tanh", 6),
+    ("Tile", 6),
+    ("Transpose", 1),
+    ("Unsqueeze", 1),
+    ("Where", 9),
+    ("Xor", 7),
+];
+
+/// Raises the opset of `model` to 11 where it is older, if that changes no operator's meaning.
+///
+/// Returns the opset of the result.
+pub(super) fn raise(model: &mut ModelProto) -> Result<i64, QuantizeError> {
+    let own = model.opset_import.iter().position(|import| is_default_domain(import.domain()));
+    let opset = own.map_or(1, |index| model.opset_import[index].version());
+    model.ir_version = Some(model.ir_version().max(LEAST_IR));
+    if opset >= NEEDED {
+        return Ok(opset);
+    }
+    refuse_changed(model, opset)?;
+    match own {
+        Some(index) => model.opset_import[index].version = Some(NEEDED),
+        None => model
+            .opset_import
+            .push(slipway_model::onnx::proto::OperatorSetIdProto { domain: None, version: Some(NEEDED) }),
+    }
+    Ok(NEEDED)
+}
+
+fn refuse_changed(model: &ModelProto, opset: i64) -> Result<(), QuantizeError> {
+    let nodes = model.graph.iter().flat_map(graphs).flat_map(|graph| &graph.node);
+    let mut own = nodes.map(OperatorId::of).filter(|operator| operator.domain.is_empty());
+    match own.find(|operator| !unchanged(&operator.name, opset)) {
+        Some(operator) => Err(QuantizeError::Opset { opset, operator: operator.name }),
+        None => Ok(()),
+    }
+}
+
+fn unchanged(operator: &str, opset: i64) -> bool {
+    UNCHANGED_SINCE
+        .binary_search_by(|(name, _)| (*name).cmp(operator))
+        .is_ok_and(|index| UNCHANGED_SINCE[index].1 <= opset)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_is_sorted() {
+        assert!(UNCHANGED_SINCE.is_sorted_by(|left, right| left.0 < right.0));
+    }
+
+    #[test]
+    fn only_known_operators_count_as_unchanged() {
+        assert!(unchanged("Relu", 6));
+        assert!(!unchanged("Relu", 5));
+        assert!(!unchanged("Clip", 10));
+        assert!(!unchanged("Slice", 9));
+    }
+}

@@ -1,0 +1,64 @@
+//! What a quantization did.
+
+use serde::{Deserialize, Serialize};
+
+use super::Granularity;
+
+/// The report of one quantization, sorted, so that equal work gives equal bytes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct QuantizeReport {
+    /// Each quantized weight, in the order of the output.
+    pub tensors: Vec<TensorReport>,
+    /// Each operator with weights that stayed as it was, in the order of the graph.
+    pub skipped: Vec<Skipped>,
+    /// Initializers that were also graph inputs and are constants now.
+    pub frozen: Vec<String>,
+    /// The opset of the output.
+    pub opset: i64,
+    /// Bytes of all files of the input.
+    pub size_before: u64,
+    /// Bytes of all files of the output.
+    pub size_after: u64,
+    /// Whether the output keeps tensors in a second file.
+    pub external_data: bool,
+}
+
+/// One quantized weight.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TensorReport {
+    /// Its name in the input.
+    pub name: String,
+    /// Its shape as the multiplication sees it, inner axis last.
+    pub shape: Vec<u64>,
+    /// The element type and the bits used of it, for example `int8/7`.
+    pub scheme: String,
+    /// How many values share a scale.
+    pub granularity: Granularity,
+    /// The smallest scale.
+    pub scale_min: f32,
+    /// The largest scale.
+    pub scale_max: f32,
+    /// The largest distance between a weight and what stands for it.
+    pub max_error: f32,
+    /// Signal to quantization noise in decibels; absent when every weight is exact.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sqnr_db: Option<f64>,
+    /// Weights beyond the range.
+    pub saturated: u64,
+    /// Something else still uses the float tensor, so the output holds both.
+    pub float_kept: bool,
+}
+
+/// An operator that stayed as it was.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Skipped {
+    /// The node's name, or its first output's.
+    pub node: String,
+    /// The operator type.
+    pub op: String,
+    /// Why.
+    pub reason: String,
+}

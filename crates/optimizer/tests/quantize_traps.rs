@@ -1,0 +1,310 @@
+//! The ways in which models hide, share and name what the quantizer touches.
+
+mod common;
+
+use std::fs;
+
+use common::{Case, count, noise, options, tensor};
+use slipway_model::onnx::build::{
+    ModelBuilder, external_tensor, float_value, graph, int, node, tensor as tensor_attribute,
+};
+use slipway_model::onnx::proto::{GraphProto, TensorProto};
+use slipway_model::onnx::{DataType, OnnxModel, Payload};
+use slipway_optimizer::stage::quantize::{DynamicOptions, Granularity, QuantizeError, Skipped};
+
+fn layer() -> ModelBuilder {
+    ModelBuilder::new()
+        .input("x", &[-1, 16])
+        .output("y", &[-1, 16])
+        .floats("w", &[16, 16], &noise(1, 256))
+        .node("MatMul", &["x", "w"], &["y"])
+}
+
+fn per_channel() -> DynamicOptions {
+    options(Granularity::PerChannel)
+}
+
+fn skipped(case: &Case) -> Vec<Skipped> {
+    match case.quantize(&per_channel()) {
+        Err(QuantizeError::NothingChanged { skipped }) => skipped,
+        other => panic!("expected nothing to change, got {other:?}"),
+    }
+}
+
+#[test]
+fn a_float_tensor_that_others_use_stays() {
+    let as_output = layer().output("w", &[16, 16]);
+    let by_a_node = layer().node("Add", &["y", "w"], &["z"]).output("z", &[-1, 16]);
+    let body = GraphProto {
+        node: vec![node("Identity", &["w"], &["inner"], vec![])],
+        output: vec![float_value("inner", &[16, 16])],
+        ..GraphProto::default()
+    };
+    let attributes = vec![graph("then_branch", body.clone()), graph("else_branch", body)];
+    let in_a_subgraph = layer().node_with("If", &["flag"], &["z"], attributes).output("z", &[16, 16]);
+    for model in [as_output, by_a_node, in_a_subgraph] {
+        let case = Case::new(&model);
+        let report = case.quantize(&per_channel()).unwrap();
+        assert!(report.tensors[0].float_kept);
+        assert!(tensor(&case.output_model(), "w").is_some());
+    }
+}
+
+#[test]
+fn names_that_are_taken_are_left_to_their_owners() {
+    let model = layer()
+        .floats("w_quantized", &[16], &noise(2, 16))
+        .floats("int8_zero_point", &[16], &noise(3, 16))
+        .node("Add", &["y", "w_quantized"], &["x_scale"])
+        .node("Add", &["x_scale", "int8_zero_point"], &["y_int32"]);
+    let mut model = model;
+    model.graph().output[0].name = Some("y_int32".to_owned());
+    let case = Case::new(&model);
+    case.check(&[3, 16], Granularity::PerChannel);
+    let after = case.output_model();
+    assert_eq!(tensor(&after, "w_quantized").unwrap().data_type(), DataType::FLOAT.code());
+    assert_eq!(tensor(&after, "w_quantized_1").unwrap().data_type(), DataType::INT8.code());
+}
+
+#[test]
+fn an_initializer_that_is_an_input_too_becomes_a_constant() {
+    for ir_version in [3, 8] {
+        let mut model = layer().input("w", &[16, 16]);
+        model.proto.ir_version = Some(ir_version);
+        let case = Case::new(&model);
+        let report = case.quantize(&per_channel()).unwrap();
+        assert_eq!(report.frozen, ["w"]);
+        let after = case.output_model();
+        assert_eq!(after.graph().input.len(), 1);
+        assert!(after.proto().ir_version() >= 4, "before 4 an initializer had to be an input");
+        let before = OnnxModel::open(&case.input).unwrap().facts();
+        assert_eq!(before.inputs, after.facts().inputs);
+    }
+}
+
+#[test]
+fn descriptions_of_what_is_gone_go_too() {
+    let mut model = layer();
+    model.graph().value_info = vec![float_value("w", &[16, 16]), float_value("y", &[-1, 16])];
+    let case = Case::new(&model);
+    case.quantize(&per_channel()).unwrap();
+    let after = case.output_model();
+    let names: Vec<&str> = after.graph().value_info.iter().map(|value| value.name()).collect();
+    assert_eq!(names, ["y", "y_scale"]);
+}
+
+#[test]
+fn an_old_opset_is_raised_only_when_that_changes_nothing() {
+    let case = Case::new(&layer().opset(9));
+    assert_eq!(case.check(&[3, 16], Granularity::PerChannel).opset, 11);
+    let clip = layer().node("Clip", &["y"], &["z"]).opset(9);
+    match Case::new(&clip).quantize(&per_channel()) {
+        Err(QuantizeError::Opset { opset: 9, operator }) => assert_eq!(operator, "Clip"),
+        other => panic!("expected a refusal, got {other:?}"),
+    }
+    let case = Case::new(&layer().opset(18));
+    assert_eq!(case.quantize(&per_channel()).unwrap().opset, 18);
+}
+
+#[test]
+fn a_quantized_model_is_left_alone() {
+    let case = Case::new(&layer());
+    case.quantize(&per_channel()).unwrap();
+    fs::rename(&case.output, &case.input).unwrap();
+    let skipped = skipped(&case);
+    assert_eq!(skipped.len(), 1);
+    assert_eq!(
+        (skipped[0].op.as_str(), skipped[0].reason.as_str()),
+        ("MatMulInteger", "it is quantized already")
+    );
+    assert_eq!(case.files(), ["input.onnx"]);
+}
+
+#[test]
+fn each_node_that_stays_says_why() {
+    let integers = TensorProto {
+        dims: vec![16, 16],
+        data_type: Some(DataType::INT8.code()),
+        name: Some("i8".to_owned()),
+        raw_data: Some(vec![1; 256].into()),
+        ..TensorProto::default()
+    };
+    let half = TensorProto {
+        data_type: Some(10),
+        name: Some("half".to_owned()),
+        raw_data: Some(vec![0; 512].into()),
+        ..integers.clone()
+    };
+    let vector =
+        vec![tensor_attribute("value", slipway_model::onnx::build::float_tensor("", &[16], &[1.0; 16]))];
+    let model = ModelBuilder::new()
+        .input("x", &[16, 16])
+        .output("g", &[16, 16])
+        .initializer(integers)
+        .initializer(half)
+        .floats("w", &[16, 16], &noise(4, 256))
+        .floats("small", &[16, 2], &noise(5, 32))
+        .floats("s", &[], &[1.0])
+        .node("DequantizeLinear", &["i8", "s"], &["d"])
+        .node("MatMul", &["x", "d"], &["a"])
+        .node("MatMul", &["x", "x"], &["b"])
+        .node("MatMul", &["w", "x"], &["c"])
+        .node("MatMul", &["x", "small"], &["e"])
+        .node("MatMul", &["x", "half"], &["f"])
+        .node_with("Constant", &[], &["v"], vector)
+        .node("MatMul", &["x", "v"], &["g"])
+        .node("Conv", &["x", "w"], &["h"]);
+    let case = Case::new(&model);
+    let skipped = skipped(&case);
+    let wanted = [
+        ("node_a", "quantized already"),
+        ("node_b", "at run time"),
+        ("node_c", "left operand is a constant"),
+        ("node_e", "32 elements"),
+        ("node_f", "float16"),
+        ("node_g", "1 dimensions"),
+        ("node_h", "MatMul and Gemm"),
+    ];
+    assert_eq!(skipped.len(), wanted.len());
+    for (skip, (node, reason)) in skipped.iter().zip(wanted) {
+        assert_eq!(skip.node, node);
+        assert!(skip.reason.contains(reason), "{node}: {}", skip.reason);
+    }
+    assert_eq!(case.files(), ["input.onnx"]);
+}
+
+#[test]
+fn weights_that_are_no_numbers_are_refused_by_name() {
+    for (place, value) in [(0, f32::NAN), (255, f32::INFINITY), (100, f32::NEG_INFINITY)] {
+        for granularity in [Granularity::PerTensor, Granularity::PerChannel] {
+            for trans_b in [0, 1] {
+                let mut values = noise(6, 256);
+                values[place] = value;
+                let model = ModelBuilder::new()
+                    .input("x", &[-1, 16])
+                    .output("y", &[-1, 16])
+                    .floats("layer.weight", &[16, 16], &values)
+                    .node_with("Gemm", &["x", "layer.weight"], &["y"], vec![int("transB", trans_b)]);
+                let case = Case::new(&model);
+                match case.quantize(&options(granularity)) {
+                    Err(QuantizeError::NotFinite { tensor }) => assert_eq!(tensor, "layer.weight"),
+                    other => panic!("expected a refusal, got {other:?}"),
+                }
+                assert_eq!(case.files(), ["input.onnx"], "nothing is left behind");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_result_that_is_not_smaller_is_refused() {
+    let case = Case::new(&layer().output("w", &[16, 16]));
+    let refuse = DynamicOptions { allow_bigger: false, ..per_channel() };
+    match case.quantize(&refuse) {
+        Err(QuantizeError::Bigger { before, after }) => assert!(after > before),
+        other => panic!("expected a refusal, got {other:?}"),
+    }
+    assert_eq!(case.files(), ["input.onnx"]);
+}
+
+#[test]
+fn the_input_is_never_overwritten() {
+    let case = Case::new(&layer());
+    let before = fs::read(&case.input).unwrap();
+    let silent = slipway_optimizer::progress::Silent;
+    let quantize = |output: &std::path::Path| {
+        slipway_optimizer::stage::quantize::quantize_dynamic(&case.input, output, &per_channel(), &silent)
+    };
+    assert!(matches!(quantize(&case.input), Err(QuantizeError::OutputIsInput { .. })));
+    let dotted = case.folder.path().join(".").join("input.onnx");
+    assert!(matches!(quantize(&dotted), Err(QuantizeError::OutputIsInput { .. })));
+    assert!(matches!(quantize(std::path::Path::new("/")), Err(QuantizeError::OutputName { .. })));
+    assert_eq!(fs::read(&case.input).unwrap(), before);
+}
+
+#[test]
+fn a_data_file_of_the_input_is_never_overwritten() {
+    let case = Case::new(&layer());
+    fs::write(case.folder.path().join("output.onnx.data"), [0; 1024]).unwrap();
+    let mut model = layer();
+    model.graph().initializer = vec![external_tensor("w", &[16, 16], &[("location", "output.onnx.data")])];
+    model.write(&case.input).unwrap();
+    assert!(matches!(case.quantize(&per_channel()), Err(QuantizeError::OutputIsInput { .. })));
+}
+
+/// A model with a large constant beside its weight, all of it in another file.
+fn external_case() -> Case {
+    let values: Vec<u8> = noise(7, 512).iter().flat_map(|value| value.to_le_bytes()).collect();
+    let at = |offset: &str| {
+        external_tensor("", &[16, 16], &[("location", "w.data"), ("offset", offset), ("length", "1024")])
+    };
+    let model = ModelBuilder::new()
+        .input("x", &[16, 16])
+        .output("y", &[16, 16])
+        .initializer(TensorProto { name: Some("w".to_owned()), ..at("0") })
+        .initializer(TensorProto { name: Some("kept".to_owned()), ..at("1024") })
+        .node("MatMul", &["x", "w"], &["h"])
+        .node("Add", &["h", "kept"], &["y"]);
+    let case = Case::new(&model);
+    fs::write(case.folder.path().join("w.data"), values).unwrap();
+    case
+}
+
+#[test]
+fn external_data_goes_in_and_comes_out_where_it_belongs() {
+    let case = external_case();
+    let report = case.check(&[16, 16], Granularity::PerChannel);
+    assert!(!report.external_data);
+    assert_eq!(report.size_before, 2048 + case.input.metadata().unwrap().len());
+    assert_eq!(report.size_after, case.output.metadata().unwrap().len());
+    assert_eq!(case.files(), ["input.onnx", "output.onnx", "w.data"]);
+
+    let external = DynamicOptions { inline_limit: 0, ..per_channel() };
+    let report = case.quantize(&external).unwrap();
+    assert!(report.external_data);
+    case.check_answers(&[16, 16]);
+    let after = case.output_model();
+    for name in ["w_quantized", "kept"] {
+        match after.payload(tensor(&after, name).unwrap()).unwrap() {
+            Payload::File { path, offset, .. } => {
+                assert_eq!(path, case.folder.path().join("output.onnx.data"));
+                assert_eq!(offset % 64, 0);
+            }
+            Payload::Memory(_) => panic!("{name} is not in a file"),
+        }
+    }
+    assert_eq!(after.files().len(), 2);
+}
+
+#[test]
+fn the_same_input_gives_the_same_bytes() {
+    let case = external_case();
+    case.quantize(&per_channel()).unwrap();
+    let first = fs::read(&case.output).unwrap();
+    case.quantize(&per_channel()).unwrap();
+    assert_eq!(fs::read(&case.output).unwrap(), first);
+    assert_eq!(count(&case.output_model(), "MatMulInteger"), 1);
+}
+
+#[test]
+fn a_model_cut_anywhere_is_an_error_and_leaves_nothing() {
+    let bytes = layer().bytes();
+    let case = Case::new(&layer());
+    for end in 0..bytes.len() {
+        fs::write(&case.input, &bytes[..end]).unwrap();
+        assert!(case.quantize(&per_channel()).is_err(), "cut after {end} bytes");
+    }
+    assert_eq!(case.files(), ["input.onnx"]);
+}
+
+#[test]
+fn a_report_survives_json() {
+    let case = Case::new(&layer());
+    let report = case.quantize(&per_channel()).unwrap();
+    let json = serde_json::to_string(&report).unwrap();
+    assert_eq!(
+        serde_json::from_str::<slipway_optimizer::stage::quantize::QuantizeReport>(&json).unwrap(),
+        report
+    );
+    assert!(json.contains("\"sizeBefore\""));
+}
