@@ -10,21 +10,24 @@ TOOLS=$ROOT/tests/cluster/tools
 export CGO_ENABLED=0 GOFLAGS=-buildvcs=false
 KUBE=k8s.io/component-base/version
 
-# name | folder of the module | package | extra linker flags
+# Prometheus without service discovery other than Kubernetes': the SDKs of the
+# clouds take longer to compile than all the rest.
+PROMETHEUS_TAGS=remove_all_sd,enable_kubernetes_sd
+
+# name | folder of the module | package | build tags | extra linker flags
 LIST="
-kube|$TOOLS/kubernetes|.|-X $KUBE.gitVersion=v1.34.4 -X $KUBE.gitMajor=1 -X $KUBE.gitMinor=34
-slipway-cluster|$ROOT/tests/cluster|.|
-pause|$ROOT/tests/cluster|./cmd/pause|
-kstatus|$TOOLS/kstatus|.|
-kwok|$TOOLS/kwok|sigs.k8s.io/kwok/cmd/kwok|
-registry|$TOOLS/registry|github.com/distribution/distribution/v3/cmd/registry|
-local-path-provisioner|$TOOLS/local-path|github.com/rancher/local-path-provisioner|
-coredns|$TOOLS/coredns|github.com/coredns/coredns|
-helm|$TOOLS/helm|helm.sh/helm/v4/cmd/helm|
-prometheus-operator|$TOOLS/prometheus-operator|github.com/prometheus-operator/prometheus-operator/cmd/operator|
-prometheus-config-reloader|$TOOLS/prometheus-operator|github.com/prometheus-operator/prometheus-operator/cmd/prometheus-config-reloader|
-prometheus|$TOOLS/prometheus|github.com/prometheus/prometheus/cmd/prometheus|
-promtool|$TOOLS/prometheus|github.com/prometheus/prometheus/cmd/promtool|
+slipway-cluster|$ROOT/tests/cluster|.||
+pause|$ROOT/tests/cluster|./cmd/pause||
+kube|$TOOLS/kubernetes|.||-X $KUBE.gitVersion=v1.34.4 -X $KUBE.gitMajor=1 -X $KUBE.gitMinor=34
+coredns|$TOOLS/coredns|.||
+local-path-provisioner|$TOOLS/local-path|github.com/rancher/local-path-provisioner||
+registry|$TOOLS/registry|.||
+helm|$TOOLS/helm|helm.sh/helm/v4/cmd/helm||
+prometheus-operator|$TOOLS/prometheus-operator|github.com/prometheus-operator/prometheus-operator/cmd/operator||
+prometheus-config-reloader|$TOOLS/prometheus-operator|github.com/prometheus-operator/prometheus-operator/cmd/prometheus-config-reloader||
+prometheus|$TOOLS/prometheus|github.com/prometheus/prometheus/cmd/prometheus|$PROMETHEUS_TAGS|
+promtool|$TOOLS/prometheus|github.com/prometheus/prometheus/cmd/promtool|$PROMETHEUS_TAGS|
+kwok|$TOOLS/kwok|sigs.k8s.io/kwok/cmd/kwok||
 "
 
 # key FOLDER FLAGS: what a binary depends on, as one hash. Sources of tools/ are
@@ -39,14 +42,14 @@ key() {
 }
 
 build() {
-    local name=$1 folder=$2 package=$3 flags=$4 want start=$SECONDS
-    want=$(key "$folder" "$package $flags")
+    local name=$1 folder=$2 package=$3 tags=$4 flags=$5 want start=$SECONDS
+    want=$(key "$folder" "$package $tags $flags")
     if [ -x "$BIN/$name" ] && [ "$(cat "$BIN/.$name.key" 2>/dev/null)" = "$want" ]; then
         say skip "$name (unchanged)"
         return
     fi
     say build "$name"
-    (cd "$folder" && nice -n 10 go build -trimpath -ldflags "-s -w $flags" -o "$BIN/$name.new" "$package") \
+    (cd "$folder" && nice -n 10 go build -trimpath -tags "$tags" -ldflags "-s -w $flags" -o "$BIN/$name.new" "$package") \
         >"$CACHE/logs/build-$name.log" 2>&1 || die "building $name: $(tail -n 20 "$CACHE/logs/build-$name.log")"
     mv "$BIN/$name.new" "$BIN/$name"
     echo "$want" >"$BIN/.$name.key"
@@ -75,8 +78,8 @@ if selected prometheus-operator; then
     share prometheus-operator prometheus-operator-crd $OPERATOR example/prometheus-operator-crd/*.yaml
 fi
 
-while IFS='|' read -r name folder package flags; do
-    [ -n "$name" ] && selected "$name" && build "$name" "$folder" "$package" "$flags"
+while IFS='|' read -r name folder package tags flags; do
+    [ -n "$name" ] && selected "$name" && build "$name" "$folder" "$package" "$tags" "$flags"
 done <<<"$LIST"
 
 ln -sf kube "$BIN/kubectl"

@@ -17,12 +17,13 @@ import (
 // Namespace is where the add-ons live.
 const Namespace = "monitoring"
 
-// operator and prometheus are the add-ons' objects, images as in package image.
+// namespace and objects are what is applied before and after the kinds are
+// there; the images are those of package image.
 var (
-	//go:embed manifests/operator.yaml
-	operator string
+	//go:embed manifests/namespace.yaml
+	namespace string
 	//go:embed manifests/prometheus.yaml
-	prometheus string
+	objects string
 )
 
 // kinds are the operator's resources that are installed; it runs without the others.
@@ -34,15 +35,16 @@ func Start(ctx context.Context, o *options.Options) error {
 	for _, kind := range kinds {
 		files = append(files, "-f", filepath.Join(o.Cache, "share", "prometheus-operator-crd", "monitoring.coreos.com_"+kind+".yaml"))
 	}
-	if err := node.Apply(ctx, o, operator, files...); err != nil {
-		return fmt.Errorf("prometheus-operator: %w", err)
+	if err := node.Apply(ctx, o, namespace, files...); err != nil {
+		return fmt.Errorf("the kinds of prometheus-operator: %w", err)
 	}
+	// The operator ends when it does not find its kinds.
 	for _, kind := range kinds {
 		if err := wait(ctx, o, "crd/"+kind+".monitoring.coreos.com", "Established"); err != nil {
 			return err
 		}
 	}
-	if err := node.Apply(ctx, o, prometheus); err != nil {
+	if err := node.Apply(ctx, o, objects); err != nil {
 		return fmt.Errorf("prometheus: %w", err)
 	}
 	return process.Until(ctx, "Prometheus", func(ctx context.Context) error {

@@ -26,14 +26,15 @@ var applets = []string{
 }
 
 // Bundled writes the archives of the images that a level needs and returns
-// their paths. One that is newer than its program is kept.
+// their paths. One that is up to date is kept.
 func Bundled(o *options.Options) ([]string, error) {
 	images := []Image{Of(Pause, "pause", o.Bin("pause")), busybox(), Of(Registry, "registry", o.Bin("registry"))}
 	if o.Level == options.Full {
 		images = append(images,
 			Of(Operator, "operator", o.Bin("prometheus-operator")),
-			Of(ConfigReloader, "prometheus-config-reloader", o.Bin("prometheus-config-reloader")),
-			Of(Prometheus, "prometheus", o.Bin("prometheus")))
+			// The operator names these paths in the pods that it makes.
+			Of(ConfigReloader, "bin/prometheus-config-reloader", o.Bin("prometheus-config-reloader")),
+			Of(Prometheus, "bin/prometheus", o.Bin("prometheus")))
 	}
 	folder := filepath.Join(o.Cache, "images")
 	if err := os.MkdirAll(folder, 0o755); err != nil {
@@ -61,10 +62,16 @@ func busybox() Image {
 	return i
 }
 
-// refresh writes the archive unless it is newer than every file in it.
+// refresh writes the archive unless it is newer than every file in it and than
+// this program, which says how it is made.
 func (i Image) refresh(archive string) error {
 	made, err := os.Stat(archive)
 	fresh := err == nil
+	self, err := os.Stat("/proc/self/exe")
+	if err != nil {
+		return fmt.Errorf("this program: %w", err)
+	}
+	fresh = fresh && made.ModTime().After(self.ModTime())
 	for _, source := range i.Files {
 		if err := CheckStatic(source); err != nil {
 			return err
