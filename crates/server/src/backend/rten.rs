@@ -1,0 +1,193 @@
+//! The built-in engine: rten, pure Rust.
+//!
+//! It computes in `f32`, `i32`, `i8` and `u8`. What a model declares as another type is converted here, at the edge,
+//! and a value that does not fit is refused.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use half::f16;
+use rten::{Model, ModelOptions, NodeId, RunErrorKind, RunOptions, ThreadPool, Value, ValueOrView};
+use rten_tensor::Layout;
+use slipway_model::onnx::OnnxModel;
+
+use super::declared::{self, Declared};
+use super::{Backend, EngineOptions, LoadError, RunError, TensorSpec, operators};
+use crate::tensor::{DataType, Tensor, TensorData};
+
+const NAME: &str = "rten";
+
+/// A model in rten.
+pub(super) struct Rten {
+    model: Model,
+    pool: Arc<ThreadPool>,
+    declared: Declared,
+    input_ids: Vec<NodeId>,
+    output_ids: Vec<NodeId>,
+}
+
+impl Rten {
+    pub(super) fn load(path: &Path, options: EngineOptions) -> Result<Self, LoadError> {
+        let file = declared::open(path)?;
+        let missing = operators::missing(&file);
+        if !missing.is_empty() {
+            return Err(LoadError::UnsupportedOperators { engine: NAME, operators: missing });
+        }
+        let declared = Declared::of(NAME, &file)?;
+        let model = load_weights(path, file)?;
+        let ids = |specs: &[TensorSpec]| {
+            let id = |spec: &TensorSpec| model.node_id(&spec.name).map_err(refused);
+            specs.iter().map(id).collect::<Result<Vec<_>, _>>()
+        };
+        let (input_ids, output_ids) = (ids(&declared.inputs)?, ids(&declared.outputs)?);
+        let pool = Arc::new(ThreadPool::with_num_threads(options.threads.max(1)));
+        Ok(Self { model, pool, declared, input_ids, output_ids })
+    }
+}
+
+fn refused(error: impl std::fmt::Display) -> LoadError {
+    LoadError::Refused { engine: NAME, message: error.to_string() }
+}
+
+/// Reads the weights in the way that needs the least memory for this model.
+fn load_weights(path: &Path, file: OnnxModel) -> Result<Model, LoadError> {
+    let folder = file.folder().to_path_buf();
+    let mut files = file.files();
+    files.remove(file.path());
+    drop(file);
+    let options = ModelOptions::with_all_ops();
+    if path.extension().is_some_and(|end| end.eq_ignore_ascii_case("onnx"))
+        && files.iter().all(|f| found_by_rten(f, &folder))
+    {
+        return options.load_file(path).map_err(refused);
+    }
+    load_from_memory(path, &folder, &files, options)
+}
+
+/// Whether rten opens a file of external data itself: it goes by place and name.
+fn found_by_rten(file: &Path, folder: &Path) -> bool {
+    let end = file.extension().and_then(|end| end.to_str()).unwrap_or_default();
+    file.parent() == Some(folder) && (end.starts_with("data") || end.starts_with("onnx_data"))
+}
+
+fn load_from_memory<'a>(
+    path: &Path,
+    folder: &Path,
+    files: impl IntoIterator<Item = &'a PathBuf>,
+    mut options: ModelOptions,
+) -> Result<Model, LoadError> {
+    let read = |file: &Path| {
+        std::fs::read(file).map_err(|source| LoadError::Read { path: file.display().to_string(), source })
+    };
+    for file in files {
+        let location = file.strip_prefix(folder).unwrap_or(file).to_string_lossy().into_owned();
+        options.external_data(&location, read(file)?);
+    }
+    options.load(read(path)?).map_err(refused)
+}
+
+impl Backend for Rten {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn inputs(&self) -> &[TensorSpec] {
+        &self.declared.inputs
+    }
+
+    fn outputs(&self) -> &[TensorSpec] {
+        &self.declared.outputs
+    }
+
+    fn run(&self, inputs: Vec<Tensor>) -> Result<Vec<Tensor>, RunError> {
+        let values = self.input_ids.iter().zip(&self.declared.inputs).zip(inputs);
+        let values = values
+            .map(|((id, spec), tensor)| Ok((*id, ValueOrView::Value(to_value(spec, tensor)?))))
+            .collect::<Result<Vec<_>, RunError>>()?;
+        let options = RunOptions::default().with_thread_pool(Some(Arc::clone(&self.pool)));
+        let outputs = self.model.run(values, &self.output_ids, Some(options)).map_err(run_error)?;
+        self.declared.outputs.iter().zip(outputs).map(|(spec, value)| from_value(spec, value)).collect()
+    }
+
+    /// Inside the pool, where the engine starts to compute without waking another thread.
+    fn on_worker(&self, work: &mut (dyn FnMut() + Send)) {
+        self.pool.run(work);
+    }
+}
+
+/// What rten says about one request. Values that an operator cannot take, such as an index out of range, are the
+/// request's fault; a plan that cannot be made is not.
+fn run_error(error: rten::RunError) -> RunError {
+    match error.kind() {
+        RunErrorKind::InvalidInput | RunErrorKind::OperatorError => {
+            RunError::Input(format!("the model cannot compute this input: {error}"))
+        }
+        _ => RunError::Engine(error.to_string()),
+    }
+}
+
+fn to_value(spec: &TensorSpec, tensor: Tensor) -> Result<Value, RunError> {
+    let (shape, data) = tensor.into_parts();
+    match data {
+        TensorData::Bool(values) => value(&shape, values.into_iter().map(i32::from).collect()),
+        TensorData::Int8(values) => value(&shape, values),
+        TensorData::UInt8(values) => value(&shape, values),
+        TensorData::Int32(values) => value(&shape, values),
+        TensorData::Int64(values) => value(&shape, narrow_integers(spec, &values)?),
+        TensorData::Fp16(values) => value(&shape, values.into_iter().map(f16::to_f32).collect()),
+        TensorData::Fp32(values) => value(&shape, values),
+        TensorData::Fp64(values) => value(&shape, narrow_floats(spec, &values)?),
+    }
+}
+
+fn value<T>(shape: &[usize], values: Vec<T>) -> Result<Value, RunError>
+where
+    Value: From<rten_tensor::Tensor<T>>,
+{
+    Value::from_shape(shape, values).map_err(|error| RunError::Engine(error.to_string()))
+}
+
+fn narrow_integers(spec: &TensorSpec, values: &[i64]) -> Result<Vec<i32>, RunError> {
+    let narrow =
+        |&value: &i64| i32::try_from(value).map_err(|_| out_of_range(spec, value, "32-bit integers"));
+    values.iter().map(narrow).collect()
+}
+
+fn narrow_floats(spec: &TensorSpec, values: &[f64]) -> Result<Vec<f32>, RunError> {
+    #[expect(clippy::cast_possible_truncation, reason = "what becomes infinite is refused")]
+    let narrow = |&value: &f64| {
+        let narrow = value as f32;
+        let lost = narrow.is_infinite() && value.is_finite();
+        if lost { Err(out_of_range(spec, value, "single precision")) } else { Ok(narrow) }
+    };
+    values.iter().map(narrow).collect()
+}
+
+fn out_of_range(spec: &TensorSpec, value: impl std::fmt::Display, what: &str) -> RunError {
+    RunError::Input(format!("input {:?}: {value} is out of range, {NAME} computes in {what}", spec.name))
+}
+
+fn from_value(spec: &TensorSpec, value: Value) -> Result<Tensor, RunError> {
+    let wrong = |what: String| RunError::Engine(format!("output {:?} {what}", spec.name));
+    let shape = value.shape().to_vec();
+    let data = match (value, spec.datatype) {
+        (Value::FloatTensor(t), DataType::Fp32) => TensorData::Fp32(t.into_data()),
+        (Value::FloatTensor(t), DataType::Fp64) => {
+            TensorData::Fp64(t.into_data().into_iter().map(f64::from).collect())
+        }
+        (Value::FloatTensor(t), DataType::Fp16) => {
+            TensorData::Fp16(t.into_data().into_iter().map(f16::from_f32).collect())
+        }
+        (Value::Int32Tensor(t), DataType::Int32) => TensorData::Int32(t.into_data()),
+        (Value::Int32Tensor(t), DataType::Int64) => {
+            TensorData::Int64(t.into_data().into_iter().map(i64::from).collect())
+        }
+        (Value::Int32Tensor(t), DataType::Bool) => {
+            TensorData::Bool(t.into_data().into_iter().map(|v| v != 0).collect())
+        }
+        (Value::Int8Tensor(t), DataType::Int8) => TensorData::Int8(t.into_data()),
+        (Value::UInt8Tensor(t), DataType::UInt8) => TensorData::UInt8(t.into_data()),
+        (value, want) => return Err(wrong(format!("has type {}, the model declares {want}", value.dtype()))),
+    };
+    Tensor::new(shape, data).ok_or_else(|| wrong("has fewer elements than its shape".to_owned()))
+}

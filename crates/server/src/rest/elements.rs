@@ -1,0 +1,258 @@
+//! Tensor elements in JSON: one flat array, or arrays in arrays.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use half::f16;
+use serde::de::{DeserializeSeed, Deserializer, Error, SeqAccess, Unexpected, Visitor};
+use serde_json::value::RawValue;
+
+use crate::error::ApiError;
+use crate::tensor::{DataType, TensorData};
+
+/// Reads the elements of one input; at most `count` are kept, one more is an error.
+///
+/// Numbers must fit their type; `null` stands for NaN in the float types, as it does in answers.
+pub(crate) fn decode_json(
+    name: &str,
+    datatype: DataType,
+    count: usize,
+    data: &RawValue,
+) -> Result<TensorData, ApiError> {
+    let read = || -> Result<TensorData, serde_json::Error> {
+        Ok(match datatype {
+            DataType::Bool => TensorData::Bool(flatten(data, count)?),
+            DataType::Int8 => TensorData::Int8(flatten(data, count)?),
+            DataType::UInt8 => TensorData::UInt8(flatten(data, count)?),
+            DataType::Int32 => TensorData::Int32(flatten(data, count)?),
+            DataType::Int64 => TensorData::Int64(flatten(data, count)?),
+            DataType::Fp16 => TensorData::Fp16(flatten(data, count)?),
+            DataType::Fp32 => TensorData::Fp32(flatten(data, count)?),
+            DataType::Fp64 => TensorData::Fp64(flatten(data, count)?),
+        })
+    };
+    read().map_err(|error| ApiError::BadRequest(format!("input {name:?} of {datatype}: {error}")))
+}
+
+fn flatten<T: Element>(data: &RawValue, count: usize) -> Result<Vec<T>, serde_json::Error> {
+    // The text bounds the number of elements, so a shape that promises more reserves nothing.
+    let mut values = Vec::with_capacity(count.min(data.get().len() / 2 + 1));
+    let mut reader = serde_json::Deserializer::from_str(data.get());
+    Flatten { values: &mut values, limit: count }.deserialize(&mut reader)?;
+    Ok(values)
+}
+
+/// One element's type: which JSON values it takes.
+trait Element: Sized {
+    const EXPECTED: &'static str;
+
+    fn from_f64(_: f64) -> Option<Self> {
+        None
+    }
+    fn from_i64(value: i64) -> Option<Self>;
+    fn from_u64(value: u64) -> Option<Self>;
+    fn from_bool(_: bool) -> Option<Self> {
+        None
+    }
+    fn from_null() -> Option<Self> {
+        None
+    }
+}
+
+macro_rules! integer_elements {
+    ($($type:ty => $expected:literal),+) => {$(
+        impl Element for $type {
+            const EXPECTED: &'static str = $expected;
+
+            fn from_i64(value: i64) -> Option<Self> {
+                value.try_into().ok()
+            }
+            fn from_u64(value: u64) -> Option<Self> {
+                value.try_into().ok()
+            }
+        }
+    )+};
+}
+
+integer_elements!(
+    i8 => "an integer of 8 bits",
+    u8 => "an unsigned integer of 8 bits",
+    i32 => "an integer of 32 bits",
+    i64 => "an integer of 64 bits"
+);
+
+impl Element for bool {
+    const EXPECTED: &'static str = "true, false, 0 or 1";
+
+    fn from_i64(value: i64) -> Option<Self> {
+        u64::try_from(value).ok().and_then(Self::from_u64)
+    }
+    fn from_u64(value: u64) -> Option<Self> {
+        (value <= 1).then_some(value == 1)
+    }
+    fn from_bool(value: bool) -> Option<Self> {
+        Some(value)
+    }
+}
+
+macro_rules! float_elements {
+    ($($type:ty, $expected:literal, $convert:expr);+) => {$(
+        impl Element for $type {
+            const EXPECTED: &'static str = $expected;
+
+            fn from_f64(value: f64) -> Option<Self> {
+                let narrow: Self = $convert(value);
+                narrow.is_finite().then_some(narrow)
+            }
+            #[expect(clippy::cast_precision_loss, reason = "the nearest float is what a float tensor can hold")]
+            fn from_i64(value: i64) -> Option<Self> {
+                <Self as Element>::from_f64(value as f64)
+            }
+            #[expect(clippy::cast_precision_loss, reason = "the nearest float is what a float tensor can hold")]
+            fn from_u64(value: u64) -> Option<Self> {
+                <Self as Element>::from_f64(value as f64)
+            }
+            fn from_null() -> Option<Self> {
+                Some(Self::NAN)
+            }
+        }
+    )+};
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "the nearest float; one out of range becomes infinite and is refused"
+)]
+fn to_f32(value: f64) -> f32 {
+    value as f32
+}
+
+float_elements!(
+    f16, "a number of half precision", f16::from_f64;
+    f32, "a number of single precision", to_f32;
+    f64, "a number of double precision", std::convert::identity
+);
+
+/// Collects the leaves of nested arrays in order.
+struct Flatten<'v, T> {
+    values: &'v mut Vec<T>,
+    limit: usize,
+}
+
+impl<'de, T: Element> DeserializeSeed<'de> for Flatten<'_, T> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(FlattenVisitor { inner: self, element: PhantomData })
+    }
+}
+
+struct FlattenVisitor<'v, T> {
+    inner: Flatten<'v, T>,
+    element: PhantomData<T>,
+}
+
+impl<T: Element> FlattenVisitor<'_, T> {
+    fn keep<E: Error>(self, value: Option<T>, unexpected: Unexpected<'_>) -> Result<(), E> {
+        let value = value.ok_or_else(|| E::invalid_value(unexpected, &T::EXPECTED))?;
+        if self.inner.values.len() >= self.inner.limit {
+            return Err(E::custom(format_args!(
+                "more than the {} elements that the shape says",
+                self.inner.limit
+            )));
+        }
+        self.inner.values.push(value);
+        Ok(())
+    }
+}
+
+impl<'de, T: Element> Visitor<'de> for FlattenVisitor<'_, T> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} or an array", T::EXPECTED)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
+        let Flatten { values, limit } = self.inner;
+        while items.next_element_seed(Flatten { values: &mut *values, limit })?.is_some() {}
+        Ok(())
+    }
+
+    fn visit_f64<E: Error>(self, value: f64) -> Result<(), E> {
+        self.keep(T::from_f64(value), Unexpected::Float(value))
+    }
+
+    fn visit_i64<E: Error>(self, value: i64) -> Result<(), E> {
+        self.keep(T::from_i64(value), Unexpected::Signed(value))
+    }
+
+    fn visit_u64<E: Error>(self, value: u64) -> Result<(), E> {
+        self.keep(T::from_u64(value), Unexpected::Unsigned(value))
+    }
+
+    fn visit_bool<E: Error>(self, value: bool) -> Result<(), E> {
+        self.keep(T::from_bool(value), Unexpected::Bool(value))
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<(), E> {
+        self.keep(T::from_null(), Unexpected::Unit)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(datatype: DataType, count: usize, json: &str) -> Result<TensorData, String> {
+        let raw: Box<RawValue> = serde_json::from_str(json).unwrap();
+        decode_json("x", datatype, count, &raw).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn nested_arrays_are_read_in_order() {
+        let flat = read(DataType::Fp32, 4, "[[1, 2.5], [-3, null]]").unwrap();
+        let TensorData::Fp32(values) = flat else { panic!("wrong type") };
+        assert_eq!(values[..3], [1.0, 2.5, -3.0]);
+        assert!(values[3].is_nan());
+    }
+
+    #[test]
+    fn values_that_do_not_fit_are_refused_by_name() {
+        for (datatype, json) in [
+            (DataType::UInt8, "[256]"),
+            (DataType::UInt8, "[-1]"),
+            (DataType::Int32, "[2147483648]"),
+            (DataType::Int32, "[1.5]"),
+            (DataType::Int32, "[null]"),
+            (DataType::Int64, "[9223372036854775808]"),
+            (DataType::Fp32, "[1e39]"),
+            (DataType::Fp16, "[1e5]"),
+            (DataType::Fp32, "[\"1\"]"),
+            (DataType::Fp32, "[true]"),
+            (DataType::Bool, "[2]"),
+            (DataType::Fp32, "{}"),
+        ] {
+            let error = read(datatype, 1, json).unwrap_err();
+            assert!(error.contains("\"x\"") && error.contains(datatype.name()), "{json}: {error}");
+        }
+    }
+
+    #[test]
+    fn booleans_may_be_written_as_numbers() {
+        assert_eq!(read(DataType::Bool, 3, "[true, 0, 1]"), Ok(TensorData::Bool(vec![true, false, true])));
+    }
+
+    #[test]
+    fn more_elements_than_the_shape_says_are_refused_early() {
+        let error = read(DataType::Int8, 2, "[1, 2, 3]").unwrap_err();
+        assert!(error.contains("more than the 2 elements"), "{error}");
+    }
+
+    #[test]
+    fn arrays_nested_beyond_reason_are_an_error() {
+        // The raw value itself is refused at this depth already.
+        let json = "[".repeat(100_000);
+        assert!(serde_json::from_str::<Box<RawValue>>(&json).is_err());
+    }
+}

@@ -1,0 +1,139 @@
+//! The engine's own thread: warm-up, self-check, then batch after batch.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::backend::RunError;
+use crate::batch;
+use crate::config::SelfCheck;
+use crate::engine::Engine;
+use crate::golden::GoldenSamples;
+use crate::health::{Health, HealthCell};
+use crate::metrics::Metrics;
+use crate::queue::{Batching, Job, Queue};
+use crate::tensor::Tensor;
+
+/// Everything that the thread uses.
+pub(crate) struct Worker {
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) queue: Arc<Queue>,
+    pub(crate) health: Arc<HealthCell>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) golden: Option<GoldenSamples>,
+    pub(crate) self_check: SelfCheck,
+    pub(crate) batching: Batching,
+}
+
+impl Worker {
+    /// Starts the thread; it ends once the queue is closed and empty.
+    pub(crate) fn spawn(self) -> std::io::Result<std::thread::JoinHandle<()>> {
+        std::thread::Builder::new().name("engine".to_owned()).spawn(move || {
+            let engine = Arc::clone(&self.engine);
+            engine.on_worker(&mut || self.work());
+        })
+    }
+
+    fn work(&self) {
+        self.health.set(self.prepare());
+        while let Some(jobs) = self.queue.next_batch(self.batching) {
+            let crashed = self.serve(jobs);
+            if crashed && !self.recovers() {
+                tracing::error!("the engine crashed and did not recover");
+                self.health.set(Health::Broken);
+            }
+        }
+    }
+
+    fn prepare(&self) -> Health {
+        let begin = Instant::now();
+        self.warm_up();
+        let health = match (&self.golden, self.self_check) {
+            (None, _) | (Some(_), SelfCheck::Off) => Health::Ready,
+            (Some(golden), SelfCheck::NotReady | SelfCheck::Warn) => self.check(golden),
+        };
+        tracing::info!(seconds = begin.elapsed().as_secs_f64(), state = health.reason(), "model prepared");
+        health
+    }
+
+    fn check(&self, golden: &GoldenSamples) -> Health {
+        match golden.replay(&self.engine) {
+            Ok(()) => {
+                self.metrics.self_check_passed(true);
+                tracing::info!(samples = golden.samples.len(), "self-check passed");
+                Health::Ready
+            }
+            Err(mismatch) => {
+                self.metrics.self_check_passed(false);
+                let reason = format!("self-check failed: {mismatch}");
+                if self.self_check == SelfCheck::Warn {
+                    tracing::warn!("{reason}; serving all the same");
+                    return Health::Ready;
+                }
+                tracing::error!("{reason}");
+                Health::SelfCheckFailed(reason)
+            }
+        }
+    }
+
+    /// One run, so that the first client does not pay for caches and page faults.
+    fn warm_up(&self) {
+        let outcome = self.engine.smallest_input().map(|inputs| self.engine.run_checked(inputs));
+        if let Some(Err(error)) = outcome {
+            tracing::warn!(%error, "the model did not take the warm-up input");
+        }
+    }
+
+    /// Whether the engine still computes after a crash.
+    fn recovers(&self) -> bool {
+        let golden = self.golden.as_ref().map(|golden| golden.replay(&self.engine).is_ok());
+        golden.unwrap_or_else(|| {
+            let outcome = self.engine.smallest_input().map(|inputs| self.engine.run_checked(inputs));
+            outcome != Some(Err(RunError::Panicked))
+        })
+    }
+
+    /// Answers every job; says whether the engine crashed.
+    fn serve(&self, jobs: Vec<Job>) -> bool {
+        let now = Instant::now();
+        for job in &jobs {
+            self.metrics.waited(now.saturating_duration_since(job.arrived));
+        }
+        if jobs.len() > 1 {
+            if let Some(answers) = self.run_joined(&jobs) {
+                for (job, answer) in jobs.into_iter().zip(answers) {
+                    reply(job.reply, Ok(answer));
+                }
+                return false;
+            }
+        }
+        let mut crashed = false;
+        for job in jobs {
+            self.metrics.ran_batch(batch::rows(&job.inputs).unwrap_or(1));
+            let answer = self.engine.run_checked(job.inputs);
+            crashed |= answer == Err(RunError::Panicked);
+            if let Err(error @ (RunError::Engine(_) | RunError::Panicked)) = &answer {
+                tracing::warn!(%error, "a request failed");
+            }
+            reply(job.reply, answer);
+        }
+        crashed
+    }
+
+    /// Answers from one run, or nothing where the run fails: each job then runs alone, so that one bad request
+    /// never spoils its neighbours.
+    fn run_joined(&self, jobs: &[Job]) -> Option<Vec<Vec<Tensor>>> {
+        let inputs: Vec<&[Tensor]> = jobs.iter().map(|job| job.inputs.as_slice()).collect();
+        let rows: Vec<usize> = inputs.iter().map(|inputs| batch::rows(inputs)).collect::<Option<_>>()?;
+        let outputs = self.engine.run_checked(batch::join(&inputs)?).ok()?;
+        let answers = batch::split(&outputs, &rows)?;
+        self.metrics.ran_batch(rows.iter().sum());
+        Some(answers)
+    }
+}
+
+type Reply = tokio::sync::oneshot::Sender<Result<Vec<Tensor>, RunError>>;
+
+fn reply(to: Reply, answer: Result<Vec<Tensor>, RunError>) {
+    // The client may have gone meanwhile.
+    drop(to.send(answer));
+}

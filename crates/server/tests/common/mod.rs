@@ -1,0 +1,197 @@
+//! Servers on free ports, small models, and a client over one connection.
+#![allow(dead_code, reason = "each test file uses its own part")]
+#![allow(missing_docs, reason = "shared code of tests")]
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, Request, StatusCode};
+use http_body_util::{BodyExt, Full};
+use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
+use slipway_model::onnx::build::ModelBuilder;
+use slipway_server::golden::GoldenSamples;
+use slipway_server::{
+    Backend, Config, DataType, Drain, Engine, RunError, Running, Tensor, TensorData, TensorSpec, serve,
+    serve_engine,
+};
+use tempfile::TempDir;
+use tokio::net::TcpStream;
+use tokio_util::sync::CancellationToken;
+
+/// A running server and what stops it.
+pub struct Server {
+    pub running: Running,
+    pub stop: CancellationToken,
+    _files: Option<TempDir>,
+}
+
+impl Server {
+    pub async fn ended(self) {
+        self.stop.cancel();
+        self.running.ended().await;
+    }
+}
+
+/// y = x + x, with a first axis that varies.
+pub fn doubling() -> ModelBuilder {
+    ModelBuilder::new().input("x", &[-1, 2]).output("y", &[-1, 2]).node("Add", &["x", "x"], &["y"])
+}
+
+pub fn write(model: &ModelBuilder, name: &str) -> (TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(name);
+    model.write(&path).unwrap();
+    (folder, path)
+}
+
+pub fn config(path: impl Into<PathBuf>) -> Config {
+    Config {
+        drain: Drain { linger: Duration::from_millis(300), timeout: Duration::from_secs(10) },
+        ..Config::local(path, "doubler")
+    }
+}
+
+/// Serves a model from its file, once it is ready.
+pub async fn start(model: &ModelBuilder, adjust: impl FnOnce(&mut Config)) -> Server {
+    let (files, path) = write(model, "model.onnx");
+    let mut config = config(path);
+    adjust(&mut config);
+    let stop = CancellationToken::new();
+    let mut running = serve(config, stop.clone()).await.unwrap();
+    running.ready().await.unwrap();
+    Server { running, stop, _files: Some(files) }
+}
+
+/// Serves any engine.
+pub async fn start_engine(
+    backend: impl Backend,
+    golden: Option<GoldenSamples>,
+    adjust: impl FnOnce(&mut Config),
+) -> Server {
+    let mut config = config("");
+    adjust(&mut config);
+    let stop = CancellationToken::new();
+    let engine = Engine::from_backend(Box::new(backend));
+    let running = serve_engine(config, engine, golden, stop.clone()).await.unwrap();
+    Server { running, stop, _files: None }
+}
+
+/// One keep-alive connection.
+pub struct Client(SendRequest<Full<Bytes>>);
+
+pub type Answer = (StatusCode, HeaderMap, Bytes);
+
+impl Client {
+    pub async fn connect(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect(address).await.unwrap();
+        stream.set_nodelay(true).unwrap();
+        let (sender, connection) = handshake(TokioIo::new(stream)).await.unwrap();
+        tokio::spawn(connection);
+        Self(sender)
+    }
+
+    pub async fn try_send(&mut self, request: Request<Full<Bytes>>) -> Result<Answer, hyper::Error> {
+        self.0.ready().await?;
+        let (parts, body) = self.0.send_request(request).await?.into_parts();
+        Ok((parts.status, parts.headers, body.collect().await?.to_bytes()))
+    }
+
+    pub async fn get(&mut self, path: &str) -> (StatusCode, Value) {
+        let request = Request::get(path).header("host", "test").body(Full::default()).unwrap();
+        let (status, _, body) = self.try_send(request).await.unwrap();
+        (status, serde_json::from_slice(&body).unwrap())
+    }
+
+    pub async fn text(&mut self, path: &str) -> String {
+        let request = Request::get(path).header("host", "test").body(Full::default()).unwrap();
+        let (_, _, body) = self.try_send(request).await.unwrap();
+        String::from_utf8(body.to_vec()).unwrap()
+    }
+
+    pub async fn post(&mut self, path: &str, body: impl Into<Bytes>) -> (StatusCode, Value) {
+        let (status, _, body) = self.try_send(post(path, &[], body)).await.unwrap();
+        (status, serde_json::from_slice(&body).unwrap())
+    }
+
+    pub async fn infer(&mut self, body: impl Into<Bytes>) -> (StatusCode, Value) {
+        self.post("/v2/models/doubler/infer", body).await
+    }
+}
+
+pub fn post(path: &str, headers: &[(&str, &str)], body: impl Into<Bytes>) -> Request<Full<Bytes>> {
+    let mut request = Request::post(path).header("host", "test");
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    request.body(Full::new(body.into())).unwrap()
+}
+
+/// A request for the doubling model.
+pub fn row(a: f32, b: f32) -> String {
+    format!(r#"{{"inputs":[{{"name":"x","datatype":"FP32","shape":[1,2],"data":[{a},{b}]}}]}}"#)
+}
+
+/// An engine for tests: doubles, remembers how many rows each run had, and does as it is told by values.
+#[derive(Default)]
+pub struct Puppet {
+    pub delay: Duration,
+    pub runs: std::sync::Arc<Mutex<Vec<usize>>>,
+    pub broken: std::sync::Arc<std::sync::atomic::AtomicBool>,
+    specs: Specs,
+}
+
+struct Specs([TensorSpec; 1], [TensorSpec; 1]);
+
+impl Default for Specs {
+    fn default() -> Self {
+        let spec = |name: &str| {
+            let shape = Some(vec![None, Some(2)]);
+            [TensorSpec { name: name.to_owned(), datatype: DataType::Fp32, shape }]
+        };
+        Self(spec("x"), spec("y"))
+    }
+}
+
+/// A value that makes the puppet panic.
+pub const PANIC: f32 = 666.0;
+/// A value that the puppet refuses.
+pub const REFUSED: f32 = 13.0;
+/// A value that makes the puppet fail.
+pub const FAILS: f32 = 500.0;
+
+impl Backend for Puppet {
+    fn name(&self) -> &'static str {
+        "puppet"
+    }
+
+    fn inputs(&self) -> &[TensorSpec] {
+        &self.specs.0
+    }
+
+    fn outputs(&self) -> &[TensorSpec] {
+        &self.specs.1
+    }
+
+    fn run(&self, inputs: Vec<Tensor>) -> Result<Vec<Tensor>, RunError> {
+        let (shape, data) = inputs.into_iter().next().unwrap().into_parts();
+        let TensorData::Fp32(values) = data else { panic!("wrong type") };
+        self.runs.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(shape[0]);
+        if values.contains(&PANIC) || self.broken.load(std::sync::atomic::Ordering::SeqCst) {
+            panic!("as told");
+        }
+        if values.contains(&REFUSED) {
+            return Err(RunError::Input("unlucky".to_owned()));
+        }
+        if values.contains(&FAILS) {
+            return Err(RunError::Engine("secret detail".to_owned()));
+        }
+        std::thread::sleep(self.delay);
+        let doubled = values.iter().map(|value| value * 2.0).collect();
+        Ok(vec![Tensor::new(shape, TensorData::Fp32(doubled)).unwrap()])
+    }
+}

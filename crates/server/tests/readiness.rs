@@ -1,0 +1,125 @@
+//! Warm-up, golden samples, and what the metrics say about it.
+
+mod common;
+
+use common::{Client, Puppet, doubling, row, start, start_engine};
+use http::StatusCode;
+use serde_json::{Value, json};
+use slipway_server::golden::GoldenSamples;
+use slipway_server::{Config, Health, ServeError, serve};
+use tokio_util::sync::CancellationToken;
+
+fn golden(output: &Value, slack: f64) -> String {
+    json!({ "version": 1, "samples": [{
+        "inputs": [{ "name": "x", "datatype": "FP32", "shape": [1, 2], "data": [1, 2] }],
+        "outputs": [{ "name": "y", "datatype": "FP32", "shape": [1, 2], "data": output }],
+        "slack": slack,
+    }] })
+    .to_string()
+}
+
+fn parse(text: &str) -> Option<GoldenSamples> {
+    Some(GoldenSamples::parse(text.as_bytes()).unwrap())
+}
+
+#[tokio::test]
+async fn golden_samples_within_slack_make_it_ready() {
+    let server = start_engine(Puppet::default(), parse(&golden(&json!([2.01, 4]), 0.05)), |_| {}).await;
+    let mut running = server.running;
+    running.ready().await.unwrap();
+    let metrics = Client::connect(running.metrics_addr).await.text("/metrics").await;
+    assert!(metrics.contains("slipway_self_check_passed{model=\"doubler\",revision=\"\"} 1"), "{metrics}");
+}
+
+#[tokio::test]
+async fn golden_samples_beyond_slack_keep_it_from_being_ready_and_say_why() {
+    let mut server = start_engine(Puppet::default(), parse(&golden(&json!([2.0, 5.5]), 0.05)), |_| {}).await;
+    let reason = server.running.ready().await.unwrap_err().to_string();
+    assert_eq!(
+        reason,
+        "self-check failed: sample 0: output \"y\" differs by 1.5 at element 1; 0.05 is allowed"
+    );
+    let mut client = Client::connect(server.running.addr).await;
+    let (status, body) = client.get("/v2/health/ready").await;
+    assert_eq!((status, body), (StatusCode::SERVICE_UNAVAILABLE, json!({ "ready": false, "error": reason })));
+    assert_eq!(client.get("/v2/health/live").await.0, StatusCode::OK);
+    assert_eq!(client.infer(row(1.0, 2.0)).await.0, StatusCode::SERVICE_UNAVAILABLE);
+    server.ended().await;
+}
+
+#[tokio::test]
+async fn self_check_can_be_a_warning_or_off() {
+    for mode in [slipway_server::SelfCheck::Warn, slipway_server::SelfCheck::Off] {
+        let samples = parse(&golden(&json!([0, 0]), 0.0));
+        let mut server = start_engine(Puppet::default(), samples, |config| config.self_check = mode).await;
+        server.running.ready().await.unwrap();
+        server.ended().await;
+    }
+}
+
+#[tokio::test]
+async fn samples_of_another_model_are_a_clear_reason() {
+    let wrong = golden(&json!([2, 4]), 0.0).replace("\"y\"", "\"z\"");
+    let mut server = start_engine(Puppet::default(), parse(&wrong), |_| {}).await;
+    let reason = server.running.ready().await.unwrap_err().to_string();
+    assert!(reason.contains("does not fit the model: the model has no output \"z\""), "{reason}");
+    server.ended().await;
+}
+
+#[tokio::test]
+async fn engine_that_crashes_in_the_self_check_is_not_ready() {
+    let puppet = Puppet::default();
+    puppet.broken.store(true, std::sync::atomic::Ordering::SeqCst);
+    let mut server = start_engine(puppet, parse(&golden(&json!([2, 4]), 0.0)), |_| {}).await;
+    assert!(server.running.ready().await.unwrap_err().to_string().contains("crashed"));
+    assert!(matches!(server.running.health(), Health::SelfCheckFailed(_)));
+    server.ended().await;
+}
+
+#[tokio::test]
+async fn missing_model_and_taken_port_are_errors() {
+    let start = |config| serve(config, CancellationToken::new());
+    assert!(matches!(start(Config::local("/nowhere", "m")).await, Err(ServeError::Files(_))));
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut config = Config::local("/nowhere", "m");
+    config.http = taken.local_addr().unwrap();
+    assert!(matches!(start(config).await, Err(ServeError::Listen { .. })));
+}
+
+#[tokio::test]
+async fn metrics_tell_requests_model_and_process() {
+    let server = start(&doubling(), |config| {
+        config.revision = Some("r1".to_owned());
+        config.accuracy = Some(0.97);
+    })
+    .await;
+    let mut client = Client::connect(server.running.addr).await;
+    client.infer(row(1.0, 2.0)).await;
+    client.infer("{").await;
+    client.post("/v2/models/other/infer", "{}").await;
+    client.get("/v2/health/ready").await;
+    let mut scraper = Client::connect(server.running.metrics_addr).await;
+    let metrics = scraper.text("/metrics").await;
+    let of = "model=\"doubler\",revision=\"r1\"";
+    for line in [
+        format!("slipway_requests_total{{{of},protocol=\"rest\",code=\"200\"}} 1"),
+        format!("slipway_requests_total{{{of},protocol=\"rest\",code=\"400\"}} 1"),
+        format!("slipway_requests_total{{{of},protocol=\"rest\",code=\"404\"}} 1"),
+        format!("slipway_request_duration_seconds_count{{{of},protocol=\"rest\"}} 3"),
+        format!("slipway_request_duration_seconds_count{{{of},protocol=\"grpc\"}} 0"),
+        format!("slipway_queue_wait_seconds_count{{{of}}} 1"),
+        format!("slipway_queue_length{{{of}}} 0"),
+        format!("slipway_batch_size_bucket{{le=\"1.0\",{of}}} 1"),
+        format!("slipway_requests_in_flight{{{of}}} 0"),
+        format!("model_accuracy{{{of}}} 0.97"),
+        "slipway_model_info{model=\"doubler\",revision=\"r1\",digest=\"\",backend=\"rten\"} 1".to_owned(),
+        "# TYPE process_cpu_seconds counter".to_owned(),
+        "# TYPE process_resident_memory_bytes gauge".to_owned(),
+    ] {
+        assert!(metrics.contains(&line), "{line}\nis not in\n{metrics}");
+    }
+    assert!(metrics.contains("slipway_build_info{version="));
+    assert!(metrics.ends_with("# EOF\n"));
+    assert_eq!(scraper.text("/").await, "the metrics are at /metrics\n");
+    server.ended().await;
+}
