@@ -1,4 +1,5 @@
 //! ONNX files that lie: each is an error that names the culprit, none a panic.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "these are tests, helpers included")]
 
 use std::fs;
 use std::os::unix::fs::symlink;

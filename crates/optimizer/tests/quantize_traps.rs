@@ -1,4 +1,5 @@
 //! The ways in which models hide, share and name what the quantizer touches.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::float_cmp, reason = "these are tests, helpers included")]
 
 mod common;
 
@@ -89,7 +90,8 @@ fn descriptions_of_what_is_gone_go_too() {
     let case = Case::new(&model);
     case.quantize(&per_channel()).unwrap();
     let after = case.output_model();
-    let names: Vec<&str> = after.graph().value_info.iter().map(|value| value.name()).collect();
+    let names: Vec<&str> =
+        after.graph().value_info.iter().map(slipway_model::onnx::proto::ValueInfoProto::name).collect();
     assert_eq!(names, ["y", "y_scale"]);
 }
 

@@ -10,7 +10,6 @@ pub(super) const ROUNDER: f32 = 12_582_912.0;
 /// Clamps so that NaN gives `low`; compiles to one maximum and one minimum.
 #[inline(always)]
 #[expect(clippy::inline_always, reason = "the loops vectorise only when this is part of them")]
-#[expect(clippy::manual_clamp, reason = "f32::clamp lets NaN through")]
 pub(super) fn clamp(value: f32, low: f32, high: f32) -> f32 {
     let value = if value > low { value } else { low };
     if value < high { value } else { high }

@@ -7,6 +7,14 @@
 //!
 //! Each operation has a scalar reference beside its fast path, and tests hold the two equal bit
 //! for bit. The fast paths are portable code that compilers turn into vector instructions.
+#![cfg_attr(
+    test,
+    allow(
+        clippy::float_cmp,
+        clippy::cast_possible_truncation,
+        reason = "the tests hold results equal bit for bit, and cast small numbers"
+    )
+)]
 
 mod abs_max;
 mod affine;

@@ -85,6 +85,9 @@ impl OnnxModel {
     }
 
     /// The main graph.
+    ///
+    /// # Panics
+    /// Never: a model without a graph is refused on opening.
     pub fn graph(&self) -> &GraphProto {
         self.proto.graph.as_ref().expect("a model without a graph is refused on opening")
     }
@@ -92,7 +95,7 @@ impl OnnxModel {
     /// The opset of ONNX's own domain, `0` when it is not imported.
     pub fn opset(&self) -> i64 {
         let own = |import: &&super::proto::OperatorSetIdProto| super::is_default_domain(import.domain());
-        self.proto.opset_import.iter().find(own).map_or(0, |import| import.version())
+        self.proto.opset_import.iter().find(own).map_or(0, super::proto::OperatorSetIdProto::version)
     }
 
     /// Where the bytes of one of this model's tensors lie.

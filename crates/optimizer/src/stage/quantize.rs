@@ -25,6 +25,7 @@ mod prune;
 mod report;
 mod rewrite;
 mod select;
+mod target;
 mod tensor;
 mod uses;
 
@@ -57,18 +58,18 @@ pub fn quantize_dynamic(
     progress: &dyn Progress,
 ) -> Result<QuantizeReport, QuantizeError> {
     let model = OnnxModel::open(input)?;
-    let target = file::Target::beside(&model, output)?;
+    let place = target::Target::beside(&model, output)?;
     let selection = select::select(&model, options);
     if selection.candidates.is_empty() {
         return Err(QuantizeError::NothingChanged { skipped: selection.skipped });
     }
     let rewritten = rewrite::rewrite(&model, &selection, options)?;
-    let before = file::total_len(&model)?;
-    let written = file::write(rewritten.output, &target, options, progress)?;
+    let before = target::total_len(&model)?;
+    let written = file::write(rewritten.output, &place, options, progress)?;
     if written.bytes >= before && !options.allow_bigger {
         return Err(QuantizeError::Bigger { before, after: written.bytes });
     }
-    let kept = written.keep(&target)?;
+    let kept = written.keep(&place)?;
     Ok(QuantizeReport {
         tensors: kept.tensors,
         skipped: selection.skipped,

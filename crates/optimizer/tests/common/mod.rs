@@ -1,5 +1,12 @@
 //! What the tests of the quantizer share: deterministic numbers, a folder, and rten.
 #![allow(dead_code, reason = "each test binary uses its part")]
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::cast_precision_loss,
+    reason = "these are tests, helpers included"
+)]
 
 use std::path::{Path, PathBuf};
 

@@ -1,17 +1,16 @@
-//! Writing the output: streamed, aligned, and renamed only when it is whole.
+//! Writing the output: streamed, and aligned.
 
-use std::fs::{self, File, Permissions};
 use std::io::{BufWriter, Write};
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use slipway_kernels::quantize::Quality;
-use slipway_model::onnx::{OnnxModel, Payload};
+use slipway_model::onnx::Payload;
 use tempfile::NamedTempFile;
 
 use super::output::{
     ALIGNMENT, Output, OutputTensor, QuantizedWeight, Streamed, model_prefix, tensor_field, tensor_field_len,
 };
+use super::target::{Target, Written};
 use super::tensor::{Stream, StreamError};
 use super::{DynamicOptions, QuantizeError, TensorReport, WeightType};
 use crate::progress::Progress;
@@ -21,90 +20,6 @@ const MESSAGE_LIMIT: u64 = i32::MAX as u64;
 
 /// Bytes copied at a time.
 const COPY: usize = 256 << 10;
-
-/// Where the output goes.
-#[derive(Debug)]
-pub(super) struct Target {
-    folder: PathBuf,
-    model: PathBuf,
-    data: PathBuf,
-    location: String,
-}
-
-impl Target {
-    /// Refuses an output that would overwrite a file of the input.
-    pub(super) fn beside(input: &OnnxModel, output: &Path) -> Result<Self, QuantizeError> {
-        let name = output.file_name().and_then(|name| name.to_str());
-        let name = name.ok_or_else(|| QuantizeError::OutputName { path: output.to_path_buf() })?;
-        let folder = match output.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent.to_path_buf(),
-            _ => PathBuf::from("."),
-        };
-        let location = format!("{name}.data");
-        let target = Self { model: folder.join(name), data: folder.join(&location), folder, location };
-        for file in [&target.model, &target.data] {
-            let same = |input: &PathBuf| matches!((input.canonicalize(), file.canonicalize()), (Ok(a), Ok(b)) if a == b);
-            if input.files().iter().any(same) {
-                return Err(QuantizeError::OutputIsInput { path: file.clone() });
-            }
-        }
-        Ok(target)
-    }
-
-    fn temporary(&self) -> Result<BufWriter<NamedTempFile>, QuantizeError> {
-        let file = tempfile::Builder::new()
-            .prefix(".slipway-")
-            .permissions(Permissions::from_mode(0o666))
-            .tempfile_in(&self.folder)
-            .map_err(|source| QuantizeError::Write { path: self.folder.clone(), source })?;
-        Ok(BufWriter::with_capacity(COPY, file))
-    }
-}
-
-/// Bytes of all files of a model.
-pub(super) fn total_len(model: &OnnxModel) -> Result<u64, QuantizeError> {
-    let len = |path: &PathBuf| {
-        let read = |source| QuantizeError::Read { tensor: path.display().to_string(), source };
-        fs::metadata(path).map(|metadata| metadata.len()).map_err(read)
-    };
-    model.files().iter().map(len).sum()
-}
-
-/// A finished output under temporary names; dropping it removes the files.
-pub(super) struct Written {
-    model: NamedTempFile,
-    data: Option<NamedTempFile>,
-    tensors: Vec<TensorReport>,
-    /// Bytes of all files.
-    pub(super) bytes: u64,
-}
-
-/// What became of the output.
-pub(super) struct Kept {
-    pub(super) tensors: Vec<TensorReport>,
-    pub(super) bytes: u64,
-    pub(super) external: bool,
-}
-
-impl Written {
-    /// Gives the files their names: the data first, so that a model never lacks it.
-    pub(super) fn keep(self, target: &Target) -> Result<Kept, QuantizeError> {
-        let external = self.data.is_some();
-        if let Some(data) = self.data {
-            persist(data, &target.data)?;
-        }
-        persist(self.model, &target.model)?;
-        let sync = |source| QuantizeError::Write { path: target.folder.clone(), source };
-        File::open(&target.folder).and_then(|folder| folder.sync_all()).map_err(sync)?;
-        Ok(Kept { tensors: self.tensors, bytes: self.bytes, external })
-    }
-}
-
-fn persist(file: NamedTempFile, path: &Path) -> Result<(), QuantizeError> {
-    let write = |source| QuantizeError::Write { path: path.to_path_buf(), source };
-    file.as_file().sync_all().map_err(write)?;
-    file.persist(path).map(drop).map_err(|error| write(error.error))
-}
 
 /// Writes the output under temporary names.
 pub(super) fn write(
@@ -178,7 +93,7 @@ impl Writer<'_> {
             }
         };
         let data = if self.data.is_some() {
-            *offset = offset.next_multiple_of(ALIGNMENT);
+            *offset = offset.next_multiple_of(ALIGNMENT as u64);
             streamed.externalize(&self.target.location, *offset);
             *offset += data_len(tensor);
             streamed.external_field().len() as u64
@@ -209,8 +124,8 @@ impl Writer<'_> {
         let Some(data) = &mut self.data else {
             return self.field(&streamed.inline_prefix());
         };
-        let start = self.offset.next_multiple_of(ALIGNMENT);
-        let padding = [0; ALIGNMENT as usize];
+        let start = self.offset.next_multiple_of(ALIGNMENT as u64);
+        let padding = [0; ALIGNMENT];
         let gap = usize::try_from(start - self.offset).unwrap_or_default();
         data.write_all(&padding[..gap])
             .map_err(|source| QuantizeError::Write { path: self.target.data.clone(), source })?;

@@ -19,7 +19,7 @@ const GRAPH_INITIALIZER: u32 = 5;
 const TENSOR_RAW_DATA: u32 = 9;
 
 /// External tensors begin at multiples of this many bytes: a cache line, a vector register.
-pub(super) const ALIGNMENT: u64 = 64;
+pub(super) const ALIGNMENT: usize = 64;
 
 /// A model that is not written yet; its graph has no initializers.
 #[derive(Debug)]
