@@ -1,5 +1,6 @@
 //! The format of a file, told by its bytes and never by its name.
 
+use std::fmt;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -27,6 +28,19 @@ pub enum FileFormat {
     Pickle,
     /// None of the above.
     Unknown,
+}
+
+impl fmt::Display for FileFormat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Onnx => "an ONNX model",
+            Self::Npz => "a NumPy archive (npz)",
+            Self::Safetensors => "a safetensors file",
+            Self::Tflite => "a TensorFlow Lite model",
+            Self::Pickle => "a Python pickle or PyTorch archive",
+            Self::Unknown => "no model format that is known",
+        })
+    }
 }
 
 /// Tells the format of a file from its first 4 KiB.

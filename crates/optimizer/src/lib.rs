@@ -3,5 +3,8 @@
 //! A stage reads an artifact that it never changes and writes a new one. What the
 //! arithmetic is lives in `slipway-kernels`, what a file is in `slipway-model`.
 
+pub mod evaluate;
+pub mod pod;
 pub mod progress;
 pub mod stage;
+pub mod work;

@@ -1,0 +1,126 @@
+//! `slipway evaluate`: what a model is worth on a data set, against another one.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use serde_json::json;
+use slipway_api::{DataSet, Gate, status::GateStatus};
+use slipway_model::{npz::NpzFile, onnx::OnnxModel};
+use slipway_optimizer::evaluate::{HttpPredictor, Measured, ReplayOptions, Samples, Sizes, judge, replay};
+use slipway_server::{Config, SelfCheck};
+
+use crate::{
+    error::Error,
+    local::{started, verdict_table},
+    output, progress,
+};
+
+/// Judge a model on a data set: accuracy where there are labels, agreement with a baseline, size, latency.
+///
+/// Both models are served as they would be in a cluster and asked one sample at a time. Bounds are one-sided at 95 %.
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  slipway evaluate small.onnx --baseline model.onnx --data holdout.npz --labels labels --output probabilities
+  slipway evaluate small.onnx --baseline model.onnx --data holdout.npz --output scores --input x=arr_0 --json")]
+pub(crate) struct Evaluate {
+    /// The model that is judged.
+    model: PathBuf,
+    /// What it is compared with; the model itself when left out.
+    #[arg(long)]
+    baseline: Option<PathBuf>,
+    /// The data set: a .npz file whose leading axes count samples.
+    #[arg(long)]
+    data: PathBuf,
+    /// The output with one score a class.
+    #[arg(long)]
+    output: String,
+    /// The array with the true classes.
+    #[arg(long)]
+    labels: Option<String>,
+    /// A model input and the array for it, where the names differ: INPUT=ARRAY.
+    #[arg(long = "input", value_parser = pair)]
+    inputs: Vec<(String, String)>,
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    let (input, array) = text.split_once('=').ok_or("write INPUT=ARRAY")?;
+    Ok((input.to_owned(), array.to_owned()))
+}
+
+impl Evaluate {
+    pub(crate) async fn run(self, json: bool) -> Result<(), Error> {
+        let words = |error: &dyn std::error::Error| Error::Model(error.to_string());
+        let baseline_path = self.baseline.clone().unwrap_or_else(|| self.model.clone());
+        let (data, gate) = self.spec()?;
+        let servers = [serve(&self.model).await?, serve(&baseline_path).await?];
+        let url = |index: usize| format!("http://{}", servers[index].running.addr);
+        let mut candidate = HttpPredictor::connect(&url(0), "model", "candidate", &self.output)
+            .await
+            .map_err(|error| words(&error))?;
+        let mut baseline = HttpPredictor::connect(&url(1), "model", "baseline", &self.output)
+            .await
+            .map_err(|error| words(&error))?;
+        let mut file = NpzFile::open(&self.data).map_err(|error| words(&error))?;
+        let samples = Samples::bind(&mut file, &data, candidate.inputs()).map_err(|error| words(&error))?;
+        let bar = progress::bar(json);
+        bar.start("judging", u64::try_from(samples.count()).ok());
+        let options = ReplayOptions { needs_labels: self.labels.is_some() };
+        let replayed = replay(&samples, &mut candidate, &mut baseline, options, |_| bar.advance(1)).await;
+        bar.finish();
+        let evaluation = replayed.map_err(|error| words(&error))?;
+        let measured = Measured {
+            tally: evaluation.tally,
+            sizes: Sizes { candidate: size(&self.model)?, baseline: size(&baseline_path)? },
+            candidate_latency: evaluation.candidate_latency,
+            baseline_latency: evaluation.baseline_latency,
+        };
+        let status = judge(&gate, &measured);
+        show(&status, json);
+        for server in servers {
+            server.stop().await;
+        }
+        Ok(())
+    }
+
+    /// The data set's binding and a gate whose thresholds everything passes: only what is measured matters here.
+    fn spec(&self) -> Result<(DataSet, Gate), Error> {
+        let data = json!({
+            "name": "data",
+            "source": { "uri": format!("file://{}", self.data.display()) },
+            "inputs": self.inputs.iter().cloned().collect::<std::collections::BTreeMap<_, _>>(),
+            "labels": self.labels,
+        });
+        let mut checks = vec![
+            json!({ "name": "agreement", "parity": { "top1Agreement": "0" } }),
+            json!({ "name": "size", "size": { "maxRatio": "1000" } }),
+            json!({ "name": "latency", "latency": {} }),
+        ];
+        if self.labels.is_some() {
+            checks.insert(0, json!({ "name": "accuracy", "accuracy": { "minimum": "0", "maxDrop": "1" } }));
+        }
+        let gate = json!({
+            "data": "data", "minSamples": 1, "checks": checks,
+            "task": { "classification": { "output": self.output } },
+        });
+        let wrong = |error: serde_json::Error| Error::Usage(error.to_string());
+        Ok((serde_json::from_value(data).map_err(wrong)?, serde_json::from_value(gate).map_err(wrong)?))
+    }
+}
+
+async fn serve(model: &Path) -> Result<crate::local::Started, Error> {
+    started(Config { self_check: SelfCheck::Off, ..Config::local(model, "model") }).await
+}
+
+fn size(model: &Path) -> Result<u64, Error> {
+    let model = OnnxModel::open(model).map_err(|error| Error::Model(error.to_string()))?;
+    Ok(model.facts().total_bytes)
+}
+
+fn show(status: &GateStatus, json: bool) {
+    if json {
+        output::json(status);
+    } else {
+        println!("{} samples\n\n{}", status.samples, verdict_table(status, false));
+    }
+}

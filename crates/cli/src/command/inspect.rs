@@ -1,0 +1,101 @@
+//! `slipway inspect`: what a model file is.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use serde::Serialize;
+use slipway_model::{
+    onnx::{Dim, OnnxFacts, OnnxModel, ValueFacts},
+    sniff::{FileFormat, sniff_file},
+};
+
+use crate::{
+    error::Error,
+    output::{self, bytes, table},
+};
+
+/// Say what a model file is: inputs, outputs, operators, parameters, size, and whether the engine can run it.
+#[derive(Args)]
+#[command(
+    after_help = "Examples:\n  slipway inspect model.onnx\n  slipway inspect model.onnx --json | jq .facts.operators"
+)]
+pub(crate) struct Inspect {
+    /// The model file.
+    model: PathBuf,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Inspected {
+    format: FileFormat,
+    facts: OnnxFacts,
+    unsupported_operators: Vec<String>,
+}
+
+impl Inspect {
+    pub(crate) fn run(self, json: bool) -> Result<(), Error> {
+        let format =
+            sniff_file(&self.model).map_err(|source| Error::Read { path: self.model.clone(), source })?;
+        if format != FileFormat::Onnx {
+            return Err(Error::Model(format!("{} is {format}, not an ONNX model", self.model.display())));
+        }
+        let model = OnnxModel::open(&self.model).map_err(|error| Error::Model(error.to_string()))?;
+        let unsupported_operators = slipway_server::unsupported_operators(&self.model)
+            .map_err(|error| Error::Model(error.to_string()))?;
+        let inspected = Inspected { format, facts: model.facts(), unsupported_operators };
+        if json {
+            output::json(&inspected)
+        } else {
+            println!("{}", text(&inspected))
+        }
+        Ok(())
+    }
+}
+
+fn text(inspected: &Inspected) -> String {
+    let OnnxFacts {
+        ir_version,
+        producer,
+        opsets,
+        inputs,
+        outputs,
+        operators,
+        parameters,
+        total_bytes,
+        initializers: _,
+    } = &inspected.facts;
+    let opsets: Vec<_> = opsets.iter().map(|(domain, version)| format!("{domain} {version}")).collect();
+    let engine = match inspected.unsupported_operators.as_slice() {
+        [] => "runs".to_owned(),
+        unknown => format!("cannot run {}", unknown.join(", ")),
+    };
+    let facts = [
+        ("format", format!("ONNX, file version {ir_version}, opset {}", opsets.join(", "))),
+        ("made by", producer.clone()),
+        ("size", format!("{}, {parameters} parameters", bytes(*total_bytes))),
+        ("engine", format!("rten {engine}")),
+    ];
+    let facts: Vec<_> = facts.iter().map(|(key, value)| format!("{key:8}  {value}")).collect();
+    let value = |direction: &str, value: &ValueFacts| {
+        vec![direction.to_owned(), value.name.clone(), value.data_type.clone(), dims(value)]
+    };
+    let values: Vec<_> = (inputs.iter().map(|one| value("input", one)))
+        .chain(outputs.iter().map(|one| value("output", one)))
+        .collect();
+    let operators: Vec<_> =
+        operators.iter().map(|(name, count)| vec![name.clone(), count.to_string()]).collect();
+    let tables = [table(&["", "NAME", "TYPE", "SHAPE"], &values), table(&["OPERATOR", "NODES"], &operators)];
+    [facts.join("\n"), tables.join("\n\n")].join("\n\n")
+}
+
+fn dims(value: &ValueFacts) -> String {
+    let Some(dims) = &value.dims else { return "any".into() };
+    let dims: Vec<_> = (dims.iter())
+        .map(|dim| match dim {
+            Dim::Fixed(size) => size.to_string(),
+            Dim::Symbol(name) => name.clone(),
+            Dim::Unknown => "?".into(),
+        })
+        .collect();
+    format!("[{}]", dims.join(", "))
+}

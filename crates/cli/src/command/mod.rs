@@ -1,0 +1,9 @@
+//! The commands, one file each.
+
+pub(crate) mod evaluate;
+pub(crate) mod inspect;
+pub(crate) mod plan;
+pub(crate) mod push;
+pub(crate) mod quantize;
+pub(crate) mod run;
+pub(crate) mod serve;

@@ -1,0 +1,69 @@
+//! `slipway push`: a model file or folder to a registry.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use serde_json::json;
+use slipway_artifacts::{Credentials, Kind, Reference, RegistryOptions, push_path};
+
+use crate::{error::Error, output, progress};
+
+/// Push a model (a file or a folder) to an OCI registry as a ModelPack artifact; print its digest.
+///
+/// Credentials are those of `docker login` (`~/.docker/config.json`).
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  slipway push model.onnx oci://registry.example/models/net:1
+  slipway push model/ oci://localhost:5000/models/net --plain-http localhost:5000")]
+pub(crate) struct Push {
+    /// The file or folder.
+    path: PathBuf,
+    /// Where it goes: oci://host[:port]/path[:tag].
+    reference: String,
+    /// Hosts that are spoken to over HTTP instead of HTTPS.
+    #[arg(long)]
+    plain_http: Vec<String>,
+    /// What it is: a model, or a data set.
+    #[arg(long, value_enum, default_value_t = What::Model)]
+    kind: What,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum What {
+    Model,
+    Dataset,
+}
+
+impl Push {
+    pub(crate) async fn run(self, json: bool) -> Result<(), Error> {
+        let reference: Reference = self.reference.parse()?;
+        let kind = match self.kind {
+            What::Model => Kind::Model,
+            What::Dataset => Kind::Dataset,
+        };
+        let options = RegistryOptions {
+            plain_http: self.plain_http,
+            credentials: credentials()?,
+            ..RegistryOptions::default()
+        };
+        let digest = push_path(&self.path, &reference, kind, &options, &progress::bar(json)).await?;
+        let base = self.reference.split('@').next().unwrap_or(&self.reference);
+        if json {
+            output::json(&json!({ "digest": digest.to_string(), "reference": format!("{base}@{digest}") }));
+        } else {
+            println!("{base}@{digest}");
+        }
+        Ok(())
+    }
+}
+
+fn credentials() -> Result<Credentials, Error> {
+    let folder = std::env::var_os("DOCKER_CONFIG").map(PathBuf::from);
+    let folder = folder.or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".docker")));
+    let Some(path) = folder.map(|folder| folder.join("config.json")).filter(|path| path.exists()) else {
+        return Ok(Credentials::default());
+    };
+    let bytes = std::fs::read(&path).map_err(|source| Error::Read { path, source })?;
+    Ok(Credentials::from_docker_config(&bytes)?)
+}

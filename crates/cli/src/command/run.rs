@@ -1,0 +1,78 @@
+//! `slipway run`: a model deployment's whole way, on this machine.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use crate::{
+    error::Error,
+    local::{Report, serve, travel},
+    manifests::Manifests,
+    output, progress,
+};
+
+/// Take a ModelDeployment through its whole way on this machine: fetch, stages, gate, serve, predict.
+///
+/// The same file that a cluster gets, judged by the same CRD and planned by the same code. Artifacts are kept, so a
+/// second run computes nothing twice.
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  slipway run -f examples/digits/
+  slipway run -f modeldeployment.yaml --serve --port 8080
+  slipway run -f examples/digits/ --json | jq .gate.verdict")]
+pub(crate) struct Run {
+    /// A YAML file, or a folder of them; ConfigMaps beside the ModelDeployment are read from the same files.
+    #[arg(short, long)]
+    file: PathBuf,
+    /// Which ModelDeployment, where the files hold several.
+    #[arg(long)]
+    name: Option<String>,
+    /// Where artifacts are kept, as OCI image layouts.
+    #[arg(long, env = "SLIPWAY_ARTIFACTS")]
+    artifacts: Option<PathBuf>,
+    /// Stay and serve until interrupted.
+    #[arg(long)]
+    serve: bool,
+    /// The port to serve on; any free one when left out.
+    #[arg(long, default_value_t = 0)]
+    port: u16,
+}
+
+impl Run {
+    pub(crate) async fn run(self, json: bool) -> Result<(), Error> {
+        let manifests = Manifests::load(&self.file)?;
+        let deployment = manifests.one(self.name.as_deref())?;
+        let artifacts = self.artifacts.clone().unwrap_or_else(default_artifacts);
+        let base = if self.file.is_dir() { self.file.clone() } else { parent(&self.file) };
+        let road = travel(&manifests, deployment, &artifacts, &base, progress::bar(json)).await?;
+        if let Err(error) = road.passed() {
+            show(&Report::new(&road, None, None), json);
+            return Err(error);
+        }
+        let served = serve(&road, &artifacts, self.port).await?;
+        let latency = served.predict(&road).await?;
+        show(&Report::new(&road, latency, Some(served.url())), json);
+        if self.serve {
+            eprintln!("serving at {} (metrics at {}); Ctrl-C ends it", served.url(), served.metrics_url());
+            tokio::signal::ctrl_c().await.map_err(|error| Error::Server(error.to_string()))?;
+        }
+        served.stop().await;
+        Ok(())
+    }
+}
+
+fn show(report: &Report, json: bool) {
+    if json { output::json(report) } else { println!("{}", report.text()) }
+}
+
+fn parent(file: &Path) -> PathBuf {
+    file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned()
+}
+
+/// Where artifacts are kept unless the user says otherwise: the cache folder of this user.
+fn default_artifacts() -> PathBuf {
+    let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+    let cache = cache.or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache")));
+    cache.unwrap_or_else(std::env::temp_dir).join("slipway/artifacts")
+}

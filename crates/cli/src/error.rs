@@ -1,0 +1,88 @@
+//! What a command can fail with, and the exit code that scripts see.
+
+use std::path::PathBuf;
+
+use crate::admission::Refused;
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// A file cannot be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The system's words.
+        source: std::io::Error,
+    },
+    /// A file cannot be written.
+    #[error("cannot write {}: {source}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// The system's words.
+        source: std::io::Error,
+    },
+    /// A file is no YAML.
+    #[error("{}: {source}", path.display())]
+    Yaml {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        source: slipway_api::yaml::YamlError,
+    },
+    /// The command cannot be done as it was asked.
+    #[error("{0}")]
+    Usage(String),
+    /// The CRD refuses an object.
+    #[error("{}: ModelDeployment {name} is refused, as a cluster would refuse it:\n{refused}", file.display())]
+    Refused {
+        /// The file.
+        file: PathBuf,
+        /// The object's name.
+        name: String,
+        /// Every problem.
+        refused: Refused,
+    },
+    /// A step of the pipeline failed.
+    #[error("{reason}: {message}")]
+    Pipeline {
+        /// A documented reason.
+        reason: String,
+        /// In words.
+        message: String,
+    },
+    /// The gate let the artifact not pass.
+    #[error("the gate did not pass ({reason}): {message}")]
+    Gate {
+        /// A documented reason.
+        reason: String,
+        /// In words.
+        message: String,
+    },
+    /// A model cannot be used.
+    #[error("{0}")]
+    Model(String),
+    /// An artifact store or registry failed.
+    #[error(transparent)]
+    Artifacts(#[from] slipway_artifacts::Error),
+    /// The server did not start or stopped.
+    #[error("{0}")]
+    Server(String),
+}
+
+impl Error {
+    /// The exit code: 2 for a wrong call or a refused spec, 3 for a gate that did not pass, 1 for everything else.
+    pub(crate) fn exit_code(&self) -> u8 {
+        match self {
+            Self::Usage(_) | Self::Refused { .. } | Self::Yaml { .. } => 2,
+            Self::Gate { .. } => 3,
+            Self::Read { .. }
+            | Self::Write { .. }
+            | Self::Pipeline { .. }
+            | Self::Model(_)
+            | Self::Artifacts(_)
+            | Self::Server(_) => 1,
+        }
+    }
+}

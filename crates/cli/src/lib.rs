@@ -1,1 +1,0 @@
-//! The command line: run, plan, inspect, quantize, evaluate, serve, push.

@@ -1,0 +1,206 @@
+//! A cluster of one: what a plan asks for is done here and now.
+
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use jiff::Timestamp;
+use serde_json::Value;
+use slipway_api::{
+    ModelDeployment,
+    job::{JobResult, JobSpec, Work},
+    names,
+    status::{StageState, Status},
+};
+use slipway_artifacts::{ConfigMapData, FetchOptions, Location, SharedProgress, Store};
+use slipway_optimizer::work::{self, Context};
+use slipway_plan::{
+    Deployment, Desired, Job, JobState, MonitoringObserved, Observed, Outcome, Plan, RevisionData, Settings,
+    plan, status,
+};
+
+use super::judges;
+use crate::{error::Error, manifests::Manifests};
+
+/// A pipeline that went through: everything that a report or a server needs.
+pub(crate) struct Road {
+    pub(crate) name: String,
+    pub(crate) status: Status,
+    pub(crate) revision: Option<RevisionData>,
+    pub(crate) times: Vec<(String, Duration, bool)>,
+    pub(crate) store: Store,
+    pub(crate) deployment: ModelDeployment,
+}
+
+/// Settings that render the same objects as the chart's defaults; images mean nothing here.
+pub(crate) fn settings() -> Settings {
+    Settings {
+        server_image: format!("slipway-server:{}", env!("CARGO_PKG_VERSION")),
+        job_image: format!("slipway-job:{}", env!("CARGO_PKG_VERSION")),
+        image_pull_policy: "IfNotPresent".into(),
+        image_pull_secrets: Vec::new(),
+        registry: "slipway-registry.slipway-system.svc:5000".into(),
+        registry_plain_http: true,
+        service_monitors: true,
+        service_monitor_labels: std::collections::BTreeMap::new(),
+        local: true,
+    }
+}
+
+/// A model deployment as the plan sees it before anything was made for it.
+pub(crate) fn observe(deployment: &ModelDeployment) -> Observed {
+    let metadata = &deployment.metadata;
+    Observed {
+        now: Timestamp::now(),
+        deployment: Deployment {
+            name: metadata.name.clone().unwrap_or_default(),
+            namespace: metadata.namespace.clone().unwrap_or_else(|| "default".into()),
+            uid: metadata.uid.clone().unwrap_or_else(|| "00000000-0000-0000-0000-000000000000".into()),
+            generation: metadata.generation.unwrap_or(1),
+            deleted_at: None,
+            finalizer: false,
+            spec: deployment.spec.clone(),
+            status: Status::default(),
+        },
+        jobs: Vec::new(),
+        revisions: Vec::new(),
+        workloads: Vec::new(),
+        pods: Vec::new(),
+        service: None,
+        others: Vec::new(),
+        monitoring: MonitoringObserved::default(),
+    }
+}
+
+/// Takes a model deployment through its pipeline, Job by Job.
+pub(crate) async fn travel(
+    manifests: &Manifests,
+    deployment: &ModelDeployment,
+    artifacts: &Path,
+    base: &Path,
+    progress: SharedProgress,
+) -> Result<Road, Error> {
+    let mut observed = observe(deployment);
+    let settings = settings();
+    let repository = names::repository(&observed.deployment.namespace, &observed.deployment.name);
+    let folder = artifacts.join(repository);
+    let store = Store::open(
+        &Location::Layout { path: folder.clone() },
+        &slipway_artifacts::RegistryOptions::default(),
+    )?;
+    let fetch = FetchOptions {
+        config_maps: config_maps(manifests),
+        files: Some(base.to_owned()),
+        progress: progress.clone(),
+        ..FetchOptions::default()
+    };
+    let scratch = folder.join("scratch");
+    std::fs::create_dir_all(&scratch).map_err(|source| Error::Write { path: scratch.clone(), source })?;
+    let mut context = Context { store: store.clone(), fetch, scratch, progress, judges: None };
+    let mut times = Vec::new();
+    loop {
+        let decided = plan(&observed, &settings);
+        let jobs: Vec<_> = decided.apply.iter().filter(|desired| desired.kind == "Job").collect();
+        if jobs.is_empty() {
+            return Ok(arrive(deployment, observed, &decided, times, store));
+        }
+        for job in jobs {
+            let began = Instant::now();
+            let (spec, result) = perform(job, &mut context, &observed).await?;
+            times.push((spec.step.clone(), began.elapsed(), result.reused));
+            observed.jobs.push(finished(job, &spec, result));
+        }
+    }
+}
+
+fn config_maps(manifests: &Manifests) -> std::collections::BTreeMap<String, ConfigMapData> {
+    let maps = manifests.config_maps.iter();
+    maps.map(|(name, data)| (name.clone(), ConfigMapData::Bytes(data.clone()))).collect()
+}
+
+/// The step inside a Job's body: the same argument that a pod would get.
+fn step(job: &Desired) -> Result<JobSpec, Error> {
+    let args = &job.body["spec"]["template"]["spec"]["containers"][0]["args"];
+    let text = args.as_array().and_then(|args| args.last()).and_then(Value::as_str).unwrap_or_default();
+    serde_json::from_str(text).map_err(|error| Error::Model(format!("job {} has no step: {error}", job.name)))
+}
+
+async fn perform(
+    job: &Desired,
+    context: &mut Context,
+    observed: &Observed,
+) -> Result<(JobSpec, JobResult), Error> {
+    let spec = step(job)?;
+    let Work::Gate(gate) = &spec.work else {
+        let result = work::run(&spec, context).await;
+        return Ok((spec, result));
+    };
+    let servers = judges::start(gate, context, &observed.deployment.spec.serving).await?;
+    context.judges = Some(servers.judges());
+    let result = work::run(&spec, context).await;
+    context.judges = None;
+    servers.stop().await;
+    Ok((spec, result))
+}
+
+fn finished(job: &Desired, spec: &JobSpec, result: JobResult) -> Job {
+    let state = match &result.failure {
+        None => JobState::Succeeded,
+        Some(failure) => {
+            JobState::Failed { reason: "BackoffLimitExceeded".into(), message: failure.message.clone() }
+        }
+    };
+    Job {
+        name: job.name.clone(),
+        uid: spec.key.clone(),
+        key: spec.key.clone(),
+        deleting: false,
+        state,
+        finished_at: Some(Timestamp::now()),
+        result: Some(result),
+        trouble: None,
+    }
+}
+
+fn arrive(
+    deployment: &ModelDeployment,
+    observed: Observed,
+    decided: &Plan,
+    times: Vec<(String, Duration, bool)>,
+    store: Store,
+) -> Road {
+    let revision = decided.apply.iter().find(|desired| desired.kind == "ControllerRevision");
+    Road {
+        name: observed.deployment.name.clone(),
+        status: status(&observed, decided, &Outcome::default()),
+        revision: revision.and_then(|revision| serde_json::from_value(revision.body["data"].clone()).ok()),
+        times,
+        store,
+        deployment: deployment.clone(),
+    }
+}
+
+impl Road {
+    /// Refuses to go on where the pipeline or the gate stopped it.
+    pub(crate) fn passed(&self) -> Result<&RevisionData, Error> {
+        let condition = |name: &str| self.status.conditions.iter().find(|one| one.condition_type == name);
+        for name in ["Accepted", "Optimized"] {
+            if let Some(failed) = condition(name).filter(|one| one.status == "False") {
+                return Err(Error::Pipeline {
+                    reason: failed.reason.clone(),
+                    message: failed.message.clone(),
+                });
+            }
+        }
+        if let Some(failed) = condition("GatePassed").filter(|one| one.status == "False") {
+            return Err(Error::Gate { reason: failed.reason.clone(), message: failed.message.clone() });
+        }
+        self.revision.as_ref().ok_or_else(|| {
+            let open = self.status.stages.iter().find(|stage| stage.state != StageState::Succeeded);
+            let message =
+                open.and_then(|stage| stage.message.clone()).unwrap_or_else(|| "nothing to serve".into());
+            Error::Pipeline { reason: "Waiting".into(), message }
+        })
+    }
+}

@@ -1,0 +1,85 @@
+//! The two servers that a gate drives, in this process instead of the gate's pod.
+
+use slipway_api::{Serving, job::GateWork};
+use slipway_artifacts::Digest;
+use slipway_optimizer::work::{Context, Judges};
+use slipway_server::{Batching, Config, Running, SelfCheck};
+use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
+
+use crate::error::Error;
+
+/// A running server and the means to end it.
+pub(crate) struct Started {
+    pub(crate) running: Running,
+    pub(crate) shutdown: CancellationToken,
+}
+
+impl Started {
+    /// Drains and ends it.
+    pub(crate) async fn stop(self) {
+        self.shutdown.cancel();
+        self.running.ended().await;
+    }
+}
+
+/// Two running servers and the copies of the artifacts that they serve.
+pub(crate) struct Servers {
+    candidate: Started,
+    baseline: Started,
+    _models: TempDir,
+}
+
+/// Starts the candidate's and the baseline's server with the engine and settings of the serving pods.
+pub(crate) async fn start(gate: &GateWork, context: &Context, serving: &Serving) -> Result<Servers, Error> {
+    let models = TempDir::with_prefix_in("judges-", &context.scratch)
+        .map_err(|source| Error::Write { path: context.scratch.clone(), source })?;
+    let mut running = Vec::new();
+    for (name, digest) in [("candidate", &gate.candidate), ("baseline", &gate.baseline)] {
+        let folder = models.path().join(name);
+        let digest: Digest = digest.parse()?;
+        context.store.pull(&digest, &folder, &context.fetch.limits, &context.progress).await?;
+        let config = Config { self_check: SelfCheck::Off, ..config(&folder, &gate.model_name, serving) };
+        running.push(started(config).await?);
+    }
+    let [candidate, baseline] =
+        <[Started; 2]>::try_from(running).map_err(|_| Error::Server("two servers are needed".into()))?;
+    Ok(Servers { candidate, baseline, _models: models })
+}
+
+/// A server's settings as the serving pods have them.
+pub(crate) fn config(model: &std::path::Path, name: &str, serving: &Serving) -> Config {
+    let runtime = serving.runtime.as_ref().and_then(|runtime| runtime.slipway.as_ref());
+    let threads =
+        runtime.and_then(|runtime| runtime.threads).and_then(|threads| usize::try_from(threads).ok());
+    let batching = serving.batching.as_ref().map_or(Batching::OFF, |batching| Batching {
+        max_size: usize::try_from(batching.max_size).unwrap_or(1),
+        max_delay: batching
+            .max_delay
+            .as_ref()
+            .map_or(std::time::Duration::from_millis(2), |delay| delay.value()),
+    });
+    Config { threads: threads.unwrap_or(1), batching, ..Config::local(model, name) }
+}
+
+/// A server that has loaded its model and is ready.
+pub(crate) async fn started(config: Config) -> Result<Started, Error> {
+    let shutdown = CancellationToken::new();
+    let serving = slipway_server::serve(config, shutdown.clone()).await;
+    let mut running = serving.map_err(|error| Error::Server(error.to_string()))?;
+    running.ready().await.map_err(|error| Error::Server(error.to_string()))?;
+    Ok(Started { running, shutdown })
+}
+
+impl Servers {
+    /// Their addresses.
+    pub(crate) fn judges(&self) -> Judges {
+        Judges::at(self.candidate.running.addr, self.baseline.running.addr)
+    }
+
+    /// Ends both.
+    pub(crate) async fn stop(self) {
+        self.candidate.stop().await;
+        self.baseline.stop().await;
+    }
+}

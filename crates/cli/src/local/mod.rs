@@ -1,0 +1,11 @@
+//! The local road: the same plan as in a cluster, with a folder for a registry and this process for every Job.
+
+mod cluster;
+mod judges;
+mod report;
+mod serve;
+
+pub(crate) use cluster::{Road, observe, settings, travel};
+pub(crate) use judges::{Started, started};
+pub(crate) use report::{Report, verdict_table};
+pub(crate) use serve::serve;

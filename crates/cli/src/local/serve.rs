@@ -1,0 +1,122 @@
+//! Serving what passed, on this machine, and asking it for real predictions.
+
+use std::{net::SocketAddr, path::Path};
+
+use serde::Serialize;
+use slipway_api::ModelDeployment;
+use slipway_artifacts::{Digest, Limits, silent};
+use slipway_model::npz::NpzFile;
+use slipway_optimizer::evaluate::{HttpPredictor, Predictor, Samples, Timings};
+use slipway_server::Config;
+
+use super::{
+    Road,
+    judges::{Started, config, started},
+};
+use crate::error::Error;
+
+/// How many predictions are asked for.
+const PREDICTIONS: usize = 200;
+
+/// A server with the model that passed.
+pub(crate) struct Served {
+    server: Started,
+    name: String,
+}
+
+/// What predictions took.
+#[derive(Debug, Clone, Copy, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Latency {
+    pub(crate) requests: u64,
+    pub(crate) p50_ms: f64,
+    pub(crate) p95_ms: f64,
+}
+
+/// Serves what a road led to, as a pod of the revision would: golden samples replayed before it is ready.
+pub(crate) async fn serve(road: &Road, artifacts: &Path, port: u16) -> Result<Served, Error> {
+    let revision = road.passed()?;
+    let folder = artifacts.join("served");
+    let model = pull(road, &folder, &revision.artifact.digest).await?;
+    let golden = match &revision.golden_digest {
+        Some(digest) => Some(pull(road, &folder, digest).await?.join("golden.json")),
+        None => None,
+    };
+    let name = model_name(&road.deployment);
+    let accuracy =
+        revision.gate.as_ref().and_then(|gate| gate.accuracy.as_ref()).and_then(|text| text.parse().ok());
+    let config = Config {
+        golden,
+        accuracy,
+        http: SocketAddr::from(([127, 0, 0, 1], port)),
+        ..config(&model, &name, &road.deployment.spec.serving)
+    };
+    Ok(Served { server: started(config).await?, name })
+}
+
+async fn pull(road: &Road, folder: &Path, digest: &str) -> Result<std::path::PathBuf, Error> {
+    let folder = folder.join(digest.trim_start_matches("sha256:"));
+    if !folder.exists() {
+        let digest: Digest = digest.parse()?;
+        road.store.pull(&digest, &folder, &Limits::default(), &silent()).await?;
+    }
+    Ok(folder)
+}
+
+fn model_name(deployment: &ModelDeployment) -> String {
+    let name = deployment.spec.serving.model_name.clone().or_else(|| deployment.metadata.name.clone());
+    name.unwrap_or_else(|| "model".into())
+}
+
+impl Served {
+    /// Where the model answers.
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}/v2/models/{}", self.server.running.addr, self.name)
+    }
+
+    /// Where its metrics are.
+    pub(crate) fn metrics_url(&self) -> String {
+        format!("http://{}/metrics", self.server.running.metrics_addr)
+    }
+
+    /// Asks for predictions on the gate's data set; nothing where there is no gate and so no data.
+    pub(crate) async fn predict(&self, road: &Road) -> Result<Option<Latency>, Error> {
+        let spec = &road.deployment.spec;
+        let Some(gate) = &spec.gate else { return Ok(None) };
+        let (Some(data), Some(task)) =
+            (spec.data.iter().find(|data| data.name == gate.data), &gate.task.classification)
+        else {
+            return Ok(None);
+        };
+        let step = road.status.stages.iter().find(|stage| stage.kind == "data");
+        let Some(digest) = step.and_then(|step| step.output_digest.as_deref()) else { return Ok(None) };
+        let scratch = tempfile::tempdir().map_err(|error| Error::Server(error.to_string()))?;
+        let digest: Digest = digest.parse()?;
+        let pulled =
+            road.store.pull(&digest, &scratch.path().join("data"), &Limits::default(), &silent()).await?;
+        let Some(entry) = pulled.entry_path() else { return Ok(None) };
+        let words = |error: &dyn std::error::Error| Error::Server(error.to_string());
+        let base = format!("http://{}", self.server.running.addr);
+        let connected = HttpPredictor::connect(&base, &self.name, "server", &task.output).await;
+        let mut predictor = connected.map_err(|error| words(&error))?;
+        let mut file = NpzFile::open(&entry).map_err(|error| words(&error))?;
+        let samples = Samples::bind(&mut file, data, predictor.inputs()).map_err(|error| words(&error))?;
+        let mut timings = Timings::default();
+        for inputs in (0..PREDICTIONS).map_while(|sample| samples.request(sample % samples.count())) {
+            let began = std::time::Instant::now();
+            predictor.predict(&inputs).await.map_err(|error| words(&error))?;
+            timings.record(began.elapsed());
+        }
+        let summary = timings.summary();
+        Ok(summary.map(|summary| Latency {
+            requests: summary.requests,
+            p50_ms: summary.p50_ms,
+            p95_ms: summary.p95_ms,
+        }))
+    }
+
+    /// Drains and ends it.
+    pub(crate) async fn stop(self) {
+        self.server.stop().await;
+    }
+}

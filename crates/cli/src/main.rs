@@ -1,0 +1,75 @@
+//! `slipway`: the command line. Each command is one file in `command/`.
+
+mod admission;
+mod command;
+mod error;
+mod local;
+mod manifests;
+mod output;
+mod progress;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use error::Error;
+
+/// From a trained model's file to a watched production service.
+#[derive(Parser)]
+#[command(
+    version,
+    max_term_width = 100,
+    after_help = "\
+Examples:
+  slipway run -f examples/digits/               fetch, quantize, judge and serve on this machine
+  slipway inspect model.onnx                    what a model file is
+  slipway quantize model.onnx small.onnx --scheme dynamic
+  slipway evaluate small.onnx --data holdout.npz --labels labels --baseline model.onnx
+  slipway push model.onnx oci://registry.example/models/net:1
+  slipway plan -f modeldeployment.yaml          every object that the operator would make
+
+Exit codes: 0 done, 1 failed, 2 a wrong call or a refused spec, 3 the gate did not pass."
+)]
+struct Arguments {
+    /// Print JSON instead of tables.
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Run(command::run::Run),
+    Plan(command::plan::Plan),
+    Inspect(command::inspect::Inspect),
+    Quantize(command::quantize::Quantize),
+    Evaluate(command::evaluate::Evaluate),
+    Serve(command::serve::Serve),
+    Push(command::push::Push),
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn".into());
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let Arguments { json, command } = Arguments::parse();
+    match dispatch(command, json).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+async fn dispatch(command: Command, json: bool) -> Result<(), Error> {
+    match command {
+        Command::Run(run) => run.run(json).await,
+        Command::Plan(plan) => plan.run(json),
+        Command::Inspect(inspect) => inspect.run(json),
+        Command::Quantize(quantize) => quantize.run(json),
+        Command::Evaluate(evaluate) => evaluate.run(json).await,
+        Command::Serve(serve) => serve.run(json).await,
+        Command::Push(push) => push.run(json).await,
+    }
+}

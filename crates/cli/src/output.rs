@@ -1,0 +1,70 @@
+//! What people and scripts read: tables that line up, sizes in words, JSON.
+
+use serde::Serialize;
+
+/// Prints a value as JSON on standard output.
+pub(crate) fn json<T: Serialize>(value: &T) {
+    let text = serde_json::to_string_pretty(value).expect("reports serialise to JSON");
+    println!("{text}");
+}
+
+/// A table whose columns line up; numbers are right-aligned where every cell of a column starts with a digit.
+pub(crate) fn table(head: &[&str], rows: &[Vec<String>]) -> String {
+    let width = |column: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count());
+        cells.chain([head[column].chars().count()]).max().unwrap_or(0)
+    };
+    let numeric = |column: usize| {
+        let mut cells =
+            rows.iter().filter_map(|row| row.get(column)).filter(|cell| !cell.is_empty()).peekable();
+        cells.peek().is_some() && cells.all(|cell| cell.starts_with(|first: char| first.is_ascii_digit()))
+    };
+    let line = |cells: Vec<&str>| {
+        let padded = cells.iter().enumerate().map(|(column, cell)| {
+            let width = width(column);
+            if numeric(column) { format!("{cell:>width$}") } else { format!("{cell:<width$}") }
+        });
+        padded.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+    };
+    let body = rows.iter().map(|row| line(row.iter().map(String::as_str).collect()));
+    [line(head.to_vec())].into_iter().chain(body).collect::<Vec<_>>().join("\n")
+}
+
+/// Bytes in words: `117 B`, `28.4 kB`, `1.07 GB` (powers of 1000).
+pub(crate) fn bytes(bytes: u64) -> String {
+    const UNITS: [&str; 5] = ["B", "kB", "MB", "GB", "TB"];
+    let mut unit = 0;
+    let mut scale = 1_u64;
+    while unit + 1 < UNITS.len() && bytes / scale >= 1000 {
+        scale *= 1000;
+        unit += 1;
+    }
+    if unit == 0 {
+        return format!("{bytes} B");
+    }
+    #[expect(clippy::cast_precision_loss, reason = "three digits are shown")]
+    let value = bytes as f64 / scale as f64;
+    format!("{value:.1} {}", UNITS[unit])
+}
+
+/// The first characters of a digest, for a table.
+pub(crate) fn short(digest: &str) -> String {
+    let hex = digest.strip_prefix("sha256:").unwrap_or(digest);
+    hex.chars().take(12).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_line_up_and_numbers_stand_right() {
+        let rows = [vec!["int8".into(), "28.4 kB".into()], vec!["source".into(), "107.9 kB".into()]];
+        assert_eq!(table(&["stage", "size"], &rows), "stage       size\nint8     28.4 kB\nsource  107.9 kB");
+    }
+
+    #[test]
+    fn bytes_are_said_in_the_largest_unit_that_fits() {
+        assert_eq!([bytes(999), bytes(1000), bytes(1_073_741_824)], ["999 B", "1.0 kB", "1.1 GB"]);
+    }
+}

@@ -1,0 +1,51 @@
+//! Progress bars on long work, and none when nobody looks.
+
+use std::{io::IsTerminal, sync::Arc, sync::Mutex, time::Duration};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use slipway_artifacts::{Progress, SharedProgress, silent};
+
+/// A bar on standard error; silent where that is no terminal, or where JSON is asked for.
+pub(crate) fn bar(json: bool) -> SharedProgress {
+    if json || !std::io::stderr().is_terminal() {
+        return silent();
+    }
+    Arc::new(Bar(Mutex::new(ProgressBar::hidden())))
+}
+
+#[derive(Debug)]
+struct Bar(Mutex<ProgressBar>);
+
+impl Bar {
+    fn with(&self, act: impl FnOnce(&mut ProgressBar)) {
+        if let Ok(mut bar) = self.0.lock() {
+            act(&mut bar);
+        }
+    }
+}
+
+impl Progress for Bar {
+    fn start(&self, what: &str, total: Option<u64>) {
+        let style = match total {
+            Some(_) => "{msg:24} {bar:32} {bytes}/{total_bytes} {bytes_per_sec}",
+            None => "{msg:24} {spinner} {bytes}",
+        };
+        self.with(|bar| {
+            bar.finish_and_clear();
+            *bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::stderr());
+            if let Ok(style) = ProgressStyle::with_template(style) {
+                bar.set_style(style);
+            }
+            bar.set_message(what.to_owned());
+            bar.enable_steady_tick(Duration::from_millis(120));
+        });
+    }
+
+    fn advance(&self, bytes: u64) {
+        self.with(|bar| bar.inc(bytes));
+    }
+
+    fn finish(&self) {
+        self.with(|bar| bar.finish_and_clear());
+    }
+}

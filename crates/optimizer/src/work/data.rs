@@ -1,0 +1,43 @@
+//! Fetching a data set: only what can be read as one becomes an artifact.
+
+use std::path::Path;
+
+use serde_json::json;
+use slipway_api::{
+    DataSet,
+    job::{Failure, FailureCategory, JobResult},
+};
+use slipway_artifacts::Kind;
+use slipway_model::npz::NpzFile;
+
+use super::{
+    Context,
+    failure::{chain, fail},
+    publish::Made,
+    source::fetched,
+};
+
+/// The name of a data set's file in its artifact.
+pub(super) const ENTRY: &str = "data.npz";
+
+pub(super) async fn run(data: &DataSet, context: &Context, scratch: &Path) -> Result<Made, Failure> {
+    let entry = fetched(&data.source, context, &scratch.join("source")).await?;
+    let file = NpzFile::open(&entry).map_err(|error| {
+        fail(FailureCategory::InvalidData, format!("data set {}: {}", data.name, chain(&error)))
+    })?;
+    let arrays: Vec<_> = file.names().map(str::to_owned).collect();
+    let size = entry.metadata().ok().and_then(|metadata| i64::try_from(metadata.len()).ok());
+    Ok(Made {
+        kind: Kind::Dataset,
+        files: vec![(ENTRY.into(), entry)],
+        entry: ENTRY.into(),
+        format: "npz",
+        inputs: Vec::new(),
+        result: JobResult {
+            size_bytes: size,
+            facts: Some(format!("npz, arrays {}", arrays.join(", "))),
+            ..JobResult::default()
+        },
+        report: json!({ "source": data.source, "arrays": arrays }),
+    })
+}

@@ -1,0 +1,63 @@
+//! Failures in the words and categories that conditions carry.
+
+use std::{error::Error as StdError, path::Path};
+
+use slipway_api::job::{Failure, FailureCategory};
+use slipway_artifacts::{Category, Error};
+use tempfile::TempDir;
+
+/// A failure that would be the same if tried again.
+pub fn fail(category: FailureCategory, message: impl Into<String>) -> Failure {
+    Failure { category, retryable: false, message: message.into() }
+}
+
+/// An error with all of its causes, one line.
+pub(super) fn chain(error: &dyn StdError) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        source = cause.source();
+    }
+    text
+}
+
+/// A failure of fetching a source.
+pub(super) fn of_source(error: &Error) -> Failure {
+    let category = match error.category() {
+        Category::InvalidInput | Category::NotAllowed | Category::NotFound => FailureCategory::NotFound,
+        Category::DigestMismatch => FailureCategory::DigestMismatch,
+        Category::TooLarge => FailureCategory::TooLarge,
+        Category::Unauthorized => FailureCategory::Unauthorized,
+        Category::Unreachable | Category::Protocol => FailureCategory::Unreachable,
+        Category::Storage => FailureCategory::Storage,
+    };
+    Failure { category, retryable: error.is_retryable(), message: chain(error) }
+}
+
+/// A failure of the store that artifacts are kept in.
+pub(super) fn of_store(error: &Error) -> Failure {
+    let (category, retryable) = match error.category() {
+        Category::NotFound => (FailureCategory::ArtifactMissing, false),
+        Category::DigestMismatch => (FailureCategory::DigestMismatch, false),
+        Category::InvalidInput | Category::NotAllowed | Category::TooLarge | Category::Protocol => {
+            (FailureCategory::Storage, error.is_retryable())
+        }
+        Category::Unauthorized | Category::Unreachable | Category::Storage => {
+            (FailureCategory::Storage, true)
+        }
+    };
+    Failure { category, retryable, message: chain(error) }
+}
+
+/// A folder for one step's temporary files.
+pub(super) fn scratch(base: &Path) -> Result<TempDir, Failure> {
+    TempDir::with_prefix_in("slipway-", base).map_err(|error| Failure {
+        category: FailureCategory::Storage,
+        retryable: true,
+        message: format!("no room for temporary files in {}: {error}", base.display()),
+    })
+}

@@ -1,0 +1,120 @@
+//! Judging an artifact: two running servers, the data set, and what came of it.
+
+use std::{net::SocketAddr, path::Path};
+
+use serde_json::json;
+use slipway_api::{
+    job::{Failure, FailureCategory, GateWork, JobResult},
+    status::GateStatus,
+};
+use slipway_artifacts::Kind;
+use slipway_model::npz::NpzFile;
+
+use super::{
+    Context,
+    failure::{chain, fail, of_store},
+    publish::Made,
+    stage::pulled,
+};
+use crate::evaluate::{
+    EvaluateError, Evaluation, HttpPredictor, Measured, ReplayOptions, Samples, Sizes, judge, replay,
+};
+
+/// The name of the golden samples' file in their artifact.
+const ENTRY: &str = "golden.json";
+
+/// The addresses of the two servers that a gate drives.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Judges {
+    candidate: String,
+    baseline: String,
+}
+
+impl Judges {
+    /// Servers on this machine.
+    pub fn at(candidate: SocketAddr, baseline: SocketAddr) -> Self {
+        Self { candidate: format!("http://{candidate}"), baseline: format!("http://{baseline}") }
+    }
+
+    /// Sidecars of this pod.
+    pub fn on_ports(candidate: u16, baseline: u16) -> Self {
+        Self::at(SocketAddr::from(([127, 0, 0, 1], candidate)), SocketAddr::from(([127, 0, 0, 1], baseline)))
+    }
+}
+
+pub(super) async fn run(work: &GateWork, context: &Context, scratch: &Path) -> Result<Made, Failure> {
+    let Some(judges) = &context.judges else {
+        return Err(fail(FailureCategory::Internal, "a gate needs two servers to drive"));
+    };
+    let data = pulled(&work.data_digest, context, &scratch.join("data")).await?;
+    let evaluation = evaluated(work, judges, &data, context).await?;
+    let sizes = Sizes {
+        candidate: size(&work.candidate, context).await?,
+        baseline: size(&work.baseline, context).await?,
+    };
+    let Evaluation { tally, candidate_latency, baseline_latency, golden } = evaluation;
+    let measured = Measured { tally, sizes, candidate_latency, baseline_latency };
+    let status = GateStatus { artifact_digest: Some(work.candidate.clone()), ..judge(&work.gate, &measured) };
+    let local = scratch.join(ENTRY);
+    let text =
+        serde_json::to_vec(&golden).map_err(|error| fail(FailureCategory::Internal, error.to_string()))?;
+    std::fs::write(&local, text).map_err(|error| fail(FailureCategory::Storage, error.to_string()))?;
+    let report = json!({ "gate": work.gate, "status": status, "measured": measured, "inputs": work });
+    Ok(Made {
+        kind: Kind::Samples,
+        files: vec![(ENTRY.into(), local)],
+        entry: ENTRY.into(),
+        format: "json",
+        inputs: vec![work.candidate.clone(), work.baseline.clone(), work.data_digest.clone()],
+        result: JobResult {
+            facts: Some(format!("{} samples, {} golden", status.samples, golden.samples.len())),
+            gate: Some(status),
+            ..JobResult::default()
+        },
+        report,
+    })
+}
+
+async fn evaluated(
+    work: &GateWork,
+    judges: &Judges,
+    data: &Path,
+    context: &Context,
+) -> Result<Evaluation, Failure> {
+    let Some(classification) = &work.gate.task.classification else {
+        return Err(fail(FailureCategory::Internal, "the gate's task has no kind"));
+    };
+    let connect = |base: &str, role| {
+        let base = base.to_owned();
+        async move { HttpPredictor::connect(&base, &work.model_name, role, &classification.output).await }
+    };
+    let of_evaluation = |error: EvaluateError| of_evaluation(&error);
+    let mut candidate =
+        connect(&judges.candidate, "candidate").await.map_err(|error| of_evaluation(error.into()))?;
+    let mut baseline =
+        connect(&judges.baseline, "baseline").await.map_err(|error| of_evaluation(error.into()))?;
+    let invalid = |error: &dyn std::error::Error| {
+        fail(FailureCategory::InvalidData, format!("data set {}: {}", work.data.name, chain(error)))
+    };
+    let mut file = NpzFile::open(data).map_err(|error| invalid(&error))?;
+    let samples =
+        Samples::bind(&mut file, &work.data, candidate.inputs()).map_err(|error| invalid(&error))?;
+    let needs_labels = work.gate.checks.iter().any(|check| check.accuracy.is_some());
+    context.progress.start("judging", u64::try_from(samples.count()).ok());
+    let done = |_| context.progress.advance(1);
+    let replayed =
+        replay(&samples, &mut candidate, &mut baseline, ReplayOptions { needs_labels }, done).await;
+    context.progress.finish();
+    replayed.map_err(of_evaluation)
+}
+
+fn of_evaluation(error: &EvaluateError) -> Failure {
+    let category = if error.is_data() { FailureCategory::InvalidData } else { FailureCategory::Internal };
+    Failure { category, retryable: error.is_retryable(), message: chain(error) }
+}
+
+async fn size(digest: &str, context: &Context) -> Result<u64, Failure> {
+    let digest = digest.parse().map_err(|error| of_store(&error))?;
+    let manifest = context.store.manifest(&digest).await.map_err(|error| of_store(&error))?;
+    Ok(manifest.size())
+}

@@ -1,0 +1,61 @@
+//! One step of a pipeline, done: what a job pod runs, and what the local road runs in its own process.
+//!
+//! [`run`] looks in the store first, so identical work is done once; otherwise it works in a scratch folder that is
+//! gone afterwards, pushes the report and then the output, and answers with digests. It never touches an input.
+
+mod data;
+mod failure;
+mod gate;
+mod progress;
+mod publish;
+mod source;
+mod stage;
+
+use std::path::PathBuf;
+
+use slipway_api::job::{JobResult, JobSpec, Work};
+use slipway_artifacts::{FetchOptions, SharedProgress, Store};
+
+pub use failure::fail;
+pub use gate::Judges;
+pub use progress::{Forward, Logged};
+pub use stage::options;
+
+/// The name and version that stand in lineage.
+pub const TOOL: &str = concat!("slipway/", env!("CARGO_PKG_VERSION"));
+
+/// What a step works with.
+pub struct Context {
+    /// The object's repository: inputs are read from here and outputs written to.
+    pub store: Store,
+    /// How sources are fetched.
+    pub fetch: FetchOptions,
+    /// A folder for temporary files, on a disk with room for several copies of the model.
+    pub scratch: PathBuf,
+    /// Where progress is told.
+    pub progress: SharedProgress,
+    /// The servers that the gate drives, where a step is a gate.
+    pub judges: Option<Judges>,
+}
+
+/// Does one step; a failure is part of the answer.
+pub async fn run(spec: &JobSpec, context: &Context) -> JobResult {
+    match try_run(spec, context).await {
+        Ok(result) => result,
+        Err(failure) => JobResult { failure: Some(failure), tool: Some(TOOL.into()), ..JobResult::default() },
+    }
+}
+
+async fn try_run(spec: &JobSpec, context: &Context) -> Result<JobResult, slipway_api::job::Failure> {
+    if let Some(found) = publish::find(spec, context).await? {
+        return Ok(found);
+    }
+    let scratch = failure::scratch(&context.scratch)?;
+    let made = match &spec.work {
+        Work::Source { source, format } => source::run(source, *format, context, scratch.path()).await?,
+        Work::Data { data } => data::run(data, context, scratch.path()).await?,
+        Work::Stage { stage, input } => stage::run(stage, input, context, scratch.path()).await?,
+        Work::Gate(gate) => gate::run(gate, context, scratch.path()).await?,
+    };
+    publish::push(spec, context, made, scratch.path()).await
+}

@@ -1,0 +1,125 @@
+//! Finding a step's output in the store, and putting it there: report first, output last.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+use slipway_api::{
+    canonical_json,
+    job::{Failure, JobResult, JobSpec, Work},
+    names,
+};
+use slipway_artifacts::{Bundle, Digest, Kind, Lineage, RelPath, Tag};
+
+use super::{
+    Context, TOOL,
+    failure::{fail, of_store},
+};
+
+/// What a step made, before it is pushed.
+pub(super) struct Made {
+    pub(super) kind: Kind,
+    /// Files of the artifact: the name inside, and where it lies now.
+    pub(super) files: Vec<(String, PathBuf)>,
+    /// The file that matters among them.
+    pub(super) entry: String,
+    pub(super) format: &'static str,
+    pub(super) inputs: Vec<String>,
+    /// The answer, but for digests.
+    pub(super) result: JobResult,
+    /// The whole report.
+    pub(super) report: Value,
+}
+
+/// The answer of identical work that was done before.
+pub(super) async fn find(spec: &JobSpec, context: &Context) -> Result<Option<JobResult>, Failure> {
+    let tag = Tag::work(&spec.key).map_err(|error| of_store(&error))?;
+    let Some(digest) = context.store.resolve(&tag).await.map_err(|error| of_store(&error))? else {
+        return Ok(None);
+    };
+    let manifest = context.store.manifest(&digest).await.map_err(|error| of_store(&error))?;
+    let recorded = manifest.facts().and_then(|facts| serde_json::from_value::<JobResult>(facts).ok());
+    Ok(recorded.map(|result| JobResult { reused: true, ..with_output(result, spec, &digest) }))
+}
+
+fn with_output(result: JobResult, spec: &JobSpec, digest: &Digest) -> JobResult {
+    let digest = Some(digest.to_string());
+    match spec.work {
+        Work::Gate(_) => JobResult { golden: digest, ..result },
+        Work::Source { .. } | Work::Data { .. } | Work::Stage { .. } => {
+            JobResult { output: digest, ..result }
+        }
+    }
+}
+
+/// Pushes what a step made, and answers with digests.
+pub(super) async fn push(
+    spec: &JobSpec,
+    context: &Context,
+    made: Made,
+    scratch: &Path,
+) -> Result<JobResult, Failure> {
+    let report = push_report(spec, context, &made, scratch).await?;
+    let Made { kind, files, entry, format, inputs, result, report: _ } = made;
+    let result = JobResult {
+        report: Some(report.to_string()),
+        format: Some(format.into()),
+        tool: Some(TOOL.into()),
+        ..result
+    };
+    let files = files
+        .into_iter()
+        .map(|(name, local)| Ok((path(&name)?, local)))
+        .collect::<Result<Vec<_>, Failure>>()?;
+    let mut bundle = Bundle::from_files(kind, files).map_err(|error| of_store(&error))?;
+    bundle.entry = Some(path(&entry)?);
+    bundle.format = Some(format.into());
+    bundle.lineage = lineage(spec, &inputs)?;
+    bundle.facts = Some(json!(result));
+    let tag = Tag::work(&spec.key).map_err(|error| of_store(&error))?;
+    let digest =
+        context.store.push(&bundle, &[tag], &context.progress).await.map_err(|error| of_store(&error))?;
+    Ok(with_output(result, spec, &digest))
+}
+
+async fn push_report(
+    spec: &JobSpec,
+    context: &Context,
+    made: &Made,
+    scratch: &Path,
+) -> Result<Digest, Failure> {
+    let local = scratch.join("report.json");
+    let text = serde_json::to_vec_pretty(&made.report).map_err(|error| internal(&error))?;
+    tokio::fs::write(&local, text).await.map_err(|error| internal(&error))?;
+    let name = path("report.json")?;
+    let mut bundle =
+        Bundle::from_files(Kind::Report, [(name.clone(), local)]).map_err(|error| of_store(&error))?;
+    bundle.entry = Some(name);
+    bundle.format = Some("json".into());
+    bundle.lineage = lineage(spec, &made.inputs)?;
+    let tag: Tag = names::report_tag(&spec.key).parse().map_err(|error| of_store(&error))?;
+    context.store.push(&bundle, &[tag], &context.progress).await.map_err(|error| of_store(&error))
+}
+
+fn lineage(spec: &JobSpec, inputs: &[String]) -> Result<Lineage, Failure> {
+    let inputs: Result<Vec<Digest>, _> = inputs.iter().map(|digest| digest.parse()).collect();
+    let stage = match &spec.work {
+        Work::Stage { stage, .. } => {
+            Some(serde_json::from_str(&canonical_json(stage)).map_err(|error| internal(&error))?)
+        }
+        Work::Source { .. } | Work::Data { .. } | Work::Gate(_) => None,
+    };
+    Ok(Lineage {
+        key: Some(spec.key.clone()),
+        inputs: inputs.map_err(|error| of_store(&error))?,
+        stage,
+        tool: Some(TOOL.into()),
+    })
+}
+
+fn path(name: &str) -> Result<RelPath, Failure> {
+    name.parse().map_err(|error: slipway_artifacts::Error| of_store(&error))
+}
+
+fn internal(error: &dyn std::error::Error) -> Failure {
+    fail(slipway_api::job::FailureCategory::Internal, error.to_string())
+}

@@ -1,0 +1,118 @@
+//! The first step: fetch the model, verify it, tell what it is, and refuse what the engine cannot run.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+use slipway_api::{
+    ModelFormat, Source,
+    job::{Failure, FailureCategory, JobResult},
+};
+use slipway_artifacts::{Kind, SourceSpec, fetch};
+use slipway_model::{
+    onnx::{OnnxError, OnnxFacts, OnnxModel},
+    sniff::{FileFormat, sniff_file},
+};
+
+use super::{
+    Context,
+    failure::{chain, fail, of_source},
+    publish::Made,
+};
+
+/// Fetches a source into a folder.
+pub(super) async fn fetched(source: &Source, context: &Context, into: &Path) -> Result<PathBuf, Failure> {
+    let invalid = |error: slipway_artifacts::Error| of_source(&error);
+    let spec = SourceSpec {
+        uri: source.uri.parse().map_err(invalid)?,
+        file: source.file.as_ref().map(|file| file.parse()).transpose().map_err(invalid)?,
+        digest: source.digest.as_ref().map(|digest| digest.parse()).transpose().map_err(invalid)?,
+    };
+    let fetched = fetch(&spec, into, &context.fetch).await.map_err(|error| of_source(&error))?;
+    match fetched.entry {
+        Some(entry) => Ok(entry.join_to(into)),
+        None => Err(fail(
+            FailureCategory::NotFound,
+            format!("{} is a folder with several files: name the one that matters with file:", source.uri),
+        )),
+    }
+}
+
+pub(super) async fn run(
+    source: &Source,
+    format: Option<ModelFormat>,
+    context: &Context,
+    scratch: &Path,
+) -> Result<Made, Failure> {
+    let folder = scratch.join("source");
+    let entry = fetched(source, context, &folder).await?;
+    let (files, facts) = tokio::task::spawn_blocking(move || examine(&entry, format))
+        .await
+        .map_err(|error| fail(FailureCategory::Internal, error.to_string()))??;
+    let Some((name, _)) = files.first().cloned() else {
+        return Err(fail(FailureCategory::Internal, "a model has no file"));
+    };
+    let operators: u64 = facts.operators.values().sum();
+    Ok(Made {
+        kind: Kind::Model,
+        files,
+        entry: name,
+        format: "onnx",
+        inputs: Vec::new(),
+        result: JobResult {
+            size_bytes: i64::try_from(facts.total_bytes).ok(),
+            facts: Some(format!("onnx, {operators} nodes, {} parameters", facts.parameters)),
+            ..JobResult::default()
+        },
+        report: json!({ "source": source, "facts": facts }),
+    })
+}
+
+type Examined = (Vec<(String, PathBuf)>, OnnxFacts);
+
+/// The files of the model, the entry first, and its facts; refuses what is no model or cannot be run.
+fn examine(entry: &Path, format: Option<ModelFormat>) -> Result<Examined, Failure> {
+    match (sniff_file(entry), format) {
+        (Ok(FileFormat::Onnx), None | Some(ModelFormat::Onnx)) | (_, Some(ModelFormat::Onnx)) => {}
+        (Ok(other), None) => {
+            return Err(fail(
+                FailureCategory::InvalidModel,
+                format!("{} is {other}, not an ONNX model: export it to ONNX", file_name(entry)),
+            ));
+        }
+        (Err(error), None) => return Err(fail(FailureCategory::InvalidModel, error.to_string())),
+    }
+    let model = OnnxModel::open(entry).map_err(|error| of_model(&error))?;
+    refuse_unknown_operators(entry)?;
+    let folder = model.folder().to_owned();
+    let mut files = vec![(file_name(entry), entry.to_owned())];
+    for file in model.files().into_iter().filter(|file| file != entry) {
+        let inside = file.strip_prefix(&folder).unwrap_or(&file);
+        files.push((inside.to_string_lossy().into_owned(), file.clone()));
+    }
+    Ok((files, model.facts()))
+}
+
+/// Refuses a model whose operators the engine that will serve does not know, naming them.
+pub(super) fn refuse_unknown_operators(model: &Path) -> Result<(), Failure> {
+    let unknown = slipway_server::unsupported_operators(model)
+        .map_err(|error| fail(FailureCategory::InvalidModel, chain(&error)))?;
+    if unknown.is_empty() {
+        return Ok(());
+    }
+    Err(fail(
+        FailureCategory::UnsupportedOperator,
+        format!("the engine (rten) cannot run {}: export the model without it", unknown.join(", ")),
+    ))
+}
+
+pub(super) fn of_model(error: &OnnxError) -> Failure {
+    Failure {
+        category: FailureCategory::InvalidModel,
+        retryable: error.is_retryable(),
+        message: chain(error),
+    }
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().map_or_else(|| "model.onnx".into(), |name| name.to_string_lossy().into_owned())
+}
