@@ -56,12 +56,14 @@ build() {
     say ok "$name ($((SECONDS - start)) s)"
 }
 
-# share MODULE FOLDER SOURCE...: copies data files out of a module of tools/.
+# share TOOL FOLDER MODULE PATTERN...: copies data files out of a module that a
+# program of tools/ uses; the patterns are expanded there.
 share() {
     local folder=$CACHE/share/$2 dir
     dir=$(cd "$TOOLS/$1" && go list -m -f '{{.Dir}}' "$3")
     mkdir -p "$folder"
-    (cd "$dir" && install -m 644 "${@:4}" "$folder/")
+    # shellcheck disable=SC2068 # patterns without spaces
+    (cd "$dir" && install -m 644 ${@:4} "$folder/")
 }
 
 selected() { [ ${#WANTED[@]} -eq 0 ] || [[ " ${WANTED[*]} " == *" $1 "* ]]; }
@@ -75,7 +77,7 @@ if selected kwok; then
 fi
 if selected prometheus-operator; then
     OPERATOR=github.com/prometheus-operator/prometheus-operator
-    share prometheus-operator prometheus-operator-crd $OPERATOR example/prometheus-operator-crd/*.yaml
+    share prometheus-operator prometheus-operator-crd $OPERATOR 'example/prometheus-operator-crd/*.yaml'
 fi
 
 while IFS='|' read -r name folder package tags flags; do

@@ -34,7 +34,7 @@ spec:
         - name: web
           image: localhost/busybox:dev
           imagePullPolicy: IfNotPresent
-          command: [ sh, -c, 'echo "up{pod=\"$HOSTNAME\"} 1" > /tmp/metrics; echo started; httpd -f -p 8080 -h /tmp' ]
+          command: [ sh, -c, 'echo "web_up{pod=\"$HOSTNAME\"} 1" > /tmp/metrics; echo started; httpd -f -p 8080 -h /tmp' ]
           ports: [ { name: http, containerPort: 8080 } ]
           readinessProbe: { httpGet: { path: /metrics, port: 8080 }, periodSeconds: 1 }
           securityContext: { allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, capabilities: { drop: [ALL] } }
@@ -74,7 +74,7 @@ const monitor = `
 apiVersion: monitoring.coreos.com/v1
 kind: ServiceMonitor
 metadata: { name: web, namespace: web, labels: { release: prometheus } }
-spec: { selector: { matchLabels: { app: web } }, endpoints: [ { port: http } ] }
+spec: { fallbackScrapeProtocol: PrometheusText0.0.4, selector: { matchLabels: { app: web } }, endpoints: [ { port: http } ] }
 `
 
 func TestNodeRunsPodsServicesAndVolumes(t *testing.T) {
@@ -95,7 +95,7 @@ func TestNodeRunsPodsServicesAndVolumes(t *testing.T) {
 	// kube-proxy learns of an endpoint up to a second after the pod is ready.
 	eventually(t, 10*time.Second, func() error {
 		body, err := get("http://" + service + "/metrics")
-		if err == nil && !strings.Contains(body, "up{pod=") {
+		if err == nil && !strings.Contains(body, "web_up{pod=") {
 			err = fmt.Errorf("through the Service: %q", body)
 		}
 		return err
@@ -137,7 +137,7 @@ func TestPrometheusScrapesWhatAMonitorSelects(t *testing.T) {
 	c.kubectl(monitor, "apply", "-f", "-")
 	prometheus := c.forward("prometheus.monitoring.svc.cluster.local:9090")
 	eventually(t, 90*time.Second, func() error {
-		body, err := get("http://" + prometheus + "/api/v1/query?query=" + url.QueryEscape(`count(up{namespace="web"} == 1)`))
+		body, err := get("http://" + prometheus + "/api/v1/query?query=" + url.QueryEscape(`count(web_up{namespace="web"} == 1)`))
 		if err != nil {
 			return err
 		}
