@@ -1,0 +1,290 @@
+//! A data set, bound to the inputs of a model.
+
+use std::io::{Read, Seek};
+
+use slipway_api::DataSet;
+use slipway_model::npz::{Array, Dtype, NpzFile, sample_count};
+
+use super::elements::to_json;
+use super::{DataError, Datatype, TensorSpec, WireTensor};
+
+/// Samples that fit a model: every array was checked against the input that it goes to.
+#[derive(Debug)]
+pub struct Samples {
+    inputs: Vec<(TensorSpec, Array)>,
+    labels: Option<Vec<i64>>,
+    count: usize,
+}
+
+impl Samples {
+    /// Reads the arrays that a model needs, and the labels where the data set names them.
+    ///
+    /// Nothing is converted: a type or shape that differs is an error that names both sides.
+    ///
+    /// # Errors
+    /// See [`DataError`].
+    pub fn bind<R: Read + Seek>(
+        file: &mut NpzFile<R>,
+        data: &DataSet,
+        inputs: &[TensorSpec],
+    ) -> Result<Self, DataError> {
+        if let Some(input) = data.inputs.keys().find(|name| !inputs.iter().any(|spec| spec.name == **name)) {
+            let known = inputs.iter().map(|spec| spec.name.clone()).collect();
+            return Err(DataError::UnknownInput { input: input.clone(), known });
+        }
+        let array_of = |spec: &TensorSpec| data.inputs.get(&spec.name).unwrap_or(&spec.name).clone();
+        let mut named = Vec::new();
+        for spec in inputs {
+            let name = array_of(spec);
+            let array = file.array(&name)?;
+            check(&name, &array, spec)?;
+            named.push((name, array));
+        }
+        if let Some(labels) = &data.labels {
+            named.push((labels.clone(), file.array(labels)?));
+        }
+        let count = sample_count(named.iter().map(|(name, array)| (name.as_str(), array)))?;
+        if count == 0 {
+            return Err(DataError::Empty);
+        }
+        let labels = match &data.labels {
+            Some(_) => named.pop().map(|(name, array)| to_labels(&name, &array)).transpose()?,
+            None => None,
+        };
+        let arrays = named.into_iter().map(|(_, array)| array);
+        Ok(Self { inputs: inputs.iter().cloned().zip(arrays).collect(), labels, count })
+    }
+
+    /// How many samples there are, at least one.
+    pub fn count(&self) -> usize {
+        self.count
+    }
+
+    /// The true class of a sample, where there are labels.
+    pub fn label(&self, sample: usize) -> Option<i64> {
+        self.labels.as_ref()?.get(sample).copied()
+    }
+
+    /// Whether the samples have labels.
+    pub fn has_labels(&self) -> bool {
+        self.labels.is_some()
+    }
+
+    /// One sample as the tensors of a request, each with a batch axis of one; nothing beyond the last sample.
+    pub fn request(&self, sample: usize) -> Option<Vec<WireTensor>> {
+        self.inputs
+            .iter()
+            .map(|(spec, array)| {
+                let data = to_json(array.dtype(), array.sample_bytes(sample, 1)?).ok()?;
+                let shape = one(array.shape());
+                Some(WireTensor { name: spec.name.clone(), datatype: spec.datatype, shape, data })
+            })
+            .collect()
+    }
+}
+
+/// The shape of a single sample, with its batch axis.
+fn one(shape: &[usize]) -> Vec<usize> {
+    std::iter::once(1).chain(shape.iter().skip(1).copied()).collect()
+}
+
+fn check(name: &str, array: &Array, spec: &TensorSpec) -> Result<(), DataError> {
+    if Datatype::of(array.dtype()) != spec.datatype {
+        return Err(DataError::Type {
+            array: name.to_owned(),
+            got: array.dtype().to_string(),
+            input: spec.name.clone(),
+            expected: spec.datatype.to_string(),
+        });
+    }
+    if let Some(size) =
+        spec.shape.first().and_then(|size| usize::try_from(*size).ok()).filter(|size| *size != 1)
+    {
+        return Err(DataError::FixedBatch { input: spec.name.clone(), size });
+    }
+    if array.samples().is_some() && !spec.accepts(&one(array.shape())) {
+        return Err(DataError::Shape {
+            array: name.to_owned(),
+            got: array.shape().to_vec(),
+            input: spec.name.clone(),
+            expected: shape_words(&spec.shape),
+        });
+    }
+    Ok(array.check_finite(name)?)
+}
+
+/// A shape for people: `[batch, 64, any]`.
+fn shape_words(shape: &[i64]) -> String {
+    let axis = |(index, size): (usize, &i64)| match (index, *size) {
+        (0, _) => "batch".to_owned(),
+        (_, ..0) => "any".to_owned(),
+        (_, size) => size.to_string(),
+    };
+    format!("[{}]", shape.iter().enumerate().map(axis).collect::<Vec<_>>().join(", "))
+}
+
+fn to_labels(name: &str, array: &Array) -> Result<Vec<i64>, DataError> {
+    let wrong = || DataError::Labels {
+        array: name.to_owned(),
+        got: format!("{} with shape {:?}", array.dtype(), array.shape()),
+    };
+    if array.shape().len() != 1 {
+        return Err(wrong());
+    }
+    let bytes = array.bytes();
+    match array.dtype() {
+        Dtype::I8 => Ok(integers(bytes, |word| i8::from_le_bytes(word).into())),
+        Dtype::I16 => Ok(integers(bytes, |word| i16::from_le_bytes(word).into())),
+        Dtype::I32 => Ok(integers(bytes, |word| i32::from_le_bytes(word).into())),
+        Dtype::I64 => Ok(integers(bytes, i64::from_le_bytes)),
+        Dtype::U8 => Ok(integers(bytes, |word| u8::from_le_bytes(word).into())),
+        Dtype::U16 => Ok(integers(bytes, |word| u16::from_le_bytes(word).into())),
+        Dtype::U32 => Ok(integers(bytes, |word| u32::from_le_bytes(word).into())),
+        Dtype::U64 => Ok(integers(bytes, |word| i64::try_from(u64::from_le_bytes(word)).unwrap_or(i64::MAX))),
+        Dtype::Bool | Dtype::F16 | Dtype::F32 | Dtype::F64 => Err(wrong()),
+    }
+}
+
+fn integers<const N: usize>(bytes: &[u8], decode: impl Fn([u8; N]) -> i64) -> Vec<i64> {
+    bytes.as_chunks().0.iter().map(|word| decode(*word)).collect()
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use std::io::{Cursor, Write};
+
+    use serde_json::{Value, json};
+    use zip::{ZipWriter, write::SimpleFileOptions};
+
+    use super::*;
+
+    type File = NpzFile<Cursor<Vec<u8>>>;
+
+    fn npz(arrays: &[(&str, &str, &str, Vec<u8>)]) -> File {
+        let mut archive = ZipWriter::new(Cursor::new(Vec::new()));
+        for (name, descr, shape, data) in arrays {
+            let text = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}\n");
+            archive.start_file(format!("{name}.npy"), SimpleFileOptions::default()).unwrap();
+            archive.write_all(b"\x93NUMPY\x01\x00").unwrap();
+            archive.write_all(&u16::try_from(text.len()).unwrap().to_le_bytes()).unwrap();
+            archive.write_all(text.as_bytes()).unwrap();
+            archive.write_all(data).unwrap();
+        }
+        NpzFile::from_reader(archive.finish().unwrap(), slipway_model::npz::NpzLimits::default()).unwrap()
+    }
+
+    fn floats(values: &[f32]) -> Vec<u8> {
+        values.iter().flat_map(|value| value.to_le_bytes()).collect()
+    }
+
+    fn pixels(samples: usize) -> (&'static str, &'static str, String, Vec<u8>) {
+        ("x", "<f4", format!("({samples}, 2)"), floats(&vec![0.5; samples * 2]))
+    }
+
+    fn data_set(extra: &Value) -> DataSet {
+        let mut data = json!({ "name": "holdout", "source": { "uri": "file:///x.npz" } });
+        let object = data.as_object_mut().unwrap();
+        object.extend(extra.as_object().unwrap().clone());
+        serde_json::from_value(data).unwrap()
+    }
+
+    fn spec(datatype: Datatype, shape: &[i64]) -> TensorSpec {
+        TensorSpec { name: "pixels".to_owned(), datatype, shape: shape.to_vec() }
+    }
+
+    fn bind(file: &mut File, extra: &Value, spec: TensorSpec) -> Result<Samples, DataError> {
+        Samples::bind(file, &data_set(extra), &[spec])
+    }
+
+    /// Samples of two pixels with labels, whole numbers of 64 bits.
+    pub(crate) fn labelled(labels: &[i64]) -> Samples {
+        let (name, descr, shape, data) = pixels(labels.len());
+        let bytes = labels.iter().flat_map(|label| label.to_le_bytes()).collect();
+        let mut file =
+            npz(&[(name, descr, &shape, data), ("y", "<i8", &format!("({},)", labels.len()), bytes)]);
+        let extra = json!({ "inputs": { "pixels": "x" }, "labels": "y" });
+        bind(&mut file, &extra, spec(Datatype::Fp32, &[-1, 2])).unwrap()
+    }
+
+    /// A sample of two pixels without a label.
+    pub(crate) fn bound() -> Samples {
+        let (name, descr, shape, data) = pixels(1);
+        let mut file = npz(&[(name, descr, &shape, data)]);
+        bind(&mut file, &json!({ "inputs": { "pixels": "x" } }), spec(Datatype::Fp32, &[-1, 2])).unwrap()
+    }
+
+    fn refusal(arrays: &[(&str, &str, &str, Vec<u8>)], extra: &Value, spec: TensorSpec) -> String {
+        bind(&mut npz(arrays), extra, spec).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_sample_becomes_a_request_with_a_batch_of_one() {
+        let samples = labelled(&[7, -3]);
+        assert_eq!((samples.count(), samples.label(1), samples.label(2)), (2, Some(-3), None));
+        let request = samples.request(1).unwrap();
+        assert_eq!(
+            serde_json::to_value(&request).unwrap(),
+            json!([{ "name": "pixels", "datatype": "FP32", "shape": [1, 2], "data": [0.5, 0.5] }])
+        );
+        assert!(samples.request(2).is_none());
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused_and_both_sides_are_named() {
+        let renamed = json!({ "inputs": { "pixels": "x" } });
+        let fits = || spec(Datatype::Fp32, &[-1, 2]);
+        let x = ("x", "<f4", "(2, 2)", floats(&[0.0; 4]));
+        for (arrays, extra, spec, words) in [
+            (
+                vec![x.clone()],
+                json!({ "inputs": { "pixel": "x" } }),
+                fits(),
+                "no input \"pixel\"; it takes pixels",
+            ),
+            (vec![x.clone()], json!({}), fits(), "there is no array \"pixels\"; the file has x"),
+            (
+                vec![x.clone()],
+                renamed.clone(),
+                spec(Datatype::Int64, &[-1, 2]),
+                "is float32, the model's input \"pixels\" takes INT64",
+            ),
+            (
+                vec![x.clone()],
+                renamed.clone(),
+                spec(Datatype::Fp32, &[-1, 3]),
+                "has shape [2, 2], the model's input \"pixels\" takes [batch, 3]",
+            ),
+            (vec![x.clone()], renamed.clone(), spec(Datatype::Fp32, &[-1, -1, 2]), "takes [batch, any, 2]"),
+            (vec![x.clone()], renamed.clone(), spec(Datatype::Fp32, &[4, 2]), "takes exactly 4 samples"),
+            (
+                vec![("x", "<f4", "(2, 2)", floats(&[0.0, 1.0, f32::NAN, 0.0]))],
+                renamed.clone(),
+                fits(),
+                "\"x\" has a NaN or infinite value, the first at index [1, 0]",
+            ),
+            (vec![("x", "<f4", "(0, 2)", vec![])], renamed.clone(), fits(), "no samples"),
+            (vec![("x", "<f4", "()", floats(&[0.0]))], renamed.clone(), fits(), "no axis"),
+        ] {
+            let message = refusal(&arrays, &extra, spec);
+            assert!(message.contains(words), "{message}");
+        }
+    }
+
+    #[test]
+    fn labels_are_one_whole_number_a_sample() {
+        let extra = json!({ "inputs": { "pixels": "x" }, "labels": "y" });
+        let x = ("x", "<f4", "(2, 2)", floats(&[0.0; 4]));
+        for (y, words) in [
+            (
+                ("y", "<f4", "(2,)", floats(&[0.0; 2])),
+                "labels \"y\" are float32 with shape [2], expected one integer",
+            ),
+            (("y", "<i4", "(2, 1)", vec![0; 8]), "int32 with shape [2, 1]"),
+            (("y", "<i4", "(3,)", vec![0; 12]), "\"y\" has 3 samples, expected 2 as in \"x\""),
+            (("z", "<i4", "(2,)", vec![0; 8]), "there is no array \"y\""),
+        ] {
+            let message = refusal(&[x.clone(), y], &extra, spec(Datatype::Fp32, &[-1, 2]));
+            assert!(message.contains(words), "{message}");
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! Everything that can go wrong while an artifact is judged.
+
+use slipway_model::npz::NpzError;
+
+/// Why a data set does not fit a model, or cannot be judged on.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DataError {
+    /// The file, or an array of it, cannot be used.
+    #[error(transparent)]
+    File(#[from] NpzError),
+    /// `inputs` names something that is no input of the model.
+    #[error("the model has no input {input:?}; it takes {}", known.join(", "))]
+    UnknownInput {
+        /// The name under `inputs`.
+        input: String,
+        /// What the model takes, in its order.
+        known: Vec<String>,
+    },
+    /// An array has another type than the model input.
+    #[error("array {array:?} is {got}, the model's input {input:?} takes {expected}: convert it")]
+    Type {
+        /// The array.
+        array: String,
+        /// Its type.
+        got: String,
+        /// The model input that it goes to.
+        input: String,
+        /// The type that the input takes.
+        expected: String,
+    },
+    /// An array has another shape than the model input.
+    #[error("array {array:?} has shape {got:?}, the model's input {input:?} takes {expected}")]
+    Shape {
+        /// The array.
+        array: String,
+        /// Its shape; the first axis counts samples.
+        got: Vec<usize>,
+        /// The model input that it goes to.
+        input: String,
+        /// The shape that the input takes.
+        expected: String,
+    },
+    /// A model input whose first axis is fixed to something else than one.
+    #[error(
+        "the model's input {input:?} takes exactly {size} samples at once; export it with a dynamic batch axis"
+    )]
+    FixedBatch {
+        /// The model input.
+        input: String,
+        /// Its first axis.
+        size: usize,
+    },
+    /// Labels that are not one whole number a sample.
+    #[error("labels {array:?} are {got}, expected one integer a sample")]
+    Labels {
+        /// The array.
+        array: String,
+        /// Its type and shape.
+        got: String,
+    },
+    /// A label that is no class of the model.
+    #[error("label {label} of sample {sample} is no class: the model's output has {classes}")]
+    LabelRange {
+        /// The label.
+        label: i64,
+        /// Position of the sample.
+        sample: usize,
+        /// How many classes the output has.
+        classes: usize,
+    },
+    /// Accuracy is to be judged and there are no labels.
+    #[error("accuracy needs labels: name the array that holds them in the data set's `labels`")]
+    NoLabels,
+    /// There is nothing to judge on.
+    #[error("the data set has no samples")]
+    Empty,
+}
+
+/// Why a model gave no answer.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PredictError {
+    /// The server cannot be reached, or broke the connection.
+    #[error("the {role} server does not answer")]
+    Unreachable {
+        /// Which model: candidate or baseline.
+        role: &'static str,
+        /// What the client said.
+        #[source]
+        source: reqwest::Error,
+    },
+    /// The server refused the request.
+    #[error("the {role} server answered {status}: {message}")]
+    Refused {
+        /// Which model: candidate or baseline.
+        role: &'static str,
+        /// The HTTP status.
+        status: u16,
+        /// The error in the answer.
+        message: String,
+    },
+    /// The answer is not what the protocol says.
+    #[error("the {role} server broke the protocol: {reason}")]
+    Protocol {
+        /// Which model: candidate or baseline.
+        role: &'static str,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The model has no such output.
+    #[error("the {role} has no output {output:?}; it gives {}", known.join(", "))]
+    NoOutput {
+        /// Which model: candidate or baseline.
+        role: &'static str,
+        /// The output that was asked for.
+        output: String,
+        /// What the model gives, in its order.
+        known: Vec<String>,
+    },
+}
+
+/// Why an artifact could not be judged.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EvaluateError {
+    /// The data does not fit.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// A model gave no answer.
+    #[error(transparent)]
+    Predict(#[from] PredictError),
+    /// An output is not one score a class.
+    #[error(
+        "output {output:?} of the {role} has shape {shape:?}, classification needs one score a class: [1, classes]"
+    )]
+    Scores {
+        /// Which model: candidate or baseline.
+        role: &'static str,
+        /// The output.
+        output: String,
+        /// The shape for one sample.
+        shape: Vec<usize>,
+    },
+    /// The two models do not tell the same number of classes apart.
+    #[error("the candidate gives {candidate} classes, the baseline {baseline}")]
+    Classes {
+        /// Scores of the candidate.
+        candidate: usize,
+        /// Scores of the baseline.
+        baseline: usize,
+    },
+}
+
+impl EvaluateError {
+    /// Whether trying again may help: only what stands between us and the servers can fail for a passing reason.
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::Predict(PredictError::Unreachable { .. }) => true,
+            Self::Predict(PredictError::Refused { status, .. }) => *status >= 500,
+            Self::Predict(_) | Self::Data(_) | Self::Scores { .. } | Self::Classes { .. } => false,
+        }
+    }
+
+    /// Whether the data set is to blame.
+    pub fn is_data(&self) -> bool {
+        matches!(self, Self::Data(_))
+    }
+}

@@ -1,0 +1,128 @@
+//! What answers a request: a running server, or a stand-in for tests.
+
+use std::future::Future;
+use std::time::Duration;
+
+use reqwest::{Client, Response};
+use serde::{Deserialize, Serialize};
+
+use super::{PredictError, TensorSpec, WireTensor};
+
+/// How long a server may take to compute one sample.
+const TIMEOUT: Duration = Duration::from_mins(2);
+/// How much of a server's error is repeated.
+const MAX_MESSAGE: usize = 300;
+
+/// A model that answers one request after the other with one output.
+pub trait Predictor {
+    /// The answer to one sample.
+    fn predict(
+        &mut self,
+        inputs: &[WireTensor],
+    ) -> impl Future<Output = Result<WireTensor, PredictError>> + Send;
+}
+
+/// A model behind the Open Inference Protocol on HTTP.
+#[derive(Debug, Clone)]
+pub struct HttpPredictor {
+    client: Client,
+    url: String,
+    role: &'static str,
+    output: String,
+    inputs: Vec<TensorSpec>,
+}
+
+#[derive(Deserialize)]
+struct Metadata {
+    inputs: Vec<TensorSpec>,
+    outputs: Vec<TensorSpec>,
+}
+
+#[derive(Serialize)]
+struct Request<'a> {
+    inputs: &'a [WireTensor],
+    outputs: [Wanted<'a>; 1],
+}
+
+#[derive(Serialize)]
+struct Wanted<'a> {
+    name: &'a str,
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    outputs: Vec<WireTensor>,
+}
+
+#[derive(Deserialize)]
+struct Refusal {
+    error: String,
+}
+
+impl HttpPredictor {
+    /// Asks a running server what its model takes, and checks that it gives `output`.
+    ///
+    /// `base` is scheme, host and port, such as `http://127.0.0.1:8080`; `role` is what errors call this server:
+    /// `candidate` or `baseline`. The connection is kept between requests and never goes through a proxy.
+    ///
+    /// # Errors
+    /// Where the server does not answer, has no such model, or the model no such output.
+    pub async fn connect(
+        base: &str,
+        model: &str,
+        role: &'static str,
+        output: &str,
+    ) -> Result<Self, PredictError> {
+        // Fails only where another provider is installed already, which serves as well.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let client = Client::builder().no_proxy().timeout(TIMEOUT).tcp_nodelay(true).build();
+        let client = client.map_err(|source| PredictError::Unreachable { role, source })?;
+        let url = format!("{}/v2/models/{model}", base.trim_end_matches('/'));
+        let response = client.get(&url).send().await;
+        let metadata: Metadata = read(role, response).await?;
+        if !metadata.outputs.iter().any(|spec| spec.name == output) {
+            let known = metadata.outputs.into_iter().map(|spec| spec.name).collect();
+            return Err(PredictError::NoOutput { role, output: output.to_owned(), known });
+        }
+        let inputs = metadata.inputs;
+        Ok(Self { client, url: format!("{url}/infer"), role, output: output.to_owned(), inputs })
+    }
+
+    /// What the model takes, in its order.
+    pub fn inputs(&self) -> &[TensorSpec] {
+        &self.inputs
+    }
+}
+
+impl Predictor for HttpPredictor {
+    async fn predict(&mut self, inputs: &[WireTensor]) -> Result<WireTensor, PredictError> {
+        let request = Request { inputs, outputs: [Wanted { name: &self.output }] };
+        let response = self.client.post(&self.url).json(&request).send().await;
+        let answer: Answer = read(self.role, response).await?;
+        answer.outputs.into_iter().find(|tensor| tensor.name == self.output).ok_or_else(|| {
+            let reason = format!("the answer lacks output {:?}", self.output);
+            PredictError::Protocol { role: self.role, reason }
+        })
+    }
+}
+
+/// The body of an answer, where the server did answer and agreed.
+async fn read<T: for<'de> Deserialize<'de>>(
+    role: &'static str,
+    response: Result<Response, reqwest::Error>,
+) -> Result<T, PredictError> {
+    let unreachable = |source| PredictError::Unreachable { role, source };
+    let response = response.map_err(unreachable)?;
+    let status = response.status();
+    let body = response.bytes().await.map_err(unreachable)?;
+    if !status.is_success() {
+        let message = serde_json::from_slice::<Refusal>(&body)
+            .map_or_else(|_| String::from_utf8_lossy(&body).into_owned(), |refusal| refusal.error);
+        let message = message.chars().take(MAX_MESSAGE).collect();
+        return Err(PredictError::Refused { role, status: status.as_u16(), message });
+    }
+    serde_json::from_slice(&body).map_err(|error| PredictError::Protocol {
+        role,
+        reason: format!("its answer cannot be read: {error}"),
+    })
+}

@@ -1,0 +1,248 @@
+//! From counts to the gate's verdicts, each with its numbers and words. Pure.
+
+use serde::Serialize;
+use slipway_api::status::{CheckStatus, GateStatus, Verdict};
+use slipway_api::{AccuracyCheck, Check, CheckKind, Gate, LatencyCheck, ParityCheck, SizeCheck};
+use slipway_kernels::stats::{self, Bound, Confidence, Judgement, judge_drop, judge_rate};
+
+use super::words::{at_least, at_most, grouped, places};
+use super::{LatencySummary, Tally};
+
+/// Everything that was measured.
+#[derive(Debug, Clone, Copy, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Measured {
+    /// The counts.
+    pub tally: Tally,
+    /// Bytes of the two artifacts.
+    pub sizes: Sizes,
+    /// Times of the candidate's requests.
+    pub candidate_latency: Option<LatencySummary>,
+    /// Times of the baseline's requests.
+    pub baseline_latency: Option<LatencySummary>,
+}
+
+/// Bytes of all files of the two artifacts, uncompressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Sizes {
+    /// Of the artifact that is judged.
+    pub candidate: u64,
+    /// Of the artifact that it is compared with.
+    pub baseline: u64,
+}
+
+/// Judges every check of a gate, in order.
+///
+/// A check with several thresholds gives several results, named `check.threshold`. Too few samples make every check
+/// that counts samples inconclusive, and a candidate's score that is NaN or infinite makes them fail. `latency` is
+/// reported and judged by nobody. `artifact_digest` is left to the caller.
+pub fn judge(gate: &Gate, measured: &Measured) -> GateStatus {
+    let judge = Judge { gate, measured, confidence: Confidence::new(gate.confidence.value()) };
+    let checks: Vec<_> = gate.checks.iter().flat_map(|check| judge.check(check)).collect();
+    GateStatus {
+        verdict: overall(&checks),
+        samples: signed(measured.tally.samples),
+        accuracy: measured.tally.accuracy().map(|accuracy| places(accuracy.rate())),
+        artifact_digest: None,
+        checks,
+    }
+}
+
+/// One failure fails the gate, and nothing judged is not a pass.
+fn overall(checks: &[CheckStatus]) -> Verdict {
+    let has = |verdict| checks.iter().any(|check| check.verdict == verdict);
+    if has(Verdict::Fail) {
+        Verdict::Fail
+    } else if has(Verdict::Inconclusive) || checks.is_empty() {
+        Verdict::Inconclusive
+    } else {
+        Verdict::Pass
+    }
+}
+
+struct Judge<'a> {
+    gate: &'a Gate,
+    measured: &'a Measured,
+    confidence: Option<Confidence>,
+}
+
+impl Judge<'_> {
+    fn check(&self, check: &Check) -> Vec<CheckStatus> {
+        let name = &check.name;
+        match check.kind() {
+            Some(CheckKind::Accuracy(accuracy)) => self.accuracy(name, accuracy),
+            Some(CheckKind::Parity(parity)) => vec![self.agreement(name, parity)],
+            Some(CheckKind::Latency(latency)) => vec![self.latency(name, latency)],
+            Some(CheckKind::Size(size)) => vec![self.size(name, size)],
+            None => vec![open(name, "the check has no kind".to_owned())],
+        }
+    }
+
+    fn accuracy(&self, name: &str, check: &AccuracyCheck) -> Vec<CheckStatus> {
+        let AccuracyCheck { minimum, max_drop } = check;
+        let both = minimum.is_some() && max_drop.is_some();
+        let named = |threshold: &str| if both { format!("{name}.{threshold}") } else { name.to_owned() };
+        let minimum =
+            minimum.as_ref().map(|wanted| self.minimum(&named("minimum"), wanted.as_str(), wanted.value()));
+        let drop =
+            max_drop.as_ref().map(|wanted| self.drop(&named("maxDrop"), wanted.as_str(), wanted.value()));
+        minimum.into_iter().chain(drop).collect()
+    }
+
+    fn minimum(&self, name: &str, wanted: &str, minimum: f64) -> CheckStatus {
+        let tally = &self.measured.tally;
+        let (Some(accuracy), Some(confidence)) = (tally.accuracy(), self.confidence) else {
+            return self.not_judged(name, wanted);
+        };
+        let judged = judge_rate(accuracy, minimum, Bound::Wilson, confidence);
+        let message = at_least("accuracy", accuracy.successes(), &judged, wanted);
+        let reference = tally.baseline_accuracy().map(|baseline| places(baseline.rate()));
+        self.counted(CheckStatus {
+            reference,
+            ..status(name, &judged, wanted, Bound::Wilson.name(), message)
+        })
+    }
+
+    fn drop(&self, name: &str, wanted: &str, maximum: f64) -> CheckStatus {
+        let tally = &self.measured.tally;
+        let (Some(pairs), Some(confidence)) = (tally.paired(), self.confidence) else {
+            return self.not_judged(name, wanted);
+        };
+        let judged = judge_drop(pairs, maximum, confidence);
+        let message = at_most(pairs.lost(), pairs.gained(), &judged, wanted);
+        let reference = tally.baseline_accuracy().map(|baseline| places(baseline.rate()));
+        self.counted(CheckStatus { reference, ..status(name, &judged, wanted, "tango", message) })
+    }
+
+    fn agreement(&self, name: &str, check: &ParityCheck) -> CheckStatus {
+        let ParityCheck { top1_agreement } = check;
+        let wanted = top1_agreement.as_str();
+        let (Some(agreement), Some(confidence)) = (self.measured.tally.agreement(), self.confidence) else {
+            return self.not_judged(name, wanted);
+        };
+        let judged = judge_rate(agreement, top1_agreement.value(), Bound::ClopperPearson, confidence);
+        let message = at_least("top-1 agreement", agreement.successes(), &judged, wanted);
+        self.counted(status(name, &judged, wanted, Bound::ClopperPearson.name(), message))
+    }
+
+    fn latency(&self, name: &str, check: &LatencyCheck) -> CheckStatus {
+        let LatencyCheck { p95, max_ratio } = check;
+        let Measured { candidate_latency, baseline_latency, .. } = self.measured;
+        let Some(candidate) = candidate_latency else {
+            return CheckStatus {
+                verdict: Verdict::Reported,
+                ..open(name, "no request was timed".to_owned())
+            };
+        };
+        let milliseconds = |value: f64| format!("{value:.2}ms");
+        let reference = baseline_latency.map(|baseline| milliseconds(baseline.p95_ms));
+        let threshold = p95.as_ref().map(ToString::to_string);
+        let mut message = format!("p95 {}", milliseconds(candidate.p95_ms));
+        if let Some(baseline) = baseline_latency {
+            let ratio = candidate.p95_ms / baseline.p95_ms;
+            message += &format!(", baseline {}, ratio {ratio:.2}", milliseconds(baseline.p95_ms));
+        }
+        let wanted = [threshold.clone(), max_ratio.as_ref().map(|ratio| format!("ratio {ratio}"))];
+        let wanted: Vec<_> = wanted.into_iter().flatten().collect();
+        if !wanted.is_empty() {
+            message += &format!("; wanted at most {} (reported, not judged)", wanted.join(" and "));
+        }
+        CheckStatus {
+            name: name.to_owned(),
+            verdict: Verdict::Reported,
+            measured: Some(milliseconds(candidate.p95_ms)),
+            reference,
+            threshold,
+            method: Some("nearest-rank".to_owned()),
+            n: signed(candidate.requests),
+            message,
+            ..CheckStatus::default()
+        }
+    }
+
+    fn size(&self, name: &str, check: &SizeCheck) -> CheckStatus {
+        let SizeCheck { max_ratio } = check;
+        let Sizes { candidate, baseline } = self.measured.sizes;
+        if baseline == 0 {
+            return open(name, "the baseline has no bytes to compare with".to_owned());
+        }
+        #[expect(clippy::cast_precision_loss, reason = "sizes of files stay below 2^53")]
+        let ratio = candidate as f64 / baseline as f64;
+        let passes = ratio <= max_ratio.value();
+        let bytes = format!("{} of {} bytes", grouped(candidate), grouped(baseline));
+        CheckStatus {
+            name: name.to_owned(),
+            verdict: if passes { Verdict::Pass } else { Verdict::Fail },
+            measured: Some(places(ratio)),
+            reference: Some(baseline.to_string()),
+            threshold: Some(max_ratio.as_str().to_owned()),
+            method: Some("exact".to_owned()),
+            n: 1,
+            message: format!("size ratio {} ({bytes}), wanted at most {max_ratio}", places(ratio)),
+            ..CheckStatus::default()
+        }
+    }
+
+    /// What no count can overrule: answers that are no numbers, and too few samples.
+    fn counted(&self, check: CheckStatus) -> CheckStatus {
+        let Tally { samples, non_finite, .. } = self.measured.tally;
+        if non_finite > 0 {
+            let message = format!(
+                "{} of {} answers are NaN or infinite; {}",
+                grouped(non_finite),
+                grouped(samples),
+                check.message
+            );
+            return CheckStatus { verdict: Verdict::Fail, message, ..check };
+        }
+        if check.n < self.gate.min_samples {
+            let message =
+                format!("{} samples, minSamples wants {}; {}", check.n, self.gate.min_samples, check.message);
+            return CheckStatus { verdict: Verdict::Inconclusive, message, ..check };
+        }
+        check
+    }
+
+    fn not_judged(&self, name: &str, wanted: &str) -> CheckStatus {
+        let message = if self.confidence.is_none() {
+            format!("confidence {} is not at least 0.5 and below 1", self.gate.confidence)
+        } else if self.measured.tally.samples == 0 {
+            "there are no samples".to_owned()
+        } else {
+            "there are no labels".to_owned()
+        };
+        CheckStatus { threshold: Some(wanted.to_owned()), ..open(name, message) }
+    }
+}
+
+fn open(name: &str, message: String) -> CheckStatus {
+    CheckStatus { name: name.to_owned(), verdict: Verdict::Inconclusive, message, ..CheckStatus::default() }
+}
+
+fn status(name: &str, judged: &Judgement, wanted: &str, method: &str, message: String) -> CheckStatus {
+    let Judgement { verdict, measured, low, high, threshold: _, n, needed: _ } = judged;
+    CheckStatus {
+        name: name.to_owned(),
+        verdict: match verdict {
+            stats::Verdict::Pass => Verdict::Pass,
+            stats::Verdict::Fail => Verdict::Fail,
+            stats::Verdict::Inconclusive => Verdict::Inconclusive,
+        },
+        measured: Some(places(*measured)),
+        low: Some(places(*low)),
+        high: Some(places(*high)),
+        reference: None,
+        threshold: Some(wanted.to_owned()),
+        method: Some(method.to_owned()),
+        n: signed(*n),
+        message,
+    }
+}
+
+fn signed(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests;

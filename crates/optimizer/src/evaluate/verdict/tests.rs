@@ -1,0 +1,165 @@
+//! The gate's verdicts, with the words that users read.
+
+use serde_json::{Value, json};
+
+use super::*;
+
+fn gate(min_samples: u64, checks: &Value) -> Gate {
+    serde_json::from_value(json!({
+        "data": "holdout",
+        "task": { "classification": { "output": "p" } },
+        "minSamples": min_samples,
+        "checks": checks,
+    }))
+    .unwrap()
+}
+
+/// The digits example's gate, and what its network measured.
+fn digits() -> (Gate, Measured) {
+    let checks = json!([
+        { "name": "acc", "accuracy": { "minimum": "0.93", "maxDrop": "0.02" } },
+        { "name": "same", "parity": { "top1Agreement": "0.97" } },
+        { "name": "small", "size": { "maxRatio": "0.35" } },
+        { "name": "fast", "latency": { "p95": "50ms", "maxRatio": "1.0" } },
+    ]);
+    let tally = Tally {
+        samples: 720,
+        labelled: 720,
+        candidate_right: 709,
+        baseline_right: 708,
+        lost: 0,
+        gained: 1,
+        agreed: 719,
+        ..Tally::default()
+    };
+    let latency = |p95_ms| Some(LatencySummary { requests: 720, p50_ms: 0.1, p95_ms, p99_ms: 9.0 });
+    let sizes = Sizes { candidate: 32_221, baseline: 107_935 };
+    let (candidate_latency, baseline_latency) = (latency(0.5), latency(0.25));
+    (gate(700, &checks), Measured { tally, sizes, candidate_latency, baseline_latency })
+}
+
+fn words(status: &GateStatus) -> Vec<(&str, Verdict, &str)> {
+    status.checks.iter().map(|c| (c.name.as_str(), c.verdict, c.message.as_str())).collect()
+}
+
+#[test]
+fn the_digits_example_passes_and_says_measured_bound_and_wanted() {
+    let (gate, measured) = digits();
+    let status = judge(&gate, &measured);
+    assert_eq!((status.verdict, status.samples), (Verdict::Pass, 720));
+    assert_eq!(status.accuracy.as_deref(), Some("0.9847"));
+    assert_eq!(
+        words(&status),
+        [
+            (
+                "acc.minimum",
+                Verdict::Pass,
+                "accuracy 0.9847 (709 of 720), lower bound 0.9751, wanted at least 0.93"
+            ),
+            (
+                "acc.maxDrop",
+                Verdict::Pass,
+                "drop -0.0014 (0 lost, 1 gained of 720), upper bound 0.0024, wanted at most 0.02"
+            ),
+            (
+                "same",
+                Verdict::Pass,
+                "top-1 agreement 0.9986 (719 of 720), lower bound 0.9934, wanted at least 0.97"
+            ),
+            ("small", Verdict::Pass, "size ratio 0.2985 (32,221 of 107,935 bytes), wanted at most 0.35"),
+            (
+                "fast",
+                Verdict::Reported,
+                "p95 0.50ms, baseline 0.25ms, ratio 2.00; wanted at most 50ms and ratio 1.0 (reported, not judged)"
+            ),
+        ]
+    );
+    let minimum = &status.checks[0];
+    assert_eq!((minimum.method.as_deref(), minimum.n), (Some("wilson"), 720));
+    assert_eq!(minimum.reference.as_deref(), Some("0.9833"));
+}
+
+#[test]
+fn a_failed_check_fails_the_gate_and_says_the_bound_that_excludes_it() {
+    let (gate, mut measured) = digits();
+    measured.tally = Tally { candidate_right: 600, lost: 108, gained: 0, agreed: 612, ..measured.tally };
+    measured.sizes.candidate = 107_935;
+    let status = judge(&gate, &measured);
+    assert_eq!(status.verdict, Verdict::Fail);
+    let failed: Vec<_> =
+        words(&status).into_iter().filter(|(_, verdict, _)| *verdict == Verdict::Fail).collect();
+    assert_eq!(failed.len(), 4);
+    assert!(
+        failed[0].2.contains("upper bound 0.8") && failed[0].2.contains("wanted at least 0.93"),
+        "{failed:?}"
+    );
+    assert!(failed[1].2.contains("108 lost") && failed[1].2.contains("lower bound"), "{failed:?}");
+}
+
+#[test]
+fn too_few_samples_are_never_a_pass_and_the_words_say_how_many() {
+    let (_, mut measured) = digits();
+    measured.tally = Tally {
+        samples: 100,
+        labelled: 100,
+        candidate_right: 95,
+        baseline_right: 95,
+        agreed: 100,
+        ..Tally::default()
+    };
+    let checks = json!([{ "name": "acc", "accuracy": { "minimum": "0.93" } }, { "name": "same", "parity": { "top1Agreement": "0.9" } }]);
+    let status = judge(&gate(50, &checks), &measured);
+    assert_eq!(status.verdict, Verdict::Inconclusive);
+    assert!(
+        status.checks[0].message.contains("not enough samples to tell: at this rate about "),
+        "{status:?}"
+    );
+    assert_eq!((status.checks[0].name.as_str(), status.checks[1].verdict), ("acc", Verdict::Pass));
+    let status = judge(&gate(101, &checks), &measured);
+    assert_eq!(status.checks[1].verdict, Verdict::Inconclusive);
+    assert!(status.checks[1].message.starts_with("100 samples, minSamples wants 101; top-1"), "{status:?}");
+}
+
+#[test]
+fn one_answer_that_is_no_number_fails_whatever_the_counts_say() {
+    let (gate, mut measured) = digits();
+    measured.tally.non_finite = 1;
+    let status = judge(&gate, &measured);
+    let failed = |check: &CheckStatus| check.verdict == Verdict::Fail;
+    assert_eq!(status.checks.iter().map(failed).collect::<Vec<_>>(), [true, true, true, false, false]);
+    assert!(
+        status.checks[0].message.starts_with("1 of 720 answers are NaN or infinite; accuracy"),
+        "{status:?}"
+    );
+}
+
+#[test]
+fn nothing_measured_is_not_a_pass() {
+    let (gate, mut measured) = digits();
+    measured.tally = Tally::default();
+    measured.sizes.baseline = 0;
+    measured.candidate_latency = None;
+    let status = judge(&gate, &measured);
+    assert_eq!(status.verdict, Verdict::Inconclusive);
+    assert_eq!(status.accuracy, None);
+    assert!(words(&status).iter().all(|(_, verdict, _)| *verdict != Verdict::Pass), "{status:?}");
+    assert_eq!(overall(&[]), Verdict::Inconclusive);
+}
+
+#[test]
+fn parity_needs_no_labels_and_accuracy_says_that_it_does() {
+    let (gate, mut measured) = digits();
+    measured.tally = Tally { samples: 720, agreed: 720, ..Tally::default() };
+    let status = judge(&gate, &measured);
+    assert_eq!(status.checks[0].message, "there are no labels");
+    assert_eq!(status.checks[2].verdict, Verdict::Pass);
+}
+
+#[test]
+fn a_confidence_of_one_judges_nothing() {
+    let (mut gate, measured) = digits();
+    gate.confidence = "1".parse().unwrap();
+    let status = judge(&gate, &measured);
+    assert_eq!(status.verdict, Verdict::Inconclusive);
+    assert_eq!(status.checks[0].message, "confidence 1 is not at least 0.5 and below 1");
+}

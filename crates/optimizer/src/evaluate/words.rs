@@ -1,0 +1,87 @@
+//! Numbers and verdicts in words: measured, bound, wanted, and what to do.
+
+use slipway_kernels::stats::{Judgement, Needed, Verdict};
+
+/// A rate, a drop or a ratio with four places.
+pub(super) fn places(value: f64) -> String {
+    // A drop of nothing is not "-0.0000".
+    let text = format!("{value:.4}");
+    if text == "-0.0000" { "0.0000".to_owned() } else { text }
+}
+
+/// A whole number with a comma before every three digits.
+pub(super) fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// What a judgement says about something that should be at least its threshold.
+pub(super) fn at_least(what: &str, successes: u64, judged: &Judgement, wanted: &str) -> String {
+    let counted =
+        format!("{what} {} ({} of {})", places(judged.measured), grouped(successes), grouped(judged.n));
+    match judged.verdict {
+        Verdict::Pass | Verdict::Inconclusive => {
+            format!(
+                "{counted}, lower bound {}, wanted at least {wanted}{}",
+                places(judged.low),
+                advice(judged)
+            )
+        }
+        Verdict::Fail => format!("{counted}, upper bound {}, wanted at least {wanted}", places(judged.high)),
+    }
+}
+
+/// What a judgement says about a drop that should be at most its threshold.
+pub(super) fn at_most(lost: u64, gained: u64, judged: &Judgement, wanted: &str) -> String {
+    let counted = format!(
+        "drop {} ({} lost, {} gained of {})",
+        places(judged.measured),
+        grouped(lost),
+        grouped(gained),
+        grouped(judged.n)
+    );
+    match judged.verdict {
+        Verdict::Pass | Verdict::Inconclusive => {
+            format!(
+                "{counted}, upper bound {}, wanted at most {wanted}{}",
+                places(judged.high),
+                advice(judged)
+            )
+        }
+        Verdict::Fail => format!("{counted}, lower bound {}, wanted at most {wanted}", places(judged.low)),
+    }
+}
+
+fn advice(judged: &Judgement) -> String {
+    match (judged.verdict, judged.needed) {
+        (Verdict::Inconclusive, Needed::Samples(n)) => {
+            format!("; not enough samples to tell: at this rate about {} are needed", grouped(n))
+        }
+        (Verdict::Inconclusive, Needed::Unreachable | Needed::Enough) => {
+            "; more samples like these do not help: what was measured does not clear it".to_owned()
+        }
+        (Verdict::Pass | Verdict::Fail, _) => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_short_and_readable() {
+        assert_eq!(places(0.983_333), "0.9833");
+        assert_eq!(places(-0.000_01), "0.0000");
+        assert_eq!(places(-0.0014), "-0.0014");
+        for (number, text) in [(0, "0"), (999, "999"), (1000, "1,000"), (1_234_567, "1,234,567")] {
+            assert_eq!(grouped(number), text);
+        }
+    }
+}
