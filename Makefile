@@ -37,7 +37,7 @@ images: ## build the static programs and pack them as image archives in the cach
 	@scripts/images.sh
 
 generate: ## write the files that are generated from the types
-	cargo run --quiet -p slipway-api --features crd --example crd > crds/.new.tmp && mv crds/.new.tmp crds/slipway.dev_modeldeployments.yaml
+	cargo run --quiet -p slipway-api --features crd --example crd > crds/.new.tmp && mv crds/.new.tmp crds/slipway.dev_modeldeployments.yaml && cp crds/slipway.dev_modeldeployments.yaml charts/slipway/files/
 
 clean-cache: cluster-down ## remove everything that was built or downloaded into the cache
 	rm -rf -- $(SLIPWAY_CACHE)

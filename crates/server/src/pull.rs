@@ -6,7 +6,9 @@
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
-use slipway_artifacts::{Error as ArtifactError, Limits, Pulled, Reference, RegistryOptions, Store, silent};
+use slipway_artifacts::{
+    Category, Error as ArtifactError, Limits, Pulled, Reference, RegistryOptions, Store, silent,
+};
 
 use crate::backend::{LoadError, unsupported_operators};
 use crate::files::{INDEX, Index};
@@ -61,21 +63,34 @@ pub enum PullError {
     },
 }
 
+/// The failure inside a job's answer (`slipway_api::job::JobResult`), so that the operator reads one form.
+#[derive(Serialize)]
+struct Answer {
+    failure: Failure,
+}
+
 #[derive(Serialize)]
 struct Failure {
-    category: String,
+    category: &'static str,
     retryable: bool,
     message: String,
 }
 
 impl PullError {
-    /// A stable word for the kind of failure.
-    pub fn category(&self) -> String {
+    /// A stable word for the kind of failure, one of the operator's failure categories.
+    pub fn category(&self) -> &'static str {
         match self {
-            Self::Artifact { source, .. } => source.category().to_string(),
-            Self::NoDigest(_) | Self::NoEntry(_) => "InvalidInput".to_owned(),
-            Self::Model(error) => error.category().to_owned(),
-            Self::Write { .. } => "Storage".to_owned(),
+            Self::Artifact { source, .. } => match source.category() {
+                Category::InvalidInput | Category::NotAllowed | Category::NotFound => "ArtifactMissing",
+                Category::DigestMismatch => "DigestMismatch",
+                Category::TooLarge => "TooLarge",
+                Category::Unauthorized => "Unauthorized",
+                Category::Unreachable | Category::Protocol | Category::Storage => "Storage",
+            },
+            Self::NoDigest(_) | Self::NoEntry(_) => "ArtifactMissing",
+            Self::Model(LoadError::UnsupportedOperators { .. }) => "UnsupportedOperator",
+            Self::Model(_) => "InvalidModel",
+            Self::Write { .. } => "Storage",
         }
     }
 
@@ -89,7 +104,7 @@ impl PullError {
         }
     }
 
-    /// One line of JSON: `category`, `retryable`, `message`.
+    /// One line of JSON: a job's answer with its failure (category, retryable, message).
     pub fn to_json(&self) -> String {
         let mut message = self.to_string();
         let mut source = std::error::Error::source(self);
@@ -99,7 +114,7 @@ impl PullError {
         }
         message.truncate(message.floor_char_boundary(MESSAGE_BYTES));
         let failure = Failure { category: self.category(), retryable: self.is_retryable(), message };
-        serde_json::to_string(&failure).unwrap_or_default()
+        serde_json::to_string(&Answer { failure }).unwrap_or_default()
     }
 
     /// Writes the line where the kubelet looks for it, if that file exists.

@@ -77,7 +77,6 @@ fn server_container(rendered: &Rendered<'_>) -> Value {
         server_args(serving, model_name(rendered.deployment), HTTP_PORT, METRICS_PORT, MODEL_MOUNT);
     args.extend(["--revision".into(), rendered.hash.into()]);
     if rendered.golden.is_some() {
-        args.extend(["--golden".into(), format!("{MODEL_MOUNT}/golden.json")]);
         args.extend(["--self-check".into(), self_check(serving).into()]);
     }
     if let Some(accuracy) = rendered.accuracy {
