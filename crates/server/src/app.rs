@@ -55,9 +55,8 @@ impl App {
 
     /// Refuses while the model does not answer.
     pub(crate) fn check_answers(&self) -> Result<(), ApiError> {
-        self.health.with(|health| match health.answers() {
-            true => Ok(()),
-            false => Err(ApiError::NotReady(health.reason().to_owned())),
+        self.health.with(|health| {
+            if health.answers() { Ok(()) } else { Err(ApiError::NotReady(health.reason().to_owned())) }
         })
     }
 

@@ -179,7 +179,7 @@ fn parse_duration(text: &str) -> Result<Duration, String> {
     let unit = match text.get(digits.len()..) {
         Some("ms") => Duration::from_millis(1),
         Some("s") => Duration::from_secs(1),
-        Some("m") => Duration::from_secs(60),
+        Some("m") => Duration::from_mins(1),
         _ => return Err("its unit must be ms, s or m".to_owned()),
     };
     unit.checked_mul(number).ok_or_else(|| "it is too long".to_owned())
@@ -198,7 +198,7 @@ mod tests {
     #[test]
     fn durations_have_a_unit() {
         assert_eq!(parse_duration("2ms"), Ok(Duration::from_millis(2)));
-        assert_eq!(parse_duration("1m"), Ok(Duration::from_secs(60)));
+        assert_eq!(parse_duration("1m"), Ok(Duration::from_mins(1)));
         for wrong in ["", "2", "ms", "-1s", "1h", "1.5s", "99999999999s"] {
             assert!(parse_duration(wrong).is_err(), "{wrong}");
         }

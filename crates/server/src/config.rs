@@ -86,7 +86,7 @@ impl Default for Limits {
             body_bytes: 64 << 20,
             queued_requests: 256,
             queued_bytes: 256 << 20,
-            read_timeout: Duration::from_secs(60),
+            read_timeout: Duration::from_mins(1),
         }
     }
 }

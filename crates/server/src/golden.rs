@@ -208,8 +208,7 @@ fn replay_one(engine: &Engine, sample: usize, golden: &GoldenSample) -> Result<(
             )));
         }
         let (element, difference) = largest_difference(&want, got);
-        // Written so that a NaN difference fails.
-        if !(difference <= golden.slack) {
+        if difference.is_nan() || difference > golden.slack {
             let (output, slack) = (name.clone(), golden.slack);
             return Err(Mismatch::Differs { sample, output, element, difference, slack });
         }

@@ -61,7 +61,7 @@ fn run_pull(args: args::PullArgs) -> ExitCode {
     let log = args.termination_log.clone();
     let outcome = runtime(1).and_then(|runtime| {
         let options = args.into_options();
-        runtime.block_on(pull::pull(&options)).map_err(|error| {
+        runtime.block_on(pull::pull(&options)).map(drop).map_err(|error| {
             error.write_to(&log);
             Box::<dyn std::error::Error>::from(error)
         })

@@ -119,10 +119,10 @@ impl PullError {
 
     /// Writes the line where the kubelet looks for it, if that file exists.
     pub fn write_to(&self, termination_log: &Path) {
-        if termination_log.exists() {
-            if let Err(error) = std::fs::write(termination_log, self.to_json()) {
-                tracing::warn!(%error, "cannot write the termination message");
-            }
+        if termination_log.exists()
+            && let Err(error) = std::fs::write(termination_log, self.to_json())
+        {
+            tracing::warn!(%error, "cannot write the termination message");
         }
     }
 }

@@ -260,7 +260,7 @@ mod tests {
                 reply
             })
             .into();
-        let batching = Batching { max_size: 8, max_delay: Duration::from_secs(60) };
+        let batching = Batching { max_size: 8, max_delay: Duration::from_mins(1) };
         assert_eq!(queue.next_batch(batching).unwrap().len(), 1);
         assert_eq!(queue.next_batch(batching).unwrap().len(), 1);
         drop(pushed);

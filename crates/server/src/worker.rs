@@ -98,13 +98,13 @@ impl Worker {
         for job in &jobs {
             self.metrics.waited(now.saturating_duration_since(job.arrived));
         }
-        if jobs.len() > 1 {
-            if let Some(answers) = self.run_joined(&jobs) {
-                for (job, answer) in jobs.into_iter().zip(answers) {
-                    reply(job.reply, Ok(answer));
-                }
-                return false;
+        if jobs.len() > 1
+            && let Some(answers) = self.run_joined(&jobs)
+        {
+            for (job, answer) in jobs.into_iter().zip(answers) {
+                reply(job.reply, Ok(answer));
             }
+            return false;
         }
         let mut crashed = false;
         for job in jobs {

@@ -30,8 +30,8 @@ async fn concurrent_requests_share_a_run_and_each_gets_its_own_answer() {
         assert_eq!(body["outputs"][0]["data"], json!([f32::from(index) * 2.0, 1.0]));
     }
     let runs = runs.lock().unwrap().clone();
-    let served: usize = runs[1..].iter().sum();
-    assert_eq!(served, 8, "the first run is the warm-up: {runs:?}");
+    let rows: usize = runs[1..].iter().sum();
+    assert_eq!(rows, 8, "the first run is the warm-up: {runs:?}");
     assert!(runs[1..].iter().max().is_some_and(|rows| *rows >= 4), "{runs:?}");
     server.ended().await;
 }
@@ -74,8 +74,8 @@ async fn full_queue_answers_503_and_says_when_to_retry() {
     let answers = futures::future::join_all(clients).await;
     let refused: Vec<_> =
         answers.iter().filter(|answer| answer.0 == StatusCode::SERVICE_UNAVAILABLE).collect();
-    let served = answers.iter().filter(|answer| answer.0 == StatusCode::OK).count();
-    assert!((2..=4).contains(&served) && served + refused.len() == 8, "{served} served");
+    let answered = answers.iter().filter(|answer| answer.0 == StatusCode::OK).count();
+    assert!((2..=4).contains(&answered) && answered + refused.len() == 8, "{answered} answered");
     assert_eq!(refused[0].1["retry-after"], "1");
     assert!(String::from_utf8_lossy(&refused[0].2).contains("too many requests"));
     server.ended().await;

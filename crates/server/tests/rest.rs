@@ -75,8 +75,7 @@ async fn binary_tensors_go_both_ways() {
     assert_eq!(answer["outputs"][0]["parameters"]["binary_data_size"], 8);
     let values: Vec<f32> =
         body[json_length..].chunks(4).map(|word| f32::from_le_bytes(word.try_into().unwrap())).collect();
-    assert_eq!(values[0], 2.0);
-    assert!(values[1].is_nan());
+    assert!(values[0].to_bits() == 2.0_f32.to_bits() && values[1].is_nan(), "{values:?}");
     server.ended().await;
 }
 
@@ -101,7 +100,7 @@ async fn wrong_requests_are_told_what_is_wrong() {
         (input(json!({ "shape": [1, 3] })), "expects shape [-1, 2] (-1 is any size), got [1, 3]"),
         (input(json!({ "shape": [2] })), "expects shape"),
         (input(json!({ "shape": [-1, 2] })), "negative dimension"),
-        (input(json!({ "shape": [i64::MAX, 2] })), "too large"),
+        (input(json!({ "shape": [i64::MAX, 2] })), "needs 18446744073709551614 elements"),
         (input(json!({ "shape": [4_000_000_000_i64, 2] })), "needs 8000000000 elements by its shape, got 2"),
         (input(json!({ "shape": [2, 2] })), "needs 4 elements by its shape, got 2"),
         (input(json!({ "data": [1, 2, 3] })), "more than the 2 elements"),

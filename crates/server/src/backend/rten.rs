@@ -105,7 +105,8 @@ impl Backend for Rten {
             .map(|((id, spec), tensor)| Ok((*id, ValueOrView::Value(to_value(spec, tensor)?))))
             .collect::<Result<Vec<_>, RunError>>()?;
         let options = RunOptions::default().with_thread_pool(Some(Arc::clone(&self.pool)));
-        let outputs = self.model.run(values, &self.output_ids, Some(options)).map_err(run_error)?;
+        let outputs =
+            self.model.run(values, &self.output_ids, Some(options)).map_err(|error| run_error(&error))?;
         self.declared.outputs.iter().zip(outputs).map(|(spec, value)| from_value(spec, value)).collect()
     }
 
@@ -117,7 +118,7 @@ impl Backend for Rten {
 
 /// What rten says about one request. Values that an operator cannot take, such as an index out of range, are the
 /// request's fault; a plan that cannot be made is not.
-fn run_error(error: rten::RunError) -> RunError {
+fn run_error(error: &rten::RunError) -> RunError {
     match error.kind() {
         RunErrorKind::InvalidInput | RunErrorKind::OperatorError => {
             RunError::Input(format!("the model cannot compute this input: {error}"))

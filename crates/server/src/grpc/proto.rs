@@ -3,6 +3,7 @@
     missing_docs,
     clippy::all,
     clippy::pedantic,
+    clippy::allow_attributes_without_reason,
     reason = "generated from the public protocol definition, which documents each field"
 )]
 

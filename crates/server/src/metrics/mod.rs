@@ -154,7 +154,7 @@ impl Metrics {
         self.self_check.get_or_create(&NoLabels::new()).set(i64::from(passed));
     }
 
-    /// Everything, as OpenMetrics text.
+    /// Everything, as `OpenMetrics` text.
     pub(crate) fn encode(&self) -> Result<String, Error> {
         let mut text = String::with_capacity(8 << 10);
         text::encode(&mut text, &self.registry)?;

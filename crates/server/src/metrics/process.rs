@@ -19,12 +19,12 @@ impl Collector for Process {
         if let Some(bytes) = resident_bytes(&fs::read_to_string("/proc/self/status").unwrap_or_default()) {
             let gauge = ConstGauge::new(bytes);
             let name = "process_resident_memory_bytes";
-            let help = "Resident memory of the process in bytes";
+            let help = "Resident memory of the process in bytes.";
             gauge.encode(encoder.encode_descriptor(name, help, None, gauge.metric_type())?)?;
         }
         if let Some(seconds) = cpu_seconds(&fs::read_to_string("/proc/self/stat").unwrap_or_default()) {
             let counter = ConstCounter::new(seconds);
-            let help = "User and system CPU time of the process in seconds";
+            let help = "User and system CPU time of the process in seconds.";
             counter.encode(encoder.encode_descriptor(
                 "process_cpu_seconds",
                 help,

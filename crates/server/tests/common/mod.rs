@@ -1,6 +1,6 @@
 //! Servers on free ports, small models, and a client over one connection.
 #![allow(dead_code, reason = "each test file uses its own part")]
-#![allow(missing_docs, reason = "shared code of tests")]
+#![allow(clippy::unwrap_used, clippy::panic, missing_docs, unreachable_pub, reason = "shared code of tests")]
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -67,7 +67,7 @@ pub async fn start(model: &ModelBuilder, adjust: impl FnOnce(&mut Config)) -> Se
     Server { running, stop, _files: Some(files) }
 }
 
-/// Serves any engine.
+/// Serves any engine, once it has warmed up.
 pub async fn start_engine(
     backend: impl Backend,
     golden: Option<GoldenSamples>,
@@ -77,7 +77,9 @@ pub async fn start_engine(
     adjust(&mut config);
     let stop = CancellationToken::new();
     let engine = Engine::from_backend(Box::new(backend));
-    let running = serve_engine(config, engine, golden, stop.clone()).await.unwrap();
+    let mut running = serve_engine(config, engine, golden, stop.clone()).await.unwrap();
+    // Settled: ready, or never to be; the tests look themselves.
+    drop(running.ready().await);
     Server { running, stop, _files: None }
 }
 
@@ -142,10 +144,10 @@ pub struct Puppet {
     pub delay: Duration,
     pub runs: std::sync::Arc<Mutex<Vec<usize>>>,
     pub broken: std::sync::Arc<std::sync::atomic::AtomicBool>,
-    specs: Specs,
+    pub specs: Specs,
 }
 
-struct Specs([TensorSpec; 1], [TensorSpec; 1]);
+pub struct Specs([TensorSpec; 1], [TensorSpec; 1]);
 
 impl Default for Specs {
     fn default() -> Self {
@@ -181,9 +183,8 @@ impl Backend for Puppet {
         let (shape, data) = inputs.into_iter().next().unwrap().into_parts();
         let TensorData::Fp32(values) = data else { panic!("wrong type") };
         self.runs.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(shape[0]);
-        if values.contains(&PANIC) || self.broken.load(std::sync::atomic::Ordering::SeqCst) {
-            panic!("as told");
-        }
+        let crash = values.contains(&PANIC) || self.broken.load(std::sync::atomic::Ordering::SeqCst);
+        assert!(!crash, "as told");
         if values.contains(&REFUSED) {
             return Err(RunError::Input("unlucky".to_owned()));
         }
