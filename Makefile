@@ -1,6 +1,6 @@
 # Caches lie outside the checkout: $SLIPWAY_CACHE, else ~/.cache/slipway.
 export SLIPWAY_CACHE ?= $(HOME)/.cache/slipway
-export CARGO_TARGET_DIR ?= $(SLIPWAY_CACHE)/target
+export CARGO_TARGET_DIR ?= $(SLIPWAY_CACHE)/static
 CLUSTER := $(SLIPWAY_CACHE)/bin/slipway-cluster
 LEVEL ?= full
 .DEFAULT_GOAL := help
@@ -13,7 +13,7 @@ setup: ## install and build what the other targets need; skips what is there
 	@scripts/setup.sh
 
 demo: ## take a real model through the whole road on this machine, no cluster needed
-	@scripts/setup.sh --rust-only && cargo run --release --locked --quiet --bin slipway -- run -f examples/digits/
+	@scripts/demo.sh
 
 test: ## set up and run every test, the ones on a real Kubernetes included
 	@scripts/test.sh
@@ -22,7 +22,7 @@ bench: ## measure what the README claims
 	@scripts/bench.sh
 
 lint: ## check formatting and lints
-	cargo fmt --all --check && cargo clippy --workspace --all-targets -- -D warnings && cd tests/cluster && test -z "$$(gofmt -l .)" && go vet ./...
+	@scripts/lint.sh
 
 fmt: ## format all sources
 	cargo fmt --all && gofmt -w tests/cluster

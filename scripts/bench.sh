@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
-# Runs every benchmark, one after the other; each prints its own figures.
+# Runs every benchmark, one after the other; each prints its own figures beside its peer's.
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 source "$(dirname "$0")/lib.sh"
 
 step "set-up" "$ROOT/scripts/setup.sh"
-for script in "$ROOT"/tests/bench/*.sh; do
-    [ -e "$script" ] || die "no benchmark lies in tests/bench"
-    step "$(basename "$script" .sh)" bash "$script"
+cd "$ROOT"
+step "programs" cargo build --release --locked --package slipway-optimizer --examples
+export SLIPWAY_BIN=$PROGRAMS/examples
+for script in crates/optimizer/bench/quantize.sh crates/server/bench/serve.sh tests/bench/operator.sh; do
+    step "$script" bash "$ROOT/$script"
 done

@@ -4,7 +4,12 @@
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 CACHE=${SLIPWAY_CACHE:-$HOME/.cache/slipway}
 BIN=$CACHE/bin
-export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$CACHE/target}
+export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$CACHE/static}
+# One profile for everything: static programs, so that what is tested is what the images hold, and nothing is built
+# twice. The explicit target keeps the flag away from build scripts and procedural macros.
+export CARGO_BUILD_TARGET=x86_64-unknown-linux-gnu
+export RUSTFLAGS="-C target-feature=+crt-static"
+PROGRAMS=$CARGO_TARGET_DIR/$CARGO_BUILD_TARGET/release
 # Where setup.sh puts Go when the machine's own is too old.
 PATH=$CACHE/go/bin:$PATH
 mkdir -p "$BIN" "$CACHE/logs"

@@ -1,0 +1,10 @@
+#!/usr/bin/env bash
+# Takes a real model through the whole road on this machine: fetch, quantize, judge, serve, predict.
+set -euo pipefail
+# shellcheck source=scripts/lib.sh
+source "$(dirname "$0")/lib.sh"
+
+"$ROOT/scripts/setup.sh" --rust-only
+cd "$ROOT"
+step "slipway" cargo build --release --locked --bin slipway
+exec "$PROGRAMS/slipway" run -f examples/digits/ "$@"
