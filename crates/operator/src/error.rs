@@ -1,0 +1,159 @@
+//! What can go wrong while an object is reconciled, in a closed set of categories.
+
+use std::time::Duration;
+
+/// Why a reconcile, or a part of one, failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The Kubernetes API refused or did not answer a request.
+    #[error("{verb} {object}: {}", words(.source))]
+    Api {
+        /// What was asked. Example: `apply`.
+        verb: &'static str,
+        /// The object. Example: `Deployment digits-3f2a`.
+        object: String,
+        /// The words of the API.
+        #[source]
+        source: Box<kube::Error>,
+    },
+    /// An object of the wanted name exists and is not ours to change.
+    #[error("{object} exists and belongs to {owner}; rename or delete it")]
+    Foreign {
+        /// The object. Example: `Service digits`.
+        object: String,
+        /// Whose it is.
+        owner: String,
+    },
+    /// A child cannot be read as what this version writes.
+    #[error("{object} cannot be read: {message}; delete it to make it anew")]
+    Unreadable {
+        /// The object.
+        object: String,
+        /// What is wrong with it.
+        message: String,
+    },
+    /// The artifact registry could not remove tags.
+    #[error("artifact registry: {0}")]
+    Registry(#[from] crate::registry::RegistryError),
+    /// One reconcile took longer than its limit.
+    #[error("the reconcile took longer than {} s", .0.as_secs())]
+    TimedOut(Duration),
+    /// The caches could not be filled.
+    #[error("the watches ended before they were complete")]
+    WatchEnded,
+    /// The lease for leader election could not be prepared.
+    #[error("leader election: {0}")]
+    Lease(#[from] kube_lease_manager::LeaseManagerError),
+    /// A port could not be opened.
+    #[error("listening on {address}: {source}")]
+    Listen {
+        /// The address.
+        address: std::net::SocketAddr,
+        /// The system's words.
+        source: std::io::Error,
+    },
+}
+
+impl Error {
+    /// An error of the Kubernetes API.
+    pub(crate) fn api(verb: &'static str, object: impl Into<String>, source: kube::Error) -> Self {
+        Self::Api { verb, object: object.into(), source: Box::new(source) }
+    }
+
+    /// The category, from a closed set that is safe as a metric's label.
+    pub fn category(&self) -> &'static str {
+        match self {
+            Self::Api { source, .. } => api_category(source),
+            Self::Foreign { .. } => "Foreign",
+            Self::Unreadable { .. } => "Unreadable",
+            Self::Registry(_) => "Registry",
+            Self::TimedOut(_) => "TimedOut",
+            Self::WatchEnded => "Watch",
+            Self::Lease(_) => "Lease",
+            Self::Listen { .. } => "Listen",
+        }
+    }
+
+    /// Whether somebody else changed the object in the meantime, which a new look solves.
+    pub fn is_conflict(&self) -> bool {
+        matches!(self, Self::Api { source, .. } if matches!(&**source, kube::Error::Api(status) if status.is_conflict()))
+    }
+
+    /// Whether the object that was written is gone.
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, Self::Api { source, .. } if matches!(&**source, kube::Error::Api(status) if status.is_not_found()))
+    }
+
+    /// How long the API asked to wait.
+    pub fn retry_after(&self) -> Option<Duration> {
+        let Self::Api { source, .. } = self else { return None };
+        let kube::Error::Api(status) = &**source else { return None };
+        let seconds = status.details.as_ref()?.retry_after_seconds;
+        (seconds > 0).then(|| Duration::from_secs(seconds.into()))
+    }
+}
+
+fn api_category(error: &kube::Error) -> &'static str {
+    let kube::Error::Api(status) = error else { return "Unreachable" };
+    match status.code {
+        403 | 401 => "Forbidden",
+        404 => "NotFound",
+        409 => "Conflict",
+        422 | 400 => "Invalid",
+        429 => "Throttled",
+        500..=599 => "Unavailable",
+        _ => "Other",
+    }
+}
+
+/// The words of the API for a user, without the debug form that the client adds.
+pub(crate) fn words(error: &kube::Error) -> String {
+    match error {
+        kube::Error::Api(status) if !status.message.is_empty() => status.message.clone(),
+        kube::Error::Api(status) => format!("status {} {}", status.code, status.reason),
+        other => {
+            let mut text = other.to_string();
+            let mut source = std::error::Error::source(other);
+            while let Some(cause) = source {
+                if !text.contains(&cause.to_string()) {
+                    text = format!("{text}: {cause}");
+                }
+                source = cause.source();
+            }
+            text
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kube::core::{Status, response::StatusDetails};
+
+    fn refused(code: u16, message: &str) -> Error {
+        let details = StatusDetails { retry_after_seconds: 3, ..StatusDetails::default() };
+        let status = Status::failure(message, "Why").with_code(code).with_details(details);
+        Error::api("apply", "Service net", kube::Error::Api(status.boxed()))
+    }
+
+    #[test]
+    fn a_refusal_says_the_object_and_the_apis_words_alone() {
+        assert_eq!(refused(422, "spec.type: not that").to_string(), "apply Service net: spec.type: not that");
+        assert_eq!(refused(500, "").to_string(), "apply Service net: status 500 Why");
+    }
+
+    #[test]
+    fn every_refusal_has_a_category_and_the_wait_that_was_asked_for() {
+        let categories = [
+            (409, "Conflict"),
+            (429, "Throttled"),
+            (503, "Unavailable"),
+            (422, "Invalid"),
+            (403, "Forbidden"),
+        ];
+        for (code, category) in categories {
+            assert_eq!(refused(code, "no").category(), category);
+        }
+        assert_eq!(refused(429, "no").retry_after(), Some(Duration::from_secs(3)));
+    }
+}

@@ -1,0 +1,129 @@
+//! Objects that cannot be read as a `ModelDeployment`: their status says so, once, and nothing else waits for them.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+};
+
+use jiff::Timestamp;
+use kube::{core::error_boundary::InvalidObject, runtime::controller::Action};
+use serde_json::{Value, json};
+use slipway_api::condition::{Condition, ConditionType, Holds, reason};
+
+use crate::{cache::Key, context::Context, error::Error};
+
+/// The state of each unparsable object that was told about it, by uid.
+#[derive(Debug, Default)]
+pub(crate) struct Told {
+    versions: Mutex<HashMap<String, String>>,
+}
+
+impl Told {
+    fn knows(&self, uid: &str, version: &str) -> bool {
+        let versions = self.versions.lock().unwrap_or_else(PoisonError::into_inner);
+        versions.get(uid).is_some_and(|known| known == version)
+    }
+
+    fn note(&self, uid: &str, version: &str) {
+        let mut versions = self.versions.lock().unwrap_or_else(PoisonError::into_inner);
+        versions.insert(uid.to_owned(), version.to_owned());
+    }
+
+    /// Forgets an object that is gone.
+    pub(crate) fn forget(&self, uid: &str) {
+        self.versions.lock().unwrap_or_else(PoisonError::into_inner).remove(uid);
+    }
+}
+
+/// Tells the user of an object that it cannot be read, and why.
+pub(crate) async fn tell(context: &Context, object: &InvalidObject) -> Result<Action, Error> {
+    let InvalidObject { error, metadata } = object;
+    let uid = metadata.uid.clone().unwrap_or_default();
+    if context.told.knows(&uid, metadata.resource_version.as_deref().unwrap_or_default()) {
+        return Ok(Action::await_change());
+    }
+    let key = Key {
+        namespace: metadata.namespace.clone().unwrap_or_default(),
+        name: metadata.name.clone().unwrap_or_default(),
+    };
+    match write(context, &key, error).await {
+        Ok(version) => {
+            context.told.note(&uid, &version);
+            Ok(Action::await_change())
+        }
+        Err(error) if error.is_not_found() => Ok(Action::await_change()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Writes the conditions where they differ; gives the version of the object that has them.
+async fn write(context: &Context, key: &Key, error: &str) -> Result<String, Error> {
+    let live = context.writer.raw(key).await?;
+    let version = live.metadata.resource_version.clone().unwrap_or_default();
+    let before = live.data.get("status").cloned().unwrap_or_default();
+    let wanted = wanted(error, live.metadata.generation, &before, Timestamp::now());
+    if wanted
+        .as_object()
+        .is_some_and(|wanted| wanted.iter().all(|(field, value)| before.get(field) == Some(value)))
+    {
+        return Ok(version);
+    }
+    let patch = json!({ "metadata": { "resourceVersion": version }, "status": wanted });
+    let answer = context.writer.raw_status(key, &patch).await?;
+    tracing::warn!(namespace = key.namespace, name = key.name, error, "not a ModelDeployment");
+    Ok(answer.metadata.resource_version.unwrap_or_default())
+}
+
+fn wanted(error: &str, generation: Option<i64>, before: &Value, now: Timestamp) -> Value {
+    let message =
+        format!("the object cannot be read: {error}; correct it, or upgrade the CRD and the operator");
+    let said = [
+        (ConditionType::Accepted, Holds::False),
+        (ConditionType::Ready, Holds::False),
+        (ConditionType::Reconciling, Holds::False),
+        (ConditionType::Stalled, Holds::True),
+    ];
+    let conditions: Vec<_> = said
+        .into_iter()
+        .map(|(condition, holds)| Condition {
+            condition_type: condition.as_str().into(),
+            status: holds.as_str().into(),
+            reason: reason::UNPARSABLE.into(),
+            message: message.clone(),
+            observed_generation: generation,
+            last_transition_time: since(before, condition, holds).unwrap_or_else(|| format!("{now:.0}")),
+        })
+        .collect();
+    json!({ "observedGeneration": generation, "conditions": conditions })
+}
+
+/// Since when a condition has held, where it did before.
+fn since(before: &Value, condition: ConditionType, holds: Holds) -> Option<String> {
+    let conditions = before.get("conditions")?.as_array()?;
+    let same = |one: &&Value| one["type"] == condition.as_str() && one["status"] == holds.as_str();
+    conditions.iter().find(same)?["lastTransitionTime"].as_str().map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn said_twice_it_is_the_same_and_the_time_stays() {
+        let first = wanted("missing field", Some(3), &json!(null), "2026-01-01T00:00:00Z".parse().unwrap());
+        let again = wanted("missing field", Some(3), &first, "2026-02-02T00:00:00Z".parse().unwrap());
+        assert_eq!(first, again);
+        let other = wanted("other field", Some(4), &first, "2026-02-02T00:00:00Z".parse().unwrap());
+        assert_ne!(first, other);
+        assert_eq!(other["conditions"][0]["lastTransitionTime"], "2026-01-01T00:00:00Z");
+    }
+
+    #[test]
+    fn only_the_told_state_is_known() {
+        let told = Told::default();
+        told.note("u", "7");
+        assert!(told.knows("u", "7") && !told.knows("u", "8") && !told.knows("v", "7"));
+        told.forget("u");
+        assert!(!told.knows("u", "7"));
+    }
+}
