@@ -5,7 +5,7 @@ use slipway_api::status::{CheckStatus, GateStatus, Verdict};
 use slipway_api::{AccuracyCheck, Check, CheckKind, Gate, LatencyCheck, ParityCheck, SizeCheck};
 use slipway_kernels::stats::{self, Bound, Confidence, Judgement, judge_drop, judge_rate};
 
-use super::words::{at_least, at_most, grouped, places};
+use super::words::{at_least, at_most, grouped, latency, milliseconds, places};
 use super::{LatencySummary, Tally};
 
 /// Everything that was measured.
@@ -135,28 +135,19 @@ impl Judge<'_> {
                 ..open(name, "no request was timed".to_owned())
             };
         };
-        let milliseconds = |value: f64| format!("{value:.2}ms");
-        let reference = baseline_latency.map(|baseline| milliseconds(baseline.p95_ms));
         let threshold = p95.as_ref().map(ToString::to_string);
-        let mut message = format!("p95 {}", milliseconds(candidate.p95_ms));
-        if let Some(baseline) = baseline_latency {
-            let ratio = candidate.p95_ms / baseline.p95_ms;
-            message += &format!(", baseline {}, ratio {ratio:.2}", milliseconds(baseline.p95_ms));
-        }
-        let wanted = [threshold.clone(), max_ratio.as_ref().map(|ratio| format!("ratio {ratio}"))];
-        let wanted: Vec<_> = wanted.into_iter().flatten().collect();
-        if !wanted.is_empty() {
-            message += &format!("; wanted at most {} (reported, not judged)", wanted.join(" and "));
-        }
+        let ratio = max_ratio.as_ref().map(|ratio| format!("ratio {ratio}"));
+        let wanted: Vec<_> = threshold.iter().cloned().chain(ratio).collect();
+        let baseline = baseline_latency.map(|baseline| baseline.p95_ms);
         CheckStatus {
             name: name.to_owned(),
             verdict: Verdict::Reported,
             measured: Some(milliseconds(candidate.p95_ms)),
-            reference,
+            reference: baseline.map(milliseconds),
             threshold,
             method: Some("nearest-rank".to_owned()),
             n: signed(candidate.requests),
-            message,
+            message: latency(candidate.p95_ms, baseline, &wanted),
             ..CheckStatus::default()
         }
     }

@@ -14,7 +14,7 @@ pub(super) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index) % 3 == 0 {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);
@@ -57,6 +57,23 @@ pub(super) fn at_most(lost: u64, gained: u64, judged: &Judgement, wanted: &str) 
         }
         Verdict::Fail => format!("{counted}, lower bound {}, wanted at most {wanted}", places(judged.low)),
     }
+}
+
+/// Milliseconds with two places.
+pub(super) fn milliseconds(value: f64) -> String {
+    format!("{value:.2}ms")
+}
+
+/// What was measured of two times, and what was wanted of them.
+pub(super) fn latency(candidate: f64, baseline: Option<f64>, wanted: &[String]) -> String {
+    let baseline = baseline.map_or_else(String::new, |baseline| {
+        format!(", baseline {}, ratio {:.2}", milliseconds(baseline), candidate / baseline)
+    });
+    let wanted = match wanted {
+        [] => String::new(),
+        wanted => format!("; wanted at most {} (reported, not judged)", wanted.join(" and ")),
+    };
+    format!("p95 {}{baseline}{wanted}", milliseconds(candidate))
 }
 
 fn advice(judged: &Judgement) -> String {

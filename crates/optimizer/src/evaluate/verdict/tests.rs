@@ -54,7 +54,7 @@ fn the_digits_example_passes_and_says_measured_bound_and_wanted() {
             (
                 "acc.minimum",
                 Verdict::Pass,
-                "accuracy 0.9847 (709 of 720), lower bound 0.9751, wanted at least 0.93"
+                "accuracy 0.9847 (709 of 720), lower bound 0.9752, wanted at least 0.93"
             ),
             (
                 "acc.maxDrop",
