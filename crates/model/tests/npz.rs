@@ -1,5 +1,7 @@
 //! Real, broken and hostile npz files.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests are tests too")]
+
 use std::io::{Cursor, Write};
 use std::path::Path;
 
