@@ -8,7 +8,7 @@ use tokio::process::Command;
 #[tokio::test]
 async fn public_client_library_works_over_both_protocols() {
     let server = start(&doubling(), |_| {}).await;
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/tritonclient.py");
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/triton_check.py");
     let python = std::env::var("SLIPWAY_PYTHON").unwrap_or_else(|_| "python3".to_owned());
     let mut command = Command::new(&python);
     command.args([script, &server.running.addr.to_string(), "doubler"]);

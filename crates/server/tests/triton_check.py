@@ -1,4 +1,4 @@
-"""The public client library against a running server: `tritonclient.py HOST:PORT MODEL`.
+"""The public client library against a running server: `triton_check.py HOST:PORT MODEL`.
 
 Prints why and exits 0 where the library is not installed: `pip install tritonclient[http,grpc]`.
 """
