@@ -50,7 +50,8 @@ pub(crate) async fn apply(context: &Context, owner: &Key, uid: &str, plan: &Plan
     if failures.is_empty() && plan.untag != Untag::Nothing {
         let repository = slipway_api::names::repository(&owner.namespace, &owner.name);
         let done = context.options.registry.untag(&repository, &plan.untag).await;
-        note(&mut failures, format!("repository {repository}"), done.map_err(Error::from));
+        let object = format!("artifact repository {}", context.options.registry.name(&repository));
+        note(&mut failures, object, done.map_err(Error::from));
     }
     if failures.is_empty() {
         for one in &plan.delete {

@@ -248,3 +248,6 @@ impl<T> Known<T> {
         touched
     }
 }
+
+#[cfg(test)]
+mod tests;

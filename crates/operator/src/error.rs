@@ -128,11 +128,13 @@ pub(crate) fn words(error: &kube::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use kube::core::{Status, response::StatusDetails};
+    use kube::core::Status;
+    use serde_json::json;
 
     fn refused(code: u16, message: &str) -> Error {
-        let details = StatusDetails { retry_after_seconds: 3, ..StatusDetails::default() };
-        let status = Status::failure(message, "Why").with_code(code).with_details(details);
+        let details = json!({ "retryAfterSeconds": 3 });
+        let status = json!({ "status": "Failure", "message": message, "reason": "Why", "code": code, "details": details });
+        let status: Status = serde_json::from_value(status).unwrap();
         Error::api("apply", "Service net", kube::Error::Api(status.boxed()))
     }
 

@@ -33,7 +33,8 @@ pub(crate) async fn bid(
         && let Err(error) = context.options.registry.untag(&repository, &plan.untag).await
     {
         if !is_overdue(observation, context.options.farewell) {
-            let failures = [Failure { object: format!("repository {repository}"), error: error.into() }];
+            let object = format!("artifact repository {}", context.options.registry.name(&repository));
+            let failures = [Failure { object, error: error.into() }];
             let told = slipway_plan::status(&observation.observed, plan, &outcome(&failures));
             status::store(context, deployment, told).await?;
             let [Failure { error, .. }] = failures;

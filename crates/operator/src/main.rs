@@ -58,11 +58,18 @@ async fn operate(args: Args) -> Result<(), Box<dyn std::error::Error>> {
 
     let (metrics, health) = (Metrics::default(), Health::default());
     let served = tokio::spawn(serve(args.listen, metrics.clone(), health.clone(), shutdown.clone()));
+    // At a shutdown the port closes at once, while the work takes its time to release the lease.
+    let broken = async {
+        match served.await {
+            Ok(Ok(())) => std::future::pending().await,
+            Ok(Err(error)) => Box::<dyn std::error::Error>::from(error),
+            Err(error) => error.into(),
+        }
+    };
     let worked = work(args, config, client, metrics, health, shutdown.clone());
     let result = tokio::select! {
         worked = worked => worked.map_err(Into::into),
-        // The port answers until the shutdown; an end before that is an error.
-        served = served => served?.map_err(Into::into),
+        broken = broken => Err(broken),
     };
     shutdown.cancel();
     result

@@ -26,6 +26,9 @@ use crate::{
 /// How long the answer of a finished Job's pod may be under way after the Job itself is seen as finished.
 const ANSWER_GRACE: Duration = Duration::from_secs(10);
 
+/// How long the first look at Prometheus' objects may take.
+const MONITORING_PATIENCE: Duration = Duration::from_secs(10);
+
 /// Everything that the watches know.
 #[derive(Default)]
 pub(crate) struct World {
@@ -107,7 +110,8 @@ impl World {
         self.workloads.wait_until_ready().await;
         self.services.wait_until_ready().await;
         self.budgets.wait_until_ready().await;
-        self.monitoring.wait_until_ready().await;
+        // A kind of another project must not hold up our own.
+        let _settled = tokio::time::timeout(MONITORING_PATIENCE, self.monitoring.wait_until_ready()).await;
     }
 }
 

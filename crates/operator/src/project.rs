@@ -10,6 +10,10 @@ use serde_json::{Map, Value};
 /// Keys by which Kubernetes merges list elements, most telling first.
 const MERGE_KEYS: [&str; 7] = ["name", "mountPath", "containerPort", "port", "uid", "key", "type"];
 
+/// A mount's field that the API server leaves out when it is false. Others are not listed: most false values differ
+/// from absent ones.
+const OMITTED_WHEN_FALSE: &str = "readOnly";
+
 /// The part of `live` that `desired` speaks of; equal to `desired` when a write would change nothing.
 pub(crate) fn project(desired: &Value, live: &Value) -> Value {
     match (desired, live) {
@@ -24,7 +28,9 @@ fn project_map(desired: &Map<String, Value>, live: &Map<String, Value>) -> Map<S
         .iter()
         .filter_map(|(key, wanted)| match live.get(key) {
             Some(found) => Some((key.clone(), project(wanted, found))),
-            None if is_empty(wanted) => Some((key.clone(), wanted.clone())),
+            None if is_empty(wanted) || (key == OMITTED_WHEN_FALSE && *wanted == Value::Bool(false)) => {
+                Some((key.clone(), wanted.clone()))
+            }
             None => None,
         })
         .collect()

@@ -176,6 +176,11 @@ fn object(key: &Key) -> String {
 pub(crate) fn message(error: &Error) -> String {
     match error {
         Error::Api { source, .. } => words(source),
+        Error::Foreign { owner, .. } => format!("it exists and belongs to {owner}; rename or delete it"),
+        Error::Unreadable { message, .. } => {
+            format!("it cannot be read: {message}; delete it to make it anew")
+        }
+        Error::Registry(error) => error.message.clone(),
         other => other.to_string(),
     }
 }

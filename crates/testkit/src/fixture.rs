@@ -81,6 +81,18 @@ impl Fixture {
         self
     }
 
+    /// Removes a field, by its JSON pointer.
+    ///
+    /// # Panics
+    /// When its parent is not an object.
+    #[must_use]
+    pub fn without(mut self, pointer: &str) -> Self {
+        let (parent, field) = pointer.rsplit_once('/').expect("a pointer");
+        let parent = self.object.pointer_mut(parent).and_then(Value::as_object_mut);
+        parent.expect("the parent is an object").remove(field);
+        self
+    }
+
     /// The object as JSON, wrong ones too.
     pub fn json(&self) -> Value {
         self.object.clone()

@@ -71,8 +71,21 @@ impl ApiServer {
 
     /// A client with a fault layer under it.
     pub async fn faulty_client(&self) -> (Client, Faults) {
+        self.faulty(self.config().await)
+    }
+
+    /// A client with the rights of a user, and a fault layer under it.
+    pub async fn faulty_client_as(&self, user: &str) -> (Client, Faults) {
+        let mut config = self.config().await;
+        let header = http::HeaderName::from_static("impersonate-user");
+        config.headers.push((header, user.parse().expect("a user is a header's value")));
+        self.faulty(config)
+    }
+
+    #[expect(clippy::unused_self, reason = "a client lives no longer than its server")]
+    fn faulty(&self, config: Config) -> (Client, Faults) {
         let faults = Faults::default();
-        let builder = ClientBuilder::try_from(self.config().await).expect("a client");
+        let builder = ClientBuilder::try_from(config).expect("a client");
         (builder.with_layer(&FaultLayer(faults.clone())).build(), faults)
     }
 

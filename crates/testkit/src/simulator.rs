@@ -42,8 +42,10 @@ pub(crate) struct State {
     pub(crate) failing: Vec<(String, Failure)>,
     /// Keys whose work was computed.
     pub(crate) computed: Vec<String>,
-    /// Names of Jobs that were run.
-    pub(crate) jobs: BTreeSet<String>,
+    /// Names of Jobs that were run, in order.
+    pub(crate) jobs: Vec<String>,
+    /// Their uids.
+    seen: BTreeSet<String>,
 }
 
 impl Simulator {
@@ -53,7 +55,8 @@ impl Simulator {
             verdict: Verdict::Pass,
             failing: Vec::new(),
             computed: Vec::new(),
-            jobs: BTreeSet::new(),
+            jobs: Vec::new(),
+            seen: BTreeSet::new(),
         };
         let shared = Arc::new(Shared { client, namespace: namespace.to_owned(), state: Mutex::new(state) });
         let tasks = [
@@ -73,9 +76,9 @@ impl Simulator {
         self.shared.lock().failing.push((step.to_owned(), failure));
     }
 
-    /// The names of all Jobs that were run so far.
+    /// The names of all Jobs that were run so far, one that was made anew as often as it was.
     pub fn jobs(&self) -> Vec<String> {
-        self.shared.lock().jobs.iter().cloned().collect()
+        self.shared.lock().jobs.clone()
     }
 
     /// The keys that were computed so far, in order.
@@ -96,6 +99,16 @@ impl Shared {
     }
 }
 
+impl State {
+    fn is_new(&mut self, job: &Job) -> bool {
+        let new = self.seen.insert(job.uid().unwrap_or_default());
+        if new {
+            self.jobs.push(job.name_any());
+        }
+        new
+    }
+}
+
 async fn follow_jobs(shared: Arc<Shared>) {
     let api: Api<Job> = Api::namespaced(shared.client.clone(), &shared.namespace);
     let mut jobs =
@@ -103,7 +116,7 @@ async fn follow_jobs(shared: Arc<Shared>) {
     while let Some(job) = jobs.next().await {
         if let Ok(job) = job
             && job.metadata.deletion_timestamp.is_none()
-            && shared.lock().jobs.insert(job.name_any())
+            && shared.lock().is_new(&job)
         {
             job::finish(&shared, &job).await;
         }

@@ -75,7 +75,7 @@ pub(super) fn observe(
 /// The answer of the newest pod that gave one, and the trouble of the newest pod that has one.
 fn add_pods(job: &mut Job, pods: &[Arc<Entry<PodSeen>>]) {
     let mut own: Vec<_> =
-        pods.iter().map(|pod| &pod.seen).filter(|pod| pod.job.as_deref() == Some(&job.name)).collect();
+        pods.iter().map(|pod| &pod.seen).filter(|pod| pod.job.as_deref() == Some(&job.uid)).collect();
     own.sort_by_key(|pod| std::cmp::Reverse(pod.created));
     job.result = own.iter().find_map(|pod| pod.result.clone());
     job.trouble = own.iter().find_map(|pod| pod.trouble.clone());
@@ -102,12 +102,9 @@ mod tests {
         Arc::new(Entry { key, owner, owner_uid: None, version: 1, body: None, seen })
     }
 
-    fn pod(job: &str, created: &str, result: Option<JobResult>) -> Arc<Entry<PodSeen>> {
+    fn pod(job_uid: &str, created: &str, result: Option<JobResult>) -> Arc<Entry<PodSeen>> {
         let created = Some(created.parse().unwrap());
-        entry(
-            created.map_or("", |_| job),
-            PodSeen { job: Some(job.into()), created, result, ..PodSeen::default() },
-        )
+        entry("pod", PodSeen { job: Some(job_uid.into()), created, result, ..PodSeen::default() })
     }
 
     #[test]
@@ -130,10 +127,10 @@ mod tests {
     fn the_newest_answer_counts_and_other_jobs_pods_do_not() {
         let answer = |output: &str| Some(JobResult { output: Some(output.into()), ..JobResult::default() });
         let pods = [
-            pod("net-small-1", "2026-01-01T00:00:01Z", answer("old")),
-            pod("net-small-1", "2026-01-01T00:00:03Z", None),
-            pod("net-small-1", "2026-01-01T00:00:02Z", answer("new")),
-            pod("net-other-2", "2026-01-01T00:00:09Z", answer("foreign")),
+            pod("u", "2026-01-01T00:00:01Z", answer("old")),
+            pod("u", "2026-01-01T00:00:03Z", None),
+            pod("u", "2026-01-01T00:00:02Z", answer("new")),
+            pod("uid-of-another", "2026-01-01T00:00:09Z", answer("foreign")),
         ];
         let now = "2026-01-01T00:01:00Z".parse().unwrap();
         let (jobs, recheck) = observe(&[entry("net-small-1", job(json!({})))], &pods, now);

@@ -9,15 +9,13 @@ use slipway_plan::{JOB_CONTAINER, Trouble, TroubleKind};
 
 use crate::cache::{Key, Seen};
 
-/// The label by which the Job controller marks its pods.
-const JOB_NAME_LABEL: &str = "batch.kubernetes.io/job-name";
 /// The most characters of a container's own words that are kept.
 const MAX_WORDS: usize = 512;
 
 /// What is kept of a pod.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct PodSeen {
-    /// The Job that it belongs to.
+    /// The uid of the Job that it belongs to; a Job of the same name that went before had another.
     pub(crate) job: Option<String>,
     /// The revision that it serves.
     pub(crate) revision: Option<String>,
@@ -41,7 +39,7 @@ impl Seen for PodSeen {
         let ready = condition(&status, "Ready").is_some_and(|(holds, _, _)| holds == "True");
         let fine = ready || status.phase.as_deref() == Some("Succeeded");
         Some(Self {
-            job: label(JOB_NAME_LABEL),
+            job: job_uid(pod),
             revision: label(names::REVISION_LABEL),
             created: meta.creation_timestamp.as_ref().map(|time| time.0),
             deleting: meta.deletion_timestamp.is_some(),
@@ -56,6 +54,12 @@ impl Seen for PodSeen {
         let name = pod.metadata.labels.as_ref()?.get(names::DEPLOYMENT_LABEL)?.clone();
         Some((Key { namespace: pod.metadata.namespace.clone()?, name }, None))
     }
+}
+
+fn job_uid(pod: &Pod) -> Option<String> {
+    let owners = pod.metadata.owner_references.iter().flatten();
+    let mut jobs = owners.filter(|owner| owner.controller == Some(true) && owner.kind == "Job");
+    jobs.next().map(|owner| owner.uid.clone())
 }
 
 /// Containers in the order in which their words count: the one that does a Job's work, then those that prepare, then

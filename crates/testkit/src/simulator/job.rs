@@ -13,8 +13,6 @@ use slipway_api::{
 
 use super::{Shared, digest};
 
-const TIME: &str = "2026-01-01T00:00:00Z";
-
 /// Makes the pod of a Job, lets it answer, and marks the Job as ended. What is gone meanwhile is left alone.
 pub(super) async fn finish(shared: &Shared, job: &Job) {
     let Some(result) = answer(shared, job) else { return };
@@ -39,14 +37,15 @@ pub(super) async fn finish(shared: &Shared, job: &Job) {
 }
 
 fn job_status(failed: bool) -> Value {
+    let now = format!("{:.0}", k8s_openapi::jiff::Timestamp::now());
     let condition = |name: &str| {
         json!({ "type": name, "status": "True", "reason": "Simulated", "message": "simulated",
-                "lastProbeTime": TIME, "lastTransitionTime": TIME })
+                "lastProbeTime": now, "lastTransitionTime": now })
     };
     if failed {
-        json!({ "startTime": TIME, "failed": 1, "conditions": [condition("FailureTarget"), condition("Failed")] })
+        json!({ "startTime": now, "failed": 1, "conditions": [condition("FailureTarget"), condition("Failed")] })
     } else {
-        json!({ "startTime": TIME, "completionTime": TIME, "succeeded": 1,
+        json!({ "startTime": now, "completionTime": now, "succeeded": 1,
                 "conditions": [condition("SuccessCriteriaMet"), condition("Complete")] })
     }
 }
@@ -56,9 +55,15 @@ fn pod(job: &Job) -> Value {
     let mut labels =
         template.and_then(|template| template.metadata.as_ref()?.labels.clone()).unwrap_or_default();
     labels.insert("batch.kubernetes.io/job-name".into(), job.name_any());
+    let uid = job.uid().unwrap_or_default();
     json!({
         "apiVersion": "v1", "kind": "Pod",
-        "metadata": { "name": format!("{}-x", job.name_any()), "labels": labels },
+        "metadata": {
+            "name": format!("{}-{}", job.name_any(), uid.get(..5).unwrap_or_default()),
+            "labels": labels,
+            "ownerReferences": [{ "apiVersion": "batch/v1", "kind": "Job", "name": job.name_any(), "uid": uid,
+                                  "controller": true }],
+        },
         "spec": { "restartPolicy": "Never", "containers": [{ "name": "job", "image": "job" }] },
     })
 }

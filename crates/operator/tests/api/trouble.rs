@@ -1,0 +1,123 @@
+//! What others do to our objects, and what the object says of it.
+
+use k8s_openapi::api::{apps::v1::Deployment, batch::v1::Job, core::v1::Service};
+use kube::{
+    Api,
+    api::{DeleteParams, Patch, PatchParams, PostParams},
+};
+use serde_json::json;
+use slipway_api::{
+    job::{Failure, FailureCategory},
+    names,
+};
+use slipway_testkit::{deployment, until};
+
+use crate::{
+    bench::{Bench, LIMIT},
+    converge::whole,
+};
+
+#[tokio::test]
+async fn drift_in_our_fields_is_repaired_and_others_fields_stay() {
+    let Some(bench) = Bench::begin("drift", |_| {}).await else { return };
+    bench.create(&deployment("net")).await;
+    bench.settle("net").await;
+    let services: Api<Service> = bench.api();
+    let wanted = services.get("net").await.unwrap().spec.unwrap().selector;
+    let drift = json!({
+        "metadata": { "labels": { "team": "theirs" } },
+        "spec": { "selector": { names::REVISION_LABEL: "elsewhere" } },
+    });
+    services.patch("net", &PatchParams::default(), &Patch::Merge(drift)).await.unwrap();
+    let repaired = until("the selector is repaired", LIMIT, || async {
+        let service = services.get("net").await.map_err(|error| error.to_string())?;
+        let selector = service.spec.clone().and_then(|spec| spec.selector);
+        if selector == wanted { Ok(service) } else { Err(format!("{selector:?}")) }
+    })
+    .await;
+    assert_eq!(repaired.metadata.labels.unwrap()["team"], "theirs");
+    bench.rest().await;
+
+    let unlabelled = json!({ "metadata": { "labels": { names::MANAGED_BY_LABEL: null } } });
+    services.patch("net", &PatchParams::default(), &Patch::Merge(unlabelled)).await.unwrap();
+    until("the label is back", LIMIT, || async {
+        let labels = services.get("net").await.map_err(|error| error.to_string())?.metadata.labels;
+        let back = labels.as_ref().is_some_and(|labels| labels.contains_key(names::MANAGED_BY_LABEL));
+        if back { Ok(()) } else { Err(format!("{labels:?}")) }
+    })
+    .await;
+    bench.rest().await;
+    bench.operator.stop().await;
+}
+
+#[tokio::test]
+async fn a_deleted_child_comes_back() {
+    let Some(bench) = Bench::begin("comeback", |_| {}).await else { return };
+    bench.create(&deployment("net")).await;
+    bench.settle("net").await;
+    bench.api::<Service>().delete("net", &DeleteParams::default()).await.unwrap();
+    let name = bench.names::<Deployment>().await.remove(0);
+    bench.api::<Deployment>().delete(&name, &DeleteParams::default()).await.unwrap();
+    until("both are back", LIMIT, || async {
+        let found = (bench.names::<Service>().await.len(), bench.names::<Deployment>().await.len());
+        if found == (1, 1) { Ok(()) } else { Err(format!("{found:?}")) }
+    })
+    .await;
+    bench.settle("net").await;
+    bench.operator.stop().await;
+}
+
+#[tokio::test]
+async fn somebody_elses_service_is_never_taken_over() {
+    let Some(bench) = Bench::begin("foreign", |_| {}).await else { return };
+    let services: Api<Service> = bench.api();
+    let theirs: Service = serde_json::from_value(json!({
+        "metadata": { "name": "net" },
+        "spec": { "selector": { "app": "theirs" }, "ports": [{ "port": 9000 }] },
+    }))
+    .unwrap();
+    let made = services.create(&PostParams::default(), &theirs).await.unwrap();
+    bench.create(&deployment("net")).await;
+    let ready = bench.wait_for("net", "Ready", "False", "ApplyFailed").await;
+    let words = "Service net: it exists and belongs to somebody else; rename or delete it";
+    assert_eq!(ready.message, words);
+    assert_eq!(services.get("net").await.unwrap().spec, made.spec);
+    services.delete("net", &DeleteParams::default()).await.unwrap();
+    bench.settle("net").await;
+    bench.operator.stop().await;
+}
+
+#[tokio::test]
+async fn a_failed_step_is_told_with_its_words_and_waits_for_a_change() {
+    let Some(bench) = Bench::begin("failed", |_| {}).await else { return };
+    let message = "operator Scan is not known to the engine";
+    let failure =
+        Failure { category: FailureCategory::UnsupportedOperator, retryable: false, message: message.into() };
+    bench.simulator.fail("source", failure);
+    bench.create(&whole("net")).await;
+    let optimized = bench.wait_for("net", "Optimized", "False", "UnsupportedOperator").await;
+    assert!(optimized.message.contains(message), "{}", optimized.message);
+    assert_eq!(bench.condition("net", "Stalled").await.unwrap().status, "True");
+    bench.rest().await;
+    assert_eq!(bench.names::<Job>().await.len(), 2, "the failed job stays to be looked at, and the data's");
+    bench.operator.stop().await;
+}
+
+#[tokio::test]
+async fn a_refused_write_reaches_the_status_and_other_objects_do_not_wait() {
+    let Some(bench) = Bench::begin("refused", |faults| {
+        let on = slipway_testkit::On::any().verb(slipway_testkit::Verb::Patch).resource("services").times(6);
+        faults.plan(on, slipway_testkit::Fault::Internal);
+    })
+    .await
+    else {
+        return;
+    };
+    bench.create(&deployment("first")).await;
+    let ready = bench.wait_for("first", "Ready", "False", "ApplyFailed").await;
+    assert_eq!(ready.message, "Service first: refused by a test");
+    bench.create(&deployment("second")).await;
+    bench.settle("first").await;
+    bench.settle("second").await;
+    bench.operator.stop().await;
+}
