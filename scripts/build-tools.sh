@@ -18,6 +18,7 @@ PROMETHEUS_TAGS=remove_all_sd,enable_kubernetes_sd
 LIST="
 slipway-cluster|$ROOT/tests/cluster|.||
 pause|$ROOT/tests/cluster|./cmd/pause||
+kstatus|$TOOLS/kstatus|.||
 kube|$TOOLS/kubernetes|.||-X $KUBE.gitVersion=v1.34.4 -X $KUBE.gitMajor=1 -X $KUBE.gitMinor=34
 coredns|$TOOLS/coredns|.||
 local-path-provisioner|$TOOLS/local-path|github.com/rancher/local-path-provisioner||

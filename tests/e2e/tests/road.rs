@@ -98,13 +98,10 @@ fn is_watched(cluster: &Cluster, deployment: &Deployment<'_>) {
     let prometheus = cluster.forward("prometheus-operated.monitoring.svc.cluster.local:9090");
     let query = |query: &str| -> Result<Vec<Value>, String> {
         let url = format!("http://{}/api/v1/query", prometheus.address);
+        let url =
+            reqwest::Url::parse_with_params(&url, [("query", query)]).map_err(|error| error.to_string())?;
         let answer = block_on(async {
-            let sent = client()
-                .get(url)
-                .query(&[("query", query)])
-                .send()
-                .await
-                .map_err(|error| error.to_string())?;
+            let sent = client().get(url).send().await.map_err(|error| error.to_string())?;
             sent.json::<Value>().await.map_err(|error| error.to_string())
         })?;
         let found = answer["data"]["result"].as_array().cloned().unwrap_or_default();
