@@ -1,5 +1,7 @@
 //! The chart, rendered by the real Helm: what it installs, and that it says what the operator understands.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
+
 use std::{
     path::{Path, PathBuf},
     process::Command,

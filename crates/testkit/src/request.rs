@@ -44,9 +44,8 @@ impl Ask {
     /// Reads a request; what is not about objects has the path as its resource.
     pub fn read(method: &Method, path: &str, query: &str) -> Self {
         let parts: Vec<_> = path.split('/').filter(|part| !part.is_empty()).collect();
-        let rest = match parts.as_slice() {
-            ["api", _, rest @ ..] | ["apis", _, _, rest @ ..] => rest,
-            _ => return Self { verb: Verb::Get, resource: path.to_owned() },
+        let (["api", _, rest @ ..] | ["apis", _, _, rest @ ..]) = parts.as_slice() else {
+            return Self { verb: Verb::Get, resource: path.to_owned() };
         };
         let rest = match rest {
             ["namespaces", _, rest @ ..] if !rest.is_empty() => rest,

@@ -4,6 +4,7 @@ use std::{
     io::{BufRead, BufReader},
     path::PathBuf,
     process::{Child, Command, Stdio},
+    sync::atomic::{AtomicU32, Ordering},
     time::Duration,
 };
 
@@ -40,6 +41,7 @@ impl ApiServer {
     /// # Panics
     /// When it is missing in CI, or does not boot.
     pub async fn start() -> Option<Self> {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
         let Some(program) = cluster_binary() else {
             assert!(std::env::var_os("CI").is_none(), "slipway-cluster is not built; run `make setup`");
             eprintln!("skipped: slipway-cluster is not built; run `make setup`");
@@ -47,8 +49,7 @@ impl ApiServer {
         };
         // It fails only when a provider is installed already, which is as good.
         let _installed = rustls::crypto::ring::default_provider().install_default();
-        static NEXT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
-        let next = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let next = NEXT.fetch_add(1, Ordering::Relaxed);
         let name = format!("t{}-{next}", std::process::id());
         let mut command = Command::new(program);
         command.args(["up", "--level", "api", "--name", &name]);
@@ -65,6 +66,9 @@ impl ApiServer {
     }
 
     /// A client, with no repetition of failed requests.
+    ///
+    /// # Panics
+    /// When the server's kubeconfig is gone.
     pub async fn client(&self) -> Client {
         Client::try_from(self.config().await).expect("a client")
     }
@@ -75,6 +79,9 @@ impl ApiServer {
     }
 
     /// A client with the rights of a user, and a fault layer under it.
+    ///
+    /// # Panics
+    /// When the name is not a header's value, or the server's kubeconfig is gone.
     pub async fn faulty_client_as(&self, user: &str) -> (Client, Faults) {
         let mut config = self.config().await;
         let header = http::HeaderName::from_static("impersonate-user");

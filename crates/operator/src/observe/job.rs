@@ -88,7 +88,7 @@ mod tests {
     use serde_json::json;
     use slipway_api::job::JobResult;
 
-    fn job(status: serde_json::Value) -> Job {
+    fn job(status: &serde_json::Value) -> Job {
         let object = json!({
             "metadata": { "name": "net-small-1", "uid": "u", "annotations": { names::KEY_ANNOTATION: "abc" } },
             "status": status,
@@ -113,12 +113,12 @@ mod tests {
             json!({ "type": name, "status": status, "reason": "R", "message": "M",
                     "lastTransitionTime": "2026-01-01T00:00:00Z" })
         };
-        assert_eq!(job(json!({ "active": 1 })).state, JobState::Active);
-        assert_eq!(job(json!({ "conditions": [condition("Complete", "False")] })).state, JobState::Active);
-        let complete = job(json!({ "conditions": [condition("Complete", "True")] }));
+        assert_eq!(job(&json!({ "active": 1 })).state, JobState::Active);
+        assert_eq!(job(&json!({ "conditions": [condition("Complete", "False")] })).state, JobState::Active);
+        let complete = job(&json!({ "conditions": [condition("Complete", "True")] }));
         assert_eq!((complete.state, complete.key.as_str()), (JobState::Succeeded, "abc"));
         let failed =
-            job(json!({ "conditions": [condition("FailureTarget", "True"), condition("Failed", "True")] }));
+            job(&json!({ "conditions": [condition("FailureTarget", "True"), condition("Failed", "True")] }));
         assert_eq!(failed.state, JobState::Failed { reason: "R".into(), message: "M".into() });
         assert!(failed.finished_at.is_some());
     }
@@ -133,7 +133,7 @@ mod tests {
             pod("uid-of-another", "2026-01-01T00:00:09Z", answer("foreign")),
         ];
         let now = "2026-01-01T00:01:00Z".parse().unwrap();
-        let (jobs, recheck) = observe(&[entry("net-small-1", job(json!({})))], &pods, now);
+        let (jobs, recheck) = observe(&[entry("net-small-1", job(&json!({})))], &pods, now);
         assert_eq!(jobs[0].result.as_ref().unwrap().output.as_deref(), Some("new"));
         assert_eq!(recheck, None);
     }
@@ -142,7 +142,7 @@ mod tests {
     fn an_ended_job_waits_a_moment_for_its_answer_and_then_says_that_it_is_lost() {
         let ended = json!({ "completionTime": "2026-01-01T00:00:00Z",
                             "conditions": [{ "type": "Complete", "status": "True" }] });
-        let jobs = [entry("net-small-1", job(ended))];
+        let jobs = [entry("net-small-1", job(&ended))];
         let (soon, recheck) = observe(&jobs, &[], "2026-01-01T00:00:04Z".parse().unwrap());
         assert_eq!((&soon[0].state, recheck), (&JobState::Active, Some(Duration::from_secs(6))));
         let (late, recheck) = observe(&jobs, &[], "2026-01-01T00:00:30Z".parse().unwrap());

@@ -186,6 +186,8 @@ fn one_line(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::needless_pass_by_value, reason = "values are written where they are used")]
+
     use super::*;
     use serde_json::{Value, json};
 

@@ -51,7 +51,7 @@ mod tests {
     use super::*;
     use serde_json::{Value, json};
 
-    fn workload(generation: i64, status: Value) -> Workload {
+    fn workload(generation: i64, status: &Value) -> Workload {
         let object = json!({
             "metadata": { "name": "net-3f2a", "uid": "u", "generation": generation, "labels": { names::REVISION_LABEL: "3f2a" } },
             "spec": { "replicas": 3, "selector": {}, "template": {} },
@@ -62,10 +62,10 @@ mod tests {
 
     #[test]
     fn a_status_counts_only_for_the_generation_that_it_speaks_of() {
-        assert!(!workload(2, json!({ "observedGeneration": 1, "readyReplicas": 3 })).current);
-        assert!(!workload(1, json!({})).current, "no status is no answer");
+        assert!(!workload(2, &json!({ "observedGeneration": 1, "readyReplicas": 3 })).current);
+        assert!(!workload(1, &json!({})).current, "no status is no answer");
         let current =
-            workload(2, json!({ "observedGeneration": 2, "readyReplicas": 3, "updatedReplicas": 2 }));
+            workload(2, &json!({ "observedGeneration": 2, "readyReplicas": 3, "updatedReplicas": 2 }));
         assert!(current.current);
         assert_eq!((current.ready, current.updated, current.available, current.desired), (3, 2, 0, 3));
     }
@@ -75,11 +75,11 @@ mod tests {
         let condition = |name: &str, status: &str, reason: &str| json!({ "type": name, "status": status, "reason": reason, "message": "quota" });
         let slow = workload(
             1,
-            json!({ "conditions": [condition("Progressing", "False", "ProgressDeadlineExceeded")] }),
+            &json!({ "conditions": [condition("Progressing", "False", "ProgressDeadlineExceeded")] }),
         );
         assert!(slow.deadline_exceeded);
         let refused =
-            workload(1, json!({ "conditions": [condition("ReplicaFailure", "True", "FailedCreate")] }));
+            workload(1, &json!({ "conditions": [condition("ReplicaFailure", "True", "FailedCreate")] }));
         assert_eq!((refused.deadline_exceeded, refused.replica_failure.as_deref()), (false, Some("quota")));
     }
 }

@@ -63,9 +63,12 @@ async fn a_pinned_model_needs_few_writes() {
     bench.operator.stop().await;
 }
 
+/// Sets up the faults of one run.
+type Plan = Box<dyn Fn(&Faults) + Send>;
+
 /// Faults, each with the requests that it befalls.
-fn faults() -> Vec<(&'static str, Box<dyn Fn(&Faults) + Send>)> {
-    let one = |verb, resource: &'static str, fault| -> Box<dyn Fn(&Faults) + Send> {
+fn faults() -> Vec<(&'static str, Plan)> {
+    let one = |verb, resource: &'static str, fault| -> Plan {
         Box::new(move |faults| faults.plan(On::any().verb(verb).resource(resource), fault))
     };
     vec![

@@ -1,5 +1,7 @@
 //! The operator against a real API server, with faults under its client.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
+
 mod admission;
 mod bench;
 mod cluster;
