@@ -9,7 +9,7 @@ cd "$ROOT"
 go_tests() { (cd "$ROOT/tests/cluster" && go test ./...); }
 
 step "set-up" scripts/setup.sh
-step "images" scripts/images.sh
+step "images" scripts/images.sh --next
 step "Rust tests" cargo test --release --locked --workspace --exclude e2e
 step "cluster tests" go_tests
 # One after the other: each test waits for pods on the same node.

@@ -21,6 +21,21 @@ pub struct Rollout {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 50))]
     pub revision_history_limit: Option<i32>,
+    /// A field that a next version might have. Default: 7.
+    #[cfg(feature = "next")]
+    #[serde(default = "seven", skip_serializing_if = "is_seven")]
+    #[schemars(range(min = 0, max = 50), extend("default" = 7))]
+    pub next: i32,
+}
+
+#[cfg(feature = "next")]
+fn seven() -> i32 {
+    7
+}
+
+#[cfg(feature = "next")]
+fn is_seven(value: &i32) -> bool {
+    *value == seven()
 }
 
 /// The strategy; exactly one kind.

@@ -169,7 +169,8 @@ pub struct CheckStatus {
     /// How the bound was computed. Example: `wilson`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub method: Option<String>,
-    /// How many samples.
+    /// How many samples. (Not `n`: YAML 1.1, which kubectl and Helm read, takes that for `false`.)
+    #[serde(rename = "samples")]
     pub n: i64,
     /// The verdict in words: measured, bound, wanted, and what to do.
     pub message: String,

@@ -34,6 +34,26 @@ fn every_field_of_the_spec_has_a_description() {
     assert!(silent.is_empty(), "without a description: {silent:?}");
 }
 
+#[test]
+fn no_field_is_a_word_that_yaml_1_1_reads_as_a_boolean() {
+    const WORDS: [&str; 8] = ["y", "yes", "n", "no", "on", "off", "true", "false"];
+    let crd = serde_json::to_value(slipway_api::crd::crd()).unwrap();
+    let mut names = Vec::new();
+    collect_names(&crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"], &mut names);
+    let bad: Vec<_> = names.iter().filter(|name| WORDS.contains(&name.to_lowercase().as_str())).collect();
+    assert!(bad.is_empty(), "{bad:?}");
+}
+
+fn collect_names(schema: &serde_json::Value, out: &mut Vec<String>) {
+    for (name, child) in schema["properties"].as_object().into_iter().flatten() {
+        out.push(name.clone());
+        collect_names(child, out);
+    }
+    if schema["items"].is_object() {
+        collect_names(&schema["items"], out);
+    }
+}
+
 fn collect_unbounded(path: &str, schema: &serde_json::Value, out: &mut Vec<String>) {
     let bound = match schema["type"].as_str() {
         Some("string") if schema.get("enum").is_none() => Some("maxLength"),

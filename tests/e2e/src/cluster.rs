@@ -2,7 +2,7 @@
 
 use std::{
     io::{BufRead, BufReader},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::OnceLock,
     time::Duration,
@@ -44,7 +44,7 @@ impl Cluster {
         let name = format!("e2e{}", std::process::id());
         let mut command = Command::new(program("slipway-cluster"));
         command.args(["up", "--level", "full", "--name", &name]);
-        for image in ["slipway-operator", "slipway-server", "slipway-job"] {
+        for image in ["slipway-operator", "slipway-operator-next", "slipway-server", "slipway-job"] {
             command.arg("--image").arg(cache().join("images").join(format!("{image}.tar")));
         }
         let spawned = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
@@ -64,7 +64,14 @@ impl Cluster {
 
     /// Installs or upgrades the chart with the images of this checkout, and waits for the operator.
     pub fn install(&self, more: &[&str]) {
-        let chart = root().join("charts/slipway");
+        self.install_from(&root().join("charts/slipway"), more);
+    }
+
+    /// The same from a changed copy of the chart.
+    ///
+    /// # Panics
+    /// With helm's standard error.
+    pub fn install_from(&self, chart: &Path, more: &[&str]) {
         let mut args = vec!["upgrade", "--install", "slipway", chart.to_str().expect("a path in UTF-8")];
         let values = [
             "--set=images.operator=localhost/slipway-operator:dev",

@@ -35,6 +35,7 @@ evictionHard: { memory.available: 64Mi, nodefs.available: 1%%, imagefs.available
 imageGCHighThresholdPercent: 100
 serializeImagePulls: false
 nodeStatusUpdateFrequency: 5s
+syncFrequency: 10s
 `
 
 const proxyConfig = `apiVersion: kubeproxy.config.k8s.io/v1alpha1
