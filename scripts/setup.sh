@@ -68,10 +68,25 @@ ensure_go() {
     chmod +x "$CACHE"/go/bin/* "$CACHE"/go/pkg/tool/*/*
 }
 
+# ensure_magika: a real model for the tests, from PyPI, in a virtual environment of its own.
+ensure_magika() {
+    local venv=$CACHE/venv-magika wanted=$ROOT/examples/magika/requirements.txt
+    if cmp -s "$wanted" "$venv/requirements.txt"; then
+        say skip "magika (installed)"
+        return
+    fi
+    command -v python3 >/dev/null && python3 -c 'import ensurepip' 2>/dev/null || apt_install python3 python3-venv
+    say pip "magika"
+    { python3 -m venv "$venv" && "$venv/bin/pip" install --quiet --requirement "$wanted"; } \
+        >"$CACHE/logs/pip.log" 2>&1 || die "pip: $(tail -n 20 "$CACHE/logs/pip.log")"
+    cp "$wanted" "$venv/requirements.txt"
+}
+
 ensure_rust
 [ "${1:-}" = --rust-only ] && exit 0
 # shellcheck disable=SC2086 # a list of words
 apt_install $PACKAGES
 ensure_go
+ensure_magika
 "$ROOT/scripts/build-tools.sh"
 say ok "set-up"

@@ -359,7 +359,11 @@ fn with_trouble(base: StageStatus, job: &Job) -> StageStatus {
     match (&job.trouble, job.result.as_ref().and_then(|result| result.failure.as_ref())) {
         (_, Some(failure)) => StageStatus {
             reason: Some(failure.category.reason().into()),
-            message: Some(format!("{}; it is tried again", failure.message)),
+            message: Some(if failure.retryable {
+                format!("{}; it is tried again", failure.message)
+            } else {
+                failure.message.clone()
+            }),
             ..base
         },
         (Some(trouble), None) => StageStatus {

@@ -1,0 +1,57 @@
+//! A real model that nobody here made, from a registry, held against itself on files of this machine.
+
+use std::{path::Path, process::Command, time::Duration};
+
+use e2e::{
+    Cluster, Deployment,
+    cluster::SYSTEM,
+    command::{cache, program, root, run},
+    object::number,
+    wait,
+};
+
+/// The registry's name inside the cluster.
+fn registry() -> String {
+    format!("slipway-registry.{SYSTEM}.svc:5000")
+}
+
+/// Pushes a file or folder through a way into the cluster; the reference by digest, under the registry's own name.
+fn push(cluster: &Cluster, path: &Path, kind: &str, repository: &str) -> String {
+    let forward = cluster.forward(&format!("slipway-registry.{SYSTEM}.svc.cluster.local:5000"));
+    let reference = format!("oci://{}/{repository}", forward.address);
+    let mut command = Command::new(program("slipway"));
+    command.arg("push").arg(path).arg(&reference).args(["--kind", kind]);
+    let printed = run(&mut command, None).expect("it is pushed");
+    let digest = printed.trim().rsplit_once('@').expect("a digest is printed").1.to_owned();
+    format!("oci://{}/{repository}@{digest}", registry())
+}
+
+#[test]
+fn magika_from_the_registry_is_quantized_judged_by_agreement_and_served() {
+    let cluster = Cluster::shared();
+    let folder = tempfile::tempdir().expect("a folder");
+    let out = folder.path().join("out");
+    let mut prepare = Command::new(cache().join("venv-magika/bin/python"));
+    run(prepare.arg(root().join("examples/magika/prepare.py")).arg(&out), None)
+        .expect("`make setup` installs magika");
+    let model = push(cluster, &out.join("model"), "model", "models/magika");
+    let data = push(cluster, &out.join("files.npz"), "dataset", "data/files");
+    let example =
+        std::fs::read_to_string(root().join("examples/magika/modeldeployment.yaml")).expect("the example");
+    let object = example
+        .replace("oci://registry.example.com/models/magika:1.0.3", &model)
+        .replace("oci://registry.example.com/data/files:1", &data);
+    cluster.apply(&cluster.namespace("magika"), &object);
+    let deployment = Deployment::new(cluster, "magika", "magika");
+    let object = wait::until("magika is ready", Duration::from_secs(420), || {
+        let object = deployment.get();
+        let ready = e2e::object::condition(&object, "Ready").is_some_and(|(status, _, _)| status == "True");
+        if ready { Ok(object) } else { Err(format!("{:#}", object["status"]["conditions"])) }
+    });
+    let same = Deployment::check(&object, "same");
+    assert!(number(&same["low"]) >= 0.97, "{same}");
+    assert!(same["samples"].as_i64().is_some_and(|samples| samples >= 2000), "{same}");
+    let latency = Deployment::check(&object, "fast");
+    assert_eq!(latency["verdict"], "Reported", "{latency}");
+    println!("agreement {} of {} files, low {}", same["measured"], same["samples"], same["low"]);
+}
