@@ -59,7 +59,9 @@ def requests(audit, since=0):
         lines.seek(since)
         for line in lines:
             event = json.loads(line)
-            if "slipway" in event.get("userAgent", "") or "kube-rs" in event.get("userAgent", ""):
+            # Controllers have users of their own; of those who come as the administrator only kubectl names itself.
+            administrator = event["user"]["username"] == "kubernetes-admin"
+            if administrator and not event.get("userAgent", "").startswith("kubectl"):
                 reference = event.get("objectRef", {})
                 resource = "/".join(filter(None, [reference.get("resource"), reference.get("subresource")]))
                 counted[(event["verb"], resource)] += 1

@@ -16,7 +16,7 @@ trap finish EXIT
 
 cd "$root"
 cargo build --release -p slipway-server --bin slipway-server --example load
-target=${CARGO_TARGET_DIR:-$root/target}/release
+target=${CARGO_TARGET_DIR:-$root/target}${CARGO_BUILD_TARGET:+/$CARGO_BUILD_TARGET}/release
 venv=${SLIPWAY_BENCH_VENV:-$work/venv}
 [ -x "$venv/bin/python" ] || python3 -m venv "$venv"
 "$venv/bin/python" -c 'import mlserver, onnxruntime' 2>/dev/null ||

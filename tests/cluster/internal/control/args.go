@@ -80,5 +80,7 @@ func controllerArgs(o *options.Options) []string {
 		"--service-account-private-key-file=" + pki("service-account.key"), "--root-ca-file=" + pki("ca.crt"),
 		"--cluster-signing-cert-file=" + pki("ca.crt"), "--cluster-signing-key-file=" + pki("ca.key"),
 		"--allocate-node-cidrs=false", "--service-cluster-ip-range=" + Services, "--profiling=false",
+		// The defaults (20 and 30) would measure this throttle, not whoever waits for its pods.
+		"--kube-api-qps=300", "--kube-api-burst=600",
 	}
 }
