@@ -11,6 +11,8 @@ use crate::{DataSet, Gate, ModelFormat, Source, Stage, condition::reason, status
 pub const SOURCE_MOUNT: &str = "/slipway/source";
 /// Where a mounted Secret with credentials lies in a job pod.
 pub const CREDENTIALS_MOUNT: &str = "/slipway/credentials";
+/// The exit code of a job whose failure would be the same if tried again; the Job's failure policy reads it.
+pub const EXIT_FINAL: u8 = 42;
 /// Scratch space of a job pod.
 pub const SCRATCH_MOUNT: &str = "/slipway/scratch";
 /// Where a job writes its answer.

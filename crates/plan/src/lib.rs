@@ -32,7 +32,7 @@ pub use progress::{Phase, PhaseState, Progress};
 pub use revision::RevisionData;
 pub use settings::Settings;
 pub use status::{ApplyError, Outcome, status};
-pub use steps::{EXIT_FINAL, JOB_CONTAINER, Step, StepKind};
+pub use steps::{JOB_CONTAINER, Step, StepKind};
 pub use validate::validate;
 
 /// What should exist and happen now.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 use slipway_api::{
     Source, canonical_json,
-    job::{CREDENTIALS_MOUNT, JobSpec, Registry, SCRATCH_MOUNT, SOURCE_MOUNT, Work},
+    job::{CREDENTIALS_MOUNT, EXIT_FINAL, JobSpec, Registry, SCRATCH_MOUNT, SOURCE_MOUNT, Work},
     names,
 };
 
@@ -14,8 +14,6 @@ use crate::{
     runtime::{Judge, judge_containers},
 };
 
-/// The exit code of a job whose failure would be the same if tried again.
-pub const EXIT_FINAL: i32 = 42;
 /// The container of a job pod that does the work.
 pub const JOB_CONTAINER: &str = "job";
 const SIGKILLED: i32 = 137;
@@ -85,7 +83,7 @@ pub(crate) fn job(deployment: &Deployment, settings: &Settings, step: &Step) -> 
         "podFailurePolicy": { "rules": [
             { "action": "Ignore", "onPodConditions": [{ "type": "DisruptionTarget", "status": "True" }] },
             { "action": "FailJob", "onExitCodes": {
-                "containerName": JOB_CONTAINER, "operator": "In", "values": [EXIT_FINAL, SIGKILLED],
+                "containerName": JOB_CONTAINER, "operator": "In", "values": [i32::from(EXIT_FINAL), SIGKILLED],
             } },
         ] },
         "template": { "metadata": { "labels": pod_labels }, "spec": pod(deployment, settings, step) },

@@ -1,5 +1,7 @@
 //! One object's way through the plan, told as scenarios on a pure cluster.
 
+#![expect(clippy::panic, reason = "helpers of tests fail by panicking")]
+
 mod world;
 
 use serde_json::json;

@@ -44,9 +44,9 @@ impl Inspect {
             .map_err(|error| Error::Model(error.to_string()))?;
         let inspected = Inspected { format, facts: model.facts(), unsupported_operators };
         if json {
-            output::json(&inspected)
+            output::json(&inspected);
         } else {
-            println!("{}", text(&inspected))
+            println!("{}", text(&inspected));
         }
         Ok(())
     }

@@ -19,7 +19,7 @@ Examples:
 pub(crate) struct Push {
     /// The file or folder.
     path: PathBuf,
-    /// Where it goes: oci://host[:port]/path[:tag].
+    /// Where it goes: <oci://host>[:port]/path[:tag].
     reference: String,
     /// Hosts that are spoken to over HTTP instead of HTTPS.
     #[arg(long)]

@@ -56,9 +56,9 @@ impl Quantize {
         let report = quantize_dynamic(&self.input, &self.output, &options, &bar)
             .map_err(|error| Error::Model(error.to_string()))?;
         if json {
-            output::json(&report)
+            output::json(&report);
         } else {
-            println!("{}", text(&report))
+            println!("{}", text(&report));
         }
         Ok(())
     }

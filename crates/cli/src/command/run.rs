@@ -22,7 +22,7 @@ Examples:
   slipway run -f modeldeployment.yaml --serve --port 8080
   slipway run -f examples/digits/ --json | jq .gate.verdict")]
 pub(crate) struct Run {
-    /// A YAML file, or a folder of them; ConfigMaps beside the ModelDeployment are read from the same files.
+    /// A YAML file, or a folder of them; `ConfigMaps` beside the ModelDeployment are read from the same files.
     #[arg(short, long)]
     file: PathBuf,
     /// Which ModelDeployment, where the files hold several.

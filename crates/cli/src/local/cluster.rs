@@ -103,7 +103,7 @@ pub(crate) async fn travel(
         let decided = plan(&observed, &settings);
         let jobs: Vec<_> = decided.apply.iter().filter(|desired| desired.kind == "Job").collect();
         if jobs.is_empty() {
-            return Ok(arrive(deployment, observed, &decided, times, store));
+            return Ok(arrive(deployment, &observed, &decided, times, store));
         }
         for job in jobs {
             let began = Instant::now();
@@ -165,7 +165,7 @@ fn finished(job: &Desired, spec: &JobSpec, result: JobResult) -> Job {
 
 fn arrive(
     deployment: &ModelDeployment,
-    observed: Observed,
+    observed: &Observed,
     decided: &Plan,
     times: Vec<(String, Duration, bool)>,
     store: Store,
@@ -173,7 +173,7 @@ fn arrive(
     let revision = decided.apply.iter().find(|desired| desired.kind == "ControllerRevision");
     Road {
         name: observed.deployment.name.clone(),
-        status: status(&observed, decided, &Outcome::default()),
+        status: status(observed, decided, &Outcome::default()),
         revision: revision.and_then(|revision| serde_json::from_value(revision.body["data"].clone()).ok()),
         times,
         store,

@@ -57,7 +57,7 @@ pub(crate) fn config(model: &std::path::Path, name: &str, serving: &Serving) -> 
         max_delay: batching
             .max_delay
             .as_ref()
-            .map_or(std::time::Duration::from_millis(2), |delay| delay.value()),
+            .map_or(std::time::Duration::from_millis(2), slipway_api::Duration::value),
     });
     Config { threads: threads.unwrap_or(1), batching, ..Config::local(model, name) }
 }

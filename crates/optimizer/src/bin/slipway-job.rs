@@ -3,14 +3,13 @@
 use std::{fs, path::PathBuf, process::ExitCode, sync::Arc};
 
 use clap::{Parser, Subcommand};
-use slipway_api::job::{Failure, FailureCategory, JobResult, JobSpec, SCRATCH_MOUNT, TERMINATION_PATH};
+use slipway_api::job::{
+    EXIT_FINAL, Failure, FailureCategory, JobResult, JobSpec, SCRATCH_MOUNT, TERMINATION_PATH,
+};
 use slipway_optimizer::{
     pod,
     work::{self, Logged},
 };
-
-/// The exit code of a failure that would be the same if tried again; the Job's failure policy reads it.
-const EXIT_FINAL: u8 = 42;
 
 /// Does one step of a Slipway pipeline inside a job pod.
 #[derive(Parser)]
@@ -42,11 +41,10 @@ async fn main() -> ExitCode {
     let Command::Run { spec, scratch, answer } = Arguments::parse().command;
     let result = run(&spec, scratch).await;
     let code = exit_code(&result);
-    match &result.failure {
-        Some(failure) => {
-            tracing::error!(category = ?failure.category, retryable = failure.retryable, "{}", failure.message)
-        }
-        None => tracing::info!(output = ?result.output, reused = result.reused, "done"),
+    if let Some(failure) = &result.failure {
+        tracing::error!(category = ?failure.category, retryable = failure.retryable, "{}", failure.message);
+    } else {
+        tracing::info!(output = ?result.output, reused = result.reused, "done");
     }
     if let Err(error) = fs::write(&answer, result.to_message()) {
         tracing::error!(path = %answer.display(), %error, "cannot write the answer");

@@ -1,6 +1,7 @@
 //! A pure cluster: it does what a plan asks, as controllers and job pods would, one step at a time.
 
 #![allow(dead_code, reason = "each test file uses its own part")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail by panicking")]
 
 use serde_json::{Value, json};
 use slipway_api::{
