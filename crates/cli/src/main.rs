@@ -23,7 +23,7 @@ Examples:
   slipway run -f examples/digits/               fetch, quantize, judge and serve on this machine
   slipway inspect model.onnx                    what a model file is
   slipway quantize model.onnx small.onnx --scheme dynamic
-  slipway evaluate small.onnx --data holdout.npz --labels labels --baseline model.onnx
+  slipway evaluate small.onnx --baseline model.onnx --data holdout.npz --labels labels --output scores
   slipway push model.onnx oci://registry.example/models/net:1
   slipway plan -f modeldeployment.yaml          every object that the operator would make
 

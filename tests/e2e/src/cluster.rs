@@ -155,7 +155,7 @@ impl Cluster {
         let mut line = String::new();
         let stdout = process.stdout.take().expect("it is piped");
         BufReader::new(stdout).read_line(&mut line).expect("it prints an address");
-        Forward { address: line.trim().to_owned(), _process: process }
+        Forward { address: line.trim().to_owned(), process }
     }
 
     /// Ends the operator at once, as a crash would.
@@ -171,7 +171,7 @@ impl Cluster {
     /// Sets how many pods a Deployment of the chart has, and waits until it is so.
     pub fn scale_system(&self, deployment: &str, replicas: u32) {
         self.kubectl(&["scale", "-n", SYSTEM, "deployment", deployment, &format!("--replicas={replicas}")]);
-        wait::until("the chart's Deployment is scaled", Duration::from_secs(60), || {
+        wait::until("the chart's Deployment is scaled", Duration::from_mins(1), || {
             let found = self.list(SYSTEM, "pods");
             let of = |pod: &&Value| {
                 let name = pod["metadata"]["name"].as_str().unwrap_or_default();
@@ -197,14 +197,14 @@ impl Cluster {
 pub struct Forward {
     /// Host and port on this machine.
     pub address: String,
-    _process: Child,
+    process: Child,
 }
 
 impl Drop for Forward {
     fn drop(&mut self) {
         // Its standard input closes with it, which ends it; a zombie is not left behind.
-        drop(self._process.stdin.take());
-        let _ended = self._process.wait();
+        drop(self.process.stdin.take());
+        let _ended = self.process.wait();
     }
 }
 

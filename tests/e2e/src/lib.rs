@@ -2,6 +2,8 @@
 //!
 //! One cluster serves every test of a process; each test works in a namespace of its own, so that they do not meet.
 
+#![allow(clippy::missing_panics_doc, reason = "a test fails by panicking")]
+
 pub mod cluster;
 pub mod command;
 pub mod inference;

@@ -12,7 +12,7 @@ use std::{
 use crate::inference::{client, predict};
 
 /// The longest that a load runs, whatever a test forgets.
-const MOST: Duration = Duration::from_secs(240);
+const MOST: Duration = Duration::from_mins(4);
 
 /// What a load saw.
 #[derive(Debug, Default, Clone)]

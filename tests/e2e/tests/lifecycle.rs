@@ -11,7 +11,7 @@ use e2e::{
 };
 use serde_json::{Value, json};
 
-const MINUTE: Duration = Duration::from_secs(60);
+const MINUTE: Duration = Duration::from_mins(1);
 
 #[test]
 fn an_upgrade_moves_no_pod_and_an_uninstall_leaves_what_the_chart_says() {

@@ -43,7 +43,7 @@ fn magika_from_the_registry_is_quantized_judged_by_agreement_and_served() {
         .replace("oci://registry.example.com/data/files:1", &data);
     cluster.apply(&cluster.namespace("magika"), &object);
     let deployment = Deployment::new(cluster, "magika", "magika");
-    let object = wait::until("magika is ready", Duration::from_secs(420), || {
+    let object = wait::until("magika is ready", Duration::from_mins(7), || {
         let object = deployment.get();
         let ready = e2e::object::condition(&object, "Ready").is_some_and(|(status, _, _)| status == "True");
         if ready { Ok(object) } else { Err(format!("{:#}", object["status"]["conditions"])) }

@@ -13,7 +13,7 @@ use e2e::{
 };
 use serde_json::{Value, json};
 
-const MINUTE: Duration = Duration::from_secs(60);
+const MINUTE: Duration = Duration::from_mins(1);
 
 /// Applies `examples/digits` to a namespace of its own.
 fn digits<'a>(cluster: &'a Cluster, namespace: &str) -> Deployment<'a> {

@@ -9,7 +9,7 @@ use e2e::{
 };
 use serde_json::{Value, json};
 
-const MINUTE: Duration = Duration::from_secs(60);
+const MINUTE: Duration = Duration::from_mins(1);
 
 /// A model deployment with the digits' source; `spec` is merged over it.
 fn digits(name: &str, spec: &Value) -> String {
@@ -168,8 +168,8 @@ fn an_unparsable_object_is_told_so_and_holds_nobody_up() {
     // A bound of the CRD is lifted, as if an older CRD had let this object in.
     let crd = "modeldeployments.slipway.dev";
     let path = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/rollout/properties/progressDeadline/pattern";
-    let patch = format!(r#"[{{"op":"remove","path":"{path}"}}]"#);
-    cluster.kubectl(&["patch", "crd", crd, "--type=json", "-p", &patch]);
+    let lifted = format!(r#"[{{"op":"remove","path":"{path}"}}]"#);
+    cluster.kubectl(&["patch", "crd", crd, "--type=json", "-p", &lifted]);
     let odd = digits("odd", &json!({ "rollout": { "progressDeadline": "soon" } }));
     wait::until("the lifted bound is served", MINUTE, || {
         cluster.try_kubectl(&["apply", "-n", "odd", "-f", "-"], Some(&odd))
