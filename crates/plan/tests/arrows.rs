@@ -7,17 +7,7 @@ fn pure_crates_have_neither_tokio_nor_hyper() {
     for package in ["slipway-plan", "slipway-api", "slipway-kernels", "slipway-model"] {
         let cargo = std::env::var("CARGO").expect("cargo runs the tests");
         let output = Command::new(cargo)
-            .args([
-                "tree",
-                "--locked",
-                "--offline",
-                "--edges",
-                "normal",
-                "--prefix",
-                "none",
-                "--package",
-                package,
-            ])
+            .args(["tree", "--locked", "--edges", "normal", "--prefix", "none", "--package", package])
             .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
             .output()
             .expect("cargo runs");
