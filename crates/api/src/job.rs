@@ -5,7 +5,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{DataSet, Gate, ModelFormat, Source, Stage, condition::reason, status::GateStatus};
+use crate::{
+    DataSet, Gate, ModelFormat, Source, Stage,
+    condition::reason,
+    status::{GateStatus, Verdict},
+};
 
 /// Where a mounted source (a `ConfigMap` or a volume claim) lies in a job pod.
 pub const SOURCE_MOUNT: &str = "/slipway/source";
@@ -17,8 +21,9 @@ pub const EXIT_FINAL: u8 = 42;
 pub const SCRATCH_MOUNT: &str = "/slipway/scratch";
 /// Where a job writes its answer.
 pub const TERMINATION_PATH: &str = "/dev/termination-log";
-/// The most bytes of an answer; the kubelet cuts what is longer.
-pub const MAX_RESULT_BYTES: usize = 4096;
+/// The most bytes of an answer: the kubelet shares 12 KiB among the containers of a pod (the gate's has five) and cuts
+/// what is longer.
+pub const MAX_RESULT_BYTES: usize = 2400;
 
 /// One step of a pipeline, as a job pod gets it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -202,8 +207,8 @@ impl FailureCategory {
 impl JobResult {
     /// The termination message: JSON of at most [`MAX_RESULT_BYTES`].
     ///
-    /// Where it would be longer, the words of the gate's checks go first (they can be said again from the numbers),
-    /// then the failure's words are cut.
+    /// Where it would be longer, the words of the gate's checks go first (they can be said again from the numbers), then
+    /// checks that passed, so that the verdict stays what it was; then the failure's words are cut.
     pub fn to_message(&self) -> String {
         let mut result = self.clone();
         let mut text = crate::canonical_json(&result);
@@ -211,6 +216,14 @@ impl JobResult {
             && let Some(gate) = &mut result.gate
         {
             gate.checks.iter_mut().for_each(|check| check.message.clear());
+            text = crate::canonical_json(&result);
+        }
+        while text.len() > MAX_RESULT_BYTES
+            && let Some(gate) = &mut result.gate
+            && gate.checks.len() > 1
+        {
+            let passed = gate.checks.iter().rposition(|check| check.verdict == Verdict::Pass);
+            gate.checks.remove(passed.unwrap_or(gate.checks.len() - 1));
             text = crate::canonical_json(&result);
         }
         if text.len() > MAX_RESULT_BYTES

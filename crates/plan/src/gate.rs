@@ -16,8 +16,11 @@ pub(crate) fn phase(gate: &Gate, status: &GateStatus) -> Phase {
     if !failed.is_empty() {
         return Phase::failed(reason::CHECK_FAILED, sentences(&failed));
     }
+    if status.checks.is_empty() {
+        return Phase::failed(reason::INCONCLUSIVE, "no check was measured");
+    }
     let open = with(status, Verdict::Inconclusive);
-    if !open.is_empty() || status.checks.is_empty() {
+    if !open.is_empty() {
         return match gate.on_inconclusive {
             OnInconclusive::Fail => Phase::failed(reason::INCONCLUSIVE, sentences(&open)),
             OnInconclusive::Pass => Phase::done(
@@ -102,6 +105,7 @@ mod tests {
     #[test]
     fn no_measured_check_is_not_a_pass() {
         assert!(phase(&gate("Fail"), &status(&[])).is_failed());
+        assert!(phase(&gate("Pass"), &status(&[])).is_failed());
     }
 
     #[test]

@@ -12,7 +12,7 @@ use slipway_api::{
 };
 
 use crate::{
-    Desired, Job, JobState, Observed, Phase, Settings, Step, StepKind, TroubleKind, gate,
+    Desired, Job, JobState, Observed, Phase, Settings, Step, StepKind, Trouble, TroubleKind, gate,
     key::{self, GateInputs},
     runtime, steps,
 };
@@ -368,7 +368,7 @@ fn with_trouble(base: StageStatus, job: &Job) -> StageStatus {
         },
         (Some(trouble), None) => StageStatus {
             reason: Some(trouble_reason(trouble.kind).into()),
-            message: Some(format!("{} (job {})", trouble.message, job.name)),
+            message: Some(format!("{} (job {})", words(trouble), job.name)),
             ..base
         },
         (None, None) => StageStatus { message: Some(format!("job {} is running", job.name)), ..base },
@@ -392,13 +392,24 @@ fn failed(base: StageStatus, job: &Job, job_reason: &str, job_message: &str) -> 
         }
         (Some(failure), _) => (failure.category.reason(), format!("{}; {remedy}", failure.message)),
         (None, Some(trouble)) if trouble.kind == TroubleKind::OutOfMemory => {
-            let message = format!("{}; raise jobs.resources.limits.memory", trouble.message);
-            (reason::OUT_OF_MEMORY, message)
+            (reason::OUT_OF_MEMORY, words(trouble))
         }
         (None, Some(trouble)) => (trouble_reason(trouble.kind), format!("{}; {remedy}", trouble.message)),
         (None, None) => (reason::STAGE_FAILED, format!("{job_reason}: {job_message}; {remedy}")),
     };
     StageStatus { reason: Some(reason.into()), message: Some(message), ..base }
+}
+
+/// A trouble with what to do about it, where that is one field.
+fn words(trouble: &Trouble) -> String {
+    match trouble.kind {
+        TroubleKind::OutOfMemory => format!("{}; raise jobs.resources.limits.memory", trouble.message),
+        TroubleKind::ImagePull
+        | TroubleKind::Evicted
+        | TroubleKind::Unschedulable
+        | TroubleKind::Crashed
+        | TroubleKind::CannotStart => trouble.message.clone(),
+    }
 }
 
 fn trouble_reason(kind: TroubleKind) -> &'static str {

@@ -59,7 +59,11 @@ pub(crate) fn service(deployment: &Deployment, hash: &str) -> Desired {
 pub(crate) fn disruption_budget(deployment: &Deployment) -> Desired {
     let body = json!({ "spec": {
         "maxUnavailable": 1,
-        "selector": { "matchLabels": { names::DEPLOYMENT_LABEL: deployment.name } },
+        // Job pods carry the first label too, and no budget may count them.
+        "selector": {
+            "matchLabels": { names::DEPLOYMENT_LABEL: deployment.name },
+            "matchExpressions": [{ "key": names::REVISION_LABEL, "operator": "Exists" }],
+        },
     }});
     let kind = ("policy/v1", "PodDisruptionBudget");
     let labels = object::labels(deployment, &[]);

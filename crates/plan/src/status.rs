@@ -45,7 +45,7 @@ pub fn status(observed: &Observed, plan: &Plan, outcome: &Outcome) -> Status {
         update_available: progress.update_available,
         replicas: Some(observed.workloads.iter().map(|workload| workload.replicas).sum()),
         ready_replicas: Some(stable.map_or(0, |workload| workload.ready)),
-        selector: Some(format!("{}={}", names::DEPLOYMENT_LABEL, deployment.name)),
+        selector: Some(format!("{}={},{}", names::DEPLOYMENT_LABEL, deployment.name, names::REVISION_LABEL)),
         url: progress.stable.as_ref().map(|_| serving::url(deployment)),
     }
 }

@@ -10,7 +10,9 @@ use slipway_api::{
     names,
     status::{StageState, Status, Verdict},
 };
-use slipway_plan::{JobState, LabelSelector, Outcome, PhaseState, Prometheus, Untag, status};
+use slipway_plan::{
+    JobState, LabelSelector, Outcome, PhaseState, Prometheus, Trouble, TroubleKind, Untag, status,
+};
 use world::{World, final_failure, spec, writes};
 
 fn with(mut spec: serde_json::Value, path: &str, value: serde_json::Value) -> serde_json::Value {
@@ -212,6 +214,25 @@ fn a_job_that_ran_out_of_time_names_the_field_to_raise() {
     let (_, reason, message) = world.condition("Optimized");
     assert_eq!(reason, "DeadlineExceeded");
     assert!(message.contains("raise jobs.deadline"), "{message}");
+}
+
+#[test]
+fn a_job_that_ran_out_of_memory_names_the_field_to_raise_from_the_first_moment() {
+    let mut world = World::new(spec());
+    world.step();
+    let message = "container job used more memory than its limit and was killed".to_owned();
+    let trouble = Trouble { kind: TroubleKind::OutOfMemory, container: "job".into(), message };
+    for state in
+        [JobState::Active, JobState::Failed { reason: "PodFailurePolicy".into(), message: "killed".into() }]
+    {
+        let job = &mut world.observed.jobs[0];
+        (job.result, job.trouble, job.state) = (None, Some(trouble.clone()), state);
+        world.observed.deployment.status = Status::default();
+        world.settle();
+        let (_, reason, message) = world.condition("Optimized");
+        assert_eq!(reason, "OutOfMemory");
+        assert!(message.contains("raise jobs.resources.limits.memory"), "{message}");
+    }
 }
 
 #[test]

@@ -108,7 +108,9 @@ fn a_step_without_memory_or_time_says_which_limit_to_raise() {
         },
     });
     cluster.apply("poor", &digits("memory", &hungry));
-    cluster.apply("poor", &digits("time", &json!({ "jobs": { "deadline": "1s" } })));
+    // A pod that no node takes never ends by itself.
+    let late = json!({ "jobs": { "deadline": "3s", "pod": { "nodeSelector": { "nowhere": "true" } } } });
+    cluster.apply("poor", &digits("time", &late));
     let message =
         Deployment::new(cluster, "poor", "memory").until_reason("GatePassed", "OutOfMemory", 2 * MINUTE);
     assert!(message.contains("jobs.resources.limits.memory"), "{message}");
