@@ -105,8 +105,6 @@ reasons! {
     INVALID_SPEC = "InvalidSpec";
     /// Accepted: the object could not be read as a `ModelDeployment`.
     UNPARSABLE = "Unparsable";
-    /// Accepted: an object that the spec names does not exist.
-    REFERENCE_MISSING = "ReferenceMissing";
     /// Any: work goes on.
     PROGRESSING = "Progressing";
     /// Any: `suspend: true` holds new work back.

@@ -12,8 +12,6 @@ pub const STAGE_LABEL: &str = "slipway.dev/stage";
 pub const METRICS_LABEL: &str = "slipway.dev/metrics";
 /// The annotation that holds the whole key of a Job's work.
 pub const KEY_ANNOTATION: &str = "slipway.dev/key";
-/// The annotation for requests that do not touch the spec.
-pub const OPERATION_ANNOTATION: &str = "slipway.dev/operation";
 /// The finalizer that removes artifact tags from the registry when the object goes.
 pub const FINALIZER: &str = "slipway.dev/artifacts";
 /// The value of `app.kubernetes.io/managed-by` on everything that the operator makes.

@@ -270,7 +270,7 @@ impl Walk<'_> {
         StageStatus { state: StageState::Running, job: Some(name), ..base }
     }
 
-    /// The Job of a key; one that must go (see [`is_spent`]) does not count.
+    /// The Job of a key.
     fn job(&self, key: &str) -> Option<&Job> {
         self.observed.jobs.iter().find(|job| job.key == key)
     }
