@@ -2,6 +2,7 @@
 
 use super::lanes::{LANES, ROUNDER, clamp};
 use super::quality::{BLOCK, Sums};
+use super::wide::wide;
 use super::{Quality, Scheme};
 
 /// Quantizes `values` with one scale into bytes and says how well it went.
@@ -21,8 +22,9 @@ pub fn quantize(values: &[f32], scale: f32, scheme: Scheme, out: &mut [u8]) -> Q
     quality
 }
 
+wide! {
 fn block(values: &[f32], scale: f32, scheme: Scheme, out: &mut [u8]) -> Quality {
-    let mut sums = Sums::new();
+    let mut sums = Sums::default();
     let (values, value_tail) = values.as_chunks::<LANES>();
     let (outs, out_tail) = out.as_chunks_mut::<LANES>();
     for (values, out) in values.iter().zip(outs) {
@@ -34,6 +36,7 @@ fn block(values: &[f32], scale: f32, scheme: Scheme, out: &mut [u8]) -> Quality 
         *out = one(*value, scale, scheme, lane, &mut sums);
     }
     sums.quality()
+}
 }
 
 /// One value of the fast path: clamp, then let an addition round.
@@ -54,6 +57,7 @@ mod tests {
 
     use super::*;
     use crate::quantize::testing::{any_floats, finite_floats, reference, schemes};
+    use crate::quantize::wide::testing::both;
     use crate::quantize::{abs_max, dequantize, symmetric_scale};
 
     proptest! {
@@ -96,6 +100,18 @@ mod tests {
             let quality = quantize(&values, 0.1, Scheme::INT8, &mut out);
             let wanted: f64 = values.iter().map(|value| f64::from(*value).powi(2)).sum();
             prop_assert!((quality.squared_value - wanted).abs() <= wanted * 1e-5 + 1e-12);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn instruction_sets_agree_bit_for_bit(values in finite_floats(2100), scale in 1e-10_f32..1e30, scheme in schemes()) {
+            let (portable, widest) = both(|| {
+                let mut out = vec![0; values.len()];
+                let quality = quantize(&values, scale, scheme, &mut out);
+                (out, quality.max_error.to_bits(), quality.squared_error.to_bits(), quality.saturated)
+            });
+            prop_assert_eq!(portable, widest);
         }
     }
 

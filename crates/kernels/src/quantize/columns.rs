@@ -3,6 +3,7 @@
 use super::affine::one;
 use super::lanes::LANES;
 use super::quality::{BLOCK, Sums};
+use super::wide::wide;
 use super::{Quality, Scheme};
 
 /// Quantizes whole rows of a matrix of `scales.len()` columns, each column with its scale.
@@ -28,8 +29,9 @@ pub fn quantize_columns(values: &[f32], scales: &[f32], scheme: Scheme, out: &mu
     quality
 }
 
+wide! {
 fn block(values: &[f32], scales: &[f32], scheme: Scheme, out: &mut [u8]) -> Quality {
-    let mut sums = Sums::new();
+    let mut sums = Sums::default();
     let (values, value_tail) = values.as_chunks::<LANES>();
     let (scales, scale_tail) = scales.as_chunks::<LANES>();
     let (outs, out_tail) = out.as_chunks_mut::<LANES>();
@@ -43,6 +45,7 @@ fn block(values: &[f32], scales: &[f32], scheme: Scheme, out: &mut [u8]) -> Qual
     }
     sums.quality()
 }
+}
 
 #[cfg(test)]
 mod tests {
@@ -50,6 +53,7 @@ mod tests {
 
     use super::*;
     use crate::quantize::testing::{any_floats, reference, schemes};
+    use crate::quantize::wide::testing::both;
 
     proptest! {
         #[test]
@@ -60,8 +64,12 @@ mod tests {
         ) {
             let rows = values.len() / scales.len();
             let values = &values[..rows * scales.len()];
-            let mut out = vec![0; values.len()];
-            quantize_columns(values, &scales, scheme, &mut out);
+            let (out, widest) = both(|| {
+                let mut out = vec![0; values.len()];
+                quantize_columns(values, &scales, scheme, &mut out);
+                out
+            });
+            prop_assert_eq!(&out, &widest);
             let wanted: Vec<u8> = values
                 .iter()
                 .zip(scales.iter().cycle())

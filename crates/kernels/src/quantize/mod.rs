@@ -6,7 +6,8 @@
 //! written as bytes; an `int8` is its two's complement.
 //!
 //! Each operation has a scalar reference beside its fast path, and tests hold the two equal bit
-//! for bit. The fast paths are portable code that compilers turn into vector instructions.
+//! for bit. The fast paths are portable code that compilers turn into vector instructions, compiled once for the
+//! baseline and once for AVX2; both give the same bits.
 #![cfg_attr(
     test,
     allow(
@@ -19,6 +20,7 @@
 mod abs_max;
 mod affine;
 mod bias;
+mod blocks;
 mod columns;
 mod dequantize;
 mod lanes;
@@ -27,6 +29,7 @@ mod params;
 mod quality;
 mod scheme;
 mod transpose;
+mod wide;
 
 #[cfg(test)]
 mod testing;
@@ -34,6 +37,10 @@ mod testing;
 pub use abs_max::{abs_max, abs_max_columns};
 pub use affine::quantize;
 pub use bias::{BiasOverflow, quantize_bias};
+pub use blocks::{
+    BlockFit, BlockShape, Blocked, NarrowBits, UnfitBlock, dequantize_block_rows, quantize_block_columns,
+    quantize_block_rows, transpose_blocks,
+};
 pub use columns::quantize_columns;
 pub use dequantize::dequantize;
 pub use min_max::min_max;

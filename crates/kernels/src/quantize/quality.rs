@@ -37,7 +37,7 @@ pub(super) const BLOCK: usize = 1024;
 const OUTSIDE: f32 = 0.501;
 
 /// Accumulators of one block, lane by lane.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub(super) struct Sums {
     max_error: [f32; LANES],
     squared_error: [f32; LANES],
@@ -46,15 +46,6 @@ pub(super) struct Sums {
 }
 
 impl Sums {
-    pub(super) fn new() -> Self {
-        Self {
-            max_error: [0.0; LANES],
-            squared_error: [0.0; LANES],
-            squared_value: [0.0; LANES],
-            saturated: [0; LANES],
-        }
-    }
-
     /// Adds one value: its quotient by the scale, and the whole step it became.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "the loops vectorise only when this is part of them")]
