@@ -38,8 +38,8 @@ pub use abs_max::{abs_max, abs_max_columns};
 pub use affine::quantize;
 pub use bias::{BiasOverflow, quantize_bias};
 pub use blocks::{
-    BlockFit, BlockShape, Blocked, NarrowBits, UnfitBlock, dequantize_block_rows, quantize_block_columns,
-    quantize_block_rows, transpose_blocks,
+    BadSample, BlockFit, BlockShape, Blocked, Factor, Hessian, NarrowBits, SingularHessian, UnfitBlock,
+    dequantize_block_rows, gptq, quantize_block_columns, quantize_block_rows, transpose_blocks,
 };
 pub use columns::quantize_columns;
 pub use dequantize::dequantize;
