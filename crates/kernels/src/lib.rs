@@ -4,5 +4,8 @@
 //! a scalar reference, the fast path, and tests that hold the two bit-equal.
 
 pub mod calibrate;
+pub mod cast;
 pub mod quantize;
 pub mod stats;
+
+mod wide;

@@ -2,8 +2,8 @@
 
 use super::lanes::{LANES, ROUNDER, clamp};
 use super::quality::{BLOCK, Sums};
-use super::wide::wide;
 use super::{Quality, Scheme};
+use crate::wide::wide;
 
 /// Quantizes `values` with one scale into bytes and says how well it went.
 ///
@@ -57,8 +57,8 @@ mod tests {
 
     use super::*;
     use crate::quantize::testing::{any_floats, finite_floats, reference, schemes};
-    use crate::quantize::wide::testing::both;
     use crate::quantize::{abs_max, dequantize, symmetric_scale};
+    use crate::wide::testing::both;
 
     proptest! {
         #[test]

@@ -3,8 +3,8 @@
 use super::affine::one;
 use super::lanes::LANES;
 use super::quality::{BLOCK, Sums};
-use super::wide::wide;
 use super::{Quality, Scheme};
+use crate::wide::wide;
 
 /// Quantizes whole rows of a matrix of `scales.len()` columns, each column with its scale.
 ///
@@ -53,7 +53,7 @@ mod tests {
 
     use super::*;
     use crate::quantize::testing::{any_floats, reference, schemes};
-    use crate::quantize::wide::testing::both;
+    use crate::wide::testing::both;
 
     proptest! {
         #[test]

@@ -13,6 +13,7 @@
     allow(
         clippy::float_cmp,
         clippy::cast_possible_truncation,
+        clippy::cast_precision_loss,
         reason = "the tests hold results equal bit for bit, and cast small numbers"
     )
 )]
@@ -20,6 +21,7 @@
 mod abs_max;
 mod affine;
 mod bias;
+mod bias_correction;
 mod blocks;
 mod columns;
 mod dequantize;
@@ -28,8 +30,8 @@ mod min_max;
 mod params;
 mod quality;
 mod scheme;
+mod smooth;
 mod transpose;
-mod wide;
 
 #[cfg(test)]
 mod testing;
@@ -37,6 +39,7 @@ mod testing;
 pub use abs_max::{abs_max, abs_max_columns};
 pub use affine::quantize;
 pub use bias::{BiasOverflow, quantize_bias};
+pub use bias_correction::{InputMeans, output_shift};
 pub use blocks::{
     BadSample, BlockFit, BlockShape, Blocked, Factor, Hessian, NarrowBits, SingularHessian, UnfitBlock,
     dequantize_block_rows, gptq, quantize_block_columns, quantize_block_rows, transpose_blocks,
@@ -47,4 +50,5 @@ pub use min_max::min_max;
 pub use params::{asymmetric, symmetric_scale};
 pub use quality::Quality;
 pub use scheme::Scheme;
+pub use smooth::{BadRange, scale_rows, smooth_scales};
 pub use transpose::transpose;

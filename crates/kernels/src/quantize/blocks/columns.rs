@@ -10,7 +10,7 @@ use crate::quantize::Quality;
 use crate::quantize::lanes::LANES;
 use crate::quantize::quality::Sums;
 use crate::quantize::transpose::turn;
-use crate::quantize::wide::wide;
+use crate::wide::wide;
 
 /// Columns worked on at a time: with [`GROUP`] rows of them the floats fit the first-level cache.
 const STRIP: usize = 128;

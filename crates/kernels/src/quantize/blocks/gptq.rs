@@ -9,7 +9,7 @@ use super::grid::{Grid, byte};
 use super::hessian::Factor;
 use super::pack::pack;
 use super::shape::{BlockShape, Blocked, UnfitBlock};
-use crate::quantize::wide::wide;
+use crate::wide::wide;
 
 /// Quantizes some columns of a weight `[K, N]` so that the outputs on the samples of `factor` change least.
 ///
@@ -121,8 +121,8 @@ wide! {
 mod tests {
     use super::*;
     use crate::quantize::blocks::hessian::Hessian;
-    use crate::quantize::wide::testing::both;
     use crate::quantize::{NarrowBits, dequantize_block_rows, quantize_block_columns};
+    use crate::wide::testing::both;
 
     /// A sequence of values in -1 .. 1.
     fn random(seed: u64) -> impl FnMut() -> f32 {

@@ -1,6 +1,6 @@
 //! How much an error of each weight matters: the second moments of a layer's inputs.
 
-use crate::quantize::wide::wide;
+use crate::wide::wide;
 
 /// Share of the mean diagonal that is added to the diagonal at first, as published.
 const DAMPING: f64 = 0.01;

@@ -1,7 +1,7 @@
 //! The range of one block.
 
 use crate::quantize::lanes::LANES;
-use crate::quantize::wide::wide;
+use crate::wide::wide;
 
 /// The smallest and the largest of some values, in the order they came.
 ///

@@ -7,7 +7,7 @@ use super::shape::{BlockShape, Blocked, UnfitBlock};
 use crate::quantize::Quality;
 use crate::quantize::lanes::LANES;
 use crate::quantize::quality::{BLOCK, Sums};
-use crate::quantize::wide::wide;
+use crate::wide::wide;
 
 /// Quantizes a weight whose columns are contiguous: `[N, K]`, the transposed operand of a `Gemm`, or any layer's
 /// output channels one after the other.

@@ -4,7 +4,7 @@ use super::grid::Grid;
 use super::shape::BlockShape;
 use crate::quantize::lanes::LANES;
 use crate::quantize::quality::BLOCK;
-use crate::quantize::wide::wide;
+use crate::wide::wide;
 
 /// Rounds of refinement at most; each lowers the error, and few blocks take more than three.
 const ROUNDS: usize = 8;

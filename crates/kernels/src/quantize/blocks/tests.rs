@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::quantize::testing::any_floats;
-use crate::quantize::wide::testing::both;
+use crate::wide::testing::both;
 
 /// What a function writes for a weight.
 #[derive(Debug, Clone, PartialEq)]

@@ -20,7 +20,7 @@ macro_rules! wide {
                 fn avx2($($argument: $type),*) $(-> $result)? {
                     portable($($argument),*)
                 }
-                if $crate::quantize::wide::avx2() {
+                if $crate::wide::avx2() {
                     #[expect(unsafe_code, reason = "calling code for features that the compiler does not assume")]
                     // SAFETY: the processor has AVX2, the only feature that the function needs.
                     return unsafe { avx2($($argument),*) };
