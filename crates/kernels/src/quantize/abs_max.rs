@@ -1,5 +1,7 @@
 //! The largest magnitude of a slice, or of each column of a matrix.
 
+use crate::wide::wide;
+
 const SIGN: u32 = 0x8000_0000;
 
 /// The larger of two magnitudes, by their bits: NaN above infinity above every number.
@@ -28,21 +30,23 @@ pub fn abs_max(values: &[f32]) -> f32 {
     f32::from_bits(lanes.chain(tail.iter().copied()).fold(0, larger))
 }
 
-/// Raises `maxima[c]` to the largest magnitude of column `c` of a row-major matrix.
-///
-/// The matrix has `maxima.len()` columns; call it with one part of the rows after the other,
-/// starting from zeros. NaN and infinity stick, as in [`abs_max`].
-///
-/// # Panics
-/// When `values` does not hold whole rows.
-pub fn abs_max_columns(values: &[f32], maxima: &mut [f32]) {
-    if values.is_empty() {
-        return;
-    }
-    assert_eq!(values.len() % maxima.len(), 0, "values must be whole rows");
-    for row in values.chunks_exact(maxima.len()) {
-        for (maximum, value) in maxima.iter_mut().zip(row) {
-            *maximum = f32::from_bits(larger(maximum.to_bits(), *value));
+wide! {
+    /// Raises `maxima[c]` to the largest magnitude of column `c` of a row-major matrix.
+    ///
+    /// The matrix has `maxima.len()` columns; call it with one part of the rows after the other,
+    /// starting from zeros. NaN and infinity stick, as in [`abs_max`].
+    ///
+    /// # Panics
+    /// When `values` does not hold whole rows.
+    pub fn abs_max_columns(values: &[f32], maxima: &mut [f32]) {
+        if values.is_empty() {
+            return;
+        }
+        assert_eq!(values.len() % maxima.len(), 0, "values must be whole rows");
+        for row in values.chunks_exact(maxima.len()) {
+            for (maximum, value) in maxima.iter_mut().zip(row) {
+                *maximum = f32::from_bits(larger(maximum.to_bits(), *value));
+            }
         }
     }
 }

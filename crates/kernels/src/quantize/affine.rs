@@ -23,20 +23,20 @@ pub fn quantize(values: &[f32], scale: f32, scheme: Scheme, out: &mut [u8]) -> Q
 }
 
 wide! {
-fn block(values: &[f32], scale: f32, scheme: Scheme, out: &mut [u8]) -> Quality {
-    let mut sums = Sums::default();
-    let (values, value_tail) = values.as_chunks::<LANES>();
-    let (outs, out_tail) = out.as_chunks_mut::<LANES>();
-    for (values, out) in values.iter().zip(outs) {
-        for lane in 0..LANES {
-            out[lane] = one(values[lane], scale, scheme, lane, &mut sums);
+    fn block(values: &[f32], scale: f32, scheme: Scheme, out: &mut [u8]) -> Quality {
+        let mut sums = Sums::default();
+        let (values, value_tail) = values.as_chunks::<LANES>();
+        let (outs, out_tail) = out.as_chunks_mut::<LANES>();
+        for (values, out) in values.iter().zip(outs) {
+            for lane in 0..LANES {
+                out[lane] = one(values[lane], scale, scheme, lane, &mut sums);
+            }
         }
+        for (lane, (value, out)) in value_tail.iter().zip(out_tail).enumerate() {
+            *out = one(*value, scale, scheme, lane, &mut sums);
+        }
+        sums.quality()
     }
-    for (lane, (value, out)) in value_tail.iter().zip(out_tail).enumerate() {
-        *out = one(*value, scale, scheme, lane, &mut sums);
-    }
-    sums.quality()
-}
 }
 
 /// One value of the fast path: clamp, then let an addition round.

@@ -30,21 +30,21 @@ pub fn quantize_columns(values: &[f32], scales: &[f32], scheme: Scheme, out: &mu
 }
 
 wide! {
-fn block(values: &[f32], scales: &[f32], scheme: Scheme, out: &mut [u8]) -> Quality {
-    let mut sums = Sums::default();
-    let (values, value_tail) = values.as_chunks::<LANES>();
-    let (scales, scale_tail) = scales.as_chunks::<LANES>();
-    let (outs, out_tail) = out.as_chunks_mut::<LANES>();
-    for ((values, scales), out) in values.iter().zip(scales).zip(outs) {
-        for lane in 0..LANES {
-            out[lane] = one(values[lane], scales[lane], scheme, lane, &mut sums);
+    fn block(values: &[f32], scales: &[f32], scheme: Scheme, out: &mut [u8]) -> Quality {
+        let mut sums = Sums::default();
+        let (values, value_tail) = values.as_chunks::<LANES>();
+        let (scales, scale_tail) = scales.as_chunks::<LANES>();
+        let (outs, out_tail) = out.as_chunks_mut::<LANES>();
+        for ((values, scales), out) in values.iter().zip(scales).zip(outs) {
+            for lane in 0..LANES {
+                out[lane] = one(values[lane], scales[lane], scheme, lane, &mut sums);
+            }
         }
+        for (lane, ((value, scale), out)) in value_tail.iter().zip(scale_tail).zip(out_tail).enumerate() {
+            *out = one(*value, *scale, scheme, lane, &mut sums);
+        }
+        sums.quality()
     }
-    for (lane, ((value, scale), out)) in value_tail.iter().zip(scale_tail).zip(out_tail).enumerate() {
-        *out = one(*value, *scale, scheme, lane, &mut sums);
-    }
-    sums.quality()
-}
 }
 
 #[cfg(test)]

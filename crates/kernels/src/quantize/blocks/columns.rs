@@ -9,7 +9,7 @@ use super::shape::{BlockShape, Blocked, NarrowBits, UnfitBlock};
 use crate::quantize::Quality;
 use crate::quantize::lanes::LANES;
 use crate::quantize::quality::Sums;
-use crate::quantize::transpose::turn;
+use crate::quantize::transpose::{WIDE, WORD, place, turn, words};
 use crate::wide::wide;
 
 /// Columns worked on at a time: with [`GROUP`] rows of them the floats fit the first-level cache.
@@ -94,8 +94,8 @@ impl<'a> Part<'a> {
         if self.values.len() < shape.size() * self.columns {
             (0..self.width).for_each(|column| out.block(shape, self.start + column, self.block).fill(0));
         }
+        let mut codes = Codes::ZERO;
         for (group, first) in (0..self.values.len() / self.columns).step_by(GROUP).enumerate() {
-            let mut codes = Codes::default();
             let mut sums = Sums::default();
             for (row, codes) in self.rows().skip(first).zip(&mut codes.rows) {
                 encode_row(row, &strip, codes, &mut sums);
@@ -184,93 +184,106 @@ impl Ranges {
         self.low.fill(low);
         self.high.fill(high);
         self.nan.fill(nan);
-        for row in values.chunks_exact(columns) {
-            widen_row(row, &mut self.low, &mut self.high, &mut self.nan);
+        let pairs = values.chunks_exact(2 * columns);
+        let odd = pairs.remainder();
+        for pair in pairs {
+            let (first, second) = pair.split_at(columns);
+            widen_rows(first, second, &mut self.low, &mut self.high, &mut self.nan);
+        }
+        if !odd.is_empty() {
+            widen_rows(odd, odd, &mut self.low, &mut self.high, &mut self.nan);
         }
     }
 }
 
 wide! {
-    fn widen_row(row: &[f32], low: &mut [f32], high: &mut [f32], nan: &mut [u32]) {
-        for (((value, low), high), nan) in row.iter().zip(low).zip(high).zip(nan) {
-            (*low, *high, *nan) = widen(*value, *low, *high, *nan);
+    /// Widens ranges by two rows, so that they are loaded and stored half as often.
+    fn widen_rows(first: &[f32], second: &[f32], low: &mut [f32], high: &mut [f32], nan: &mut [u32]) {
+        let ranges = low.iter_mut().zip(high).zip(nan);
+        for ((first, second), ((low, high), nan)) in first.iter().zip(second).zip(ranges) {
+            let (lower, higher, any) = widen(*first, *low, *high, *nan);
+            (*low, *high, *nan) = widen(*second, lower, higher, any);
         }
     }
 }
 
 wide! {
-/// The codes of one row.
-fn encode_row(row: &[f32], strip: &Strip, codes: &mut [u8; STRIP], sums: &mut Sums) {
-    let mut local = *sums;
-    let (chunks, tail) = row.as_chunks::<LANES>();
-    let (outs, _) = codes.as_chunks_mut::<LANES>();
-    let grids = strip.scale.iter().zip(&strip.reciprocal).zip(&strip.zero_point);
-    for (((scale, reciprocal), zero_point), (values, out)) in grids.zip(chunks.iter().zip(&mut *outs)) {
-        for lane in 0..LANES {
-            let (scale, reciprocal, zero_point) = (scale[lane], reciprocal[lane], zero_point[lane]);
-            let grid = Grid { scale, reciprocal, zero_point, top: strip.top };
-            out[lane] = one(values[lane], grid, lane, &mut local);
+    /// The codes of one row.
+    fn encode_row(row: &[f32], strip: &Strip, codes: &mut [u8; STRIP], sums: &mut Sums) {
+        let mut local = *sums;
+        let (chunks, tail) = row.as_chunks::<LANES>();
+        let (outs, _) = codes.as_chunks_mut::<LANES>();
+        let grids = strip.scale.iter().zip(&strip.reciprocal).zip(&strip.zero_point);
+        for (((scale, reciprocal), zero_point), (values, out)) in grids.zip(chunks.iter().zip(&mut *outs)) {
+            for lane in 0..LANES {
+                let (scale, reciprocal, zero_point) = (scale[lane], reciprocal[lane], zero_point[lane]);
+                let grid = Grid { scale, reciprocal, zero_point, top: strip.top };
+                out[lane] = one(values[lane], grid, lane, &mut local);
+            }
         }
+        for (lane, value) in tail.iter().enumerate() {
+            let grid = strip.grid(chunks.len() * LANES + lane);
+            outs[chunks.len()][lane] = one(*value, grid, lane, &mut local);
+        }
+        *sums = local;
     }
-    for (lane, value) in tail.iter().enumerate() {
-        let grid = strip.grid(chunks.len() * LANES + lane);
-        outs[chunks.len()][lane] = one(*value, grid, lane, &mut local);
-    }
-    *sums = local;
-}
 }
 
 /// Codes of a group of rows, a row after the other.
 struct Codes {
     rows: [[u8; STRIP]; GROUP],
-}
-
-impl Default for Codes {
-    fn default() -> Self {
-        Self { rows: [[0; STRIP]; GROUP] }
-    }
+    /// Where codes have four bits: each two rows in one.
+    pairs: [[u8; STRIP]; GROUP / 2],
 }
 
 impl Codes {
+    const ZERO: Self = Self { rows: [[0; STRIP]; GROUP], pairs: [[0; STRIP]; GROUP / 2] };
+
     /// Writes `used` rows of codes to where the columns of `part` lie.
     fn write(&mut self, used: usize, group: usize, part: Part<'_>, shape: BlockShape, out: &mut Blocked<'_>) {
-        let lines = match shape.bits() {
-            NarrowBits::Eight => used,
+        // An odd row shares its bytes with zeros.
+        self.rows[used..used.next_multiple_of(2)].fill([0; STRIP]);
+        let (lines, rows) = match shape.bits() {
+            NarrowBits::Eight => (used, &self.rows[..]),
             NarrowBits::Four => {
-                self.pair();
-                used.div_ceil(2)
+                pair(&self.rows, &mut self.pairs);
+                (used.div_ceil(2), &self.pairs[..])
             }
         };
-        let place = group * GROUP * shape.bits().count() / 8;
-        for column in (0..part.width).step_by(8) {
-            for line in (0..lines).step_by(8) {
-                let turned = turn(std::array::from_fn(|row| lane(&self.rows[line + row], column)));
-                for (offset, bytes) in turned.iter().take(part.width - column).enumerate() {
-                    let block = out.block(shape, part.start + column + offset, part.block);
-                    let to = &mut block[place + line..place + lines.min(line + 8)];
-                    // Whole words apart, since a copy of unknown length is a call.
-                    if let Ok(to) = <&mut [u8; 8]>::try_from(&mut *to) {
-                        *to = bytes.to_le_bytes();
-                    } else {
-                        to.copy_from_slice(&bytes.to_le_bytes()[..to.len()]);
-                    }
-                }
+        let start = group * GROUP * shape.bits().count() / 8;
+        for column in (0..part.width).step_by(WIDE) {
+            let mut turned = [[0; GROUP]; WIDE];
+            turn_part(&rows[..lines.next_multiple_of(WORD)], column, &mut turned);
+            for (offset, bytes) in turned.iter().take(part.width - column).enumerate() {
+                let block = out.block(shape, part.start + column + offset, part.block);
+                let (words, rest) = block[start..start + lines].as_chunks_mut::<WORD>();
+                let (from, from_rest) = bytes[..lines].as_chunks::<WORD>();
+                // Word by word, since a copy of unknown length is a call.
+                words.iter_mut().zip(from).for_each(|(to, from)| *to = *from);
+                rest.iter_mut().zip(from_rest).for_each(|(to, from)| *to = *from);
             }
         }
     }
+}
 
-    /// Moves each two rows into one.
-    fn pair(&mut self) {
-        for line in 0..GROUP / 2 {
-            let (low, high) = (self.rows[2 * line], self.rows[2 * line + 1]);
-            for ((out, low), high) in self.rows[line].iter_mut().zip(low).zip(high) {
+wide! {
+    fn pair(rows: &[[u8; STRIP]; GROUP], pairs: &mut [[u8; STRIP]; GROUP / 2]) {
+        for (out, [low, high]) in pairs.iter_mut().zip(rows.as_chunks::<2>().0) {
+            for ((out, low), high) in out.iter_mut().zip(low).zip(high) {
                 *out = low | high << 4;
             }
         }
     }
 }
 
-/// Eight bytes of a row as one word.
-fn lane(row: &[u8; STRIP], column: usize) -> u64 {
-    u64::from_le_bytes(row[column..column + 8].try_into().expect("eight bytes"))
+wide! {
+    /// The codes of each of some columns, one after the other.
+    fn turn_part(rows: &[[u8; STRIP]], column: usize, out: &mut [[u8; GROUP]; WIDE]) {
+        for (line, rows) in rows.as_chunks::<WORD>().0.iter().enumerate() {
+            let turned = turn(std::array::from_fn(|row| words(&rows[row][column..])));
+            for (offset, word) in turned.as_flattened().iter().enumerate() {
+                out[place(offset)].as_chunks_mut::<WORD>().0[line] = word.to_le_bytes();
+            }
+        }
+    }
 }

@@ -52,28 +52,28 @@ pub(super) fn widen(value: f32, low: f32, high: f32, nan: u32) -> (f32, f32, u32
 }
 
 wide! {
-fn scan(values: &[f32]) -> Range {
-    let (chunks, tail) = values.as_chunks::<LANES>();
-    let Range { low, high, nan } = Range::EMPTY;
-    let (mut low, mut high, mut nan) = ([low; LANES], [high; LANES], [nan; LANES]);
-    for chunk in chunks {
-        for lane in 0..LANES {
-            (low[lane], high[lane], nan[lane]) = widen(chunk[lane], low[lane], high[lane], nan[lane]);
+    fn scan(values: &[f32]) -> Range {
+        let (chunks, tail) = values.as_chunks::<LANES>();
+        let Range { low, high, nan } = Range::EMPTY;
+        let (mut low, mut high, mut nan) = ([low; LANES], [high; LANES], [nan; LANES]);
+        for chunk in chunks {
+            for lane in 0..LANES {
+                (low[lane], high[lane], nan[lane]) = widen(chunk[lane], low[lane], high[lane], nan[lane]);
+            }
         }
-    }
-    for apart in [4, 2, 1] {
-        for lane in 0..apart {
-            low[lane] = if low[lane + apart] < low[lane] { low[lane + apart] } else { low[lane] };
-            high[lane] = if high[lane + apart] > high[lane] { high[lane + apart] } else { high[lane] };
-            nan[lane] |= nan[lane + apart];
+        for apart in [4, 2, 1] {
+            for lane in 0..apart {
+                low[lane] = if low[lane + apart] < low[lane] { low[lane + apart] } else { low[lane] };
+                high[lane] = if high[lane + apart] > high[lane] { high[lane + apart] } else { high[lane] };
+                nan[lane] |= nan[lane + apart];
+            }
         }
+        let mut range = Range { low: low[0], high: high[0], nan: nan[0] };
+        for value in tail {
+            range.add(*value);
+        }
+        range
     }
-    let mut range = Range { low: low[0], high: high[0], nan: nan[0] };
-    for value in tail {
-        range.add(*value);
-    }
-    range
-}
 }
 
 #[cfg(test)]

@@ -78,20 +78,20 @@ pub(super) fn encode(values: &[f32], grid: Grid, codes: &mut [u8], meter: &mut M
 }
 
 wide! {
-fn encode_part(values: &[f32], grid: Grid, codes: &mut [u8], sums: &mut Sums) {
-    let mut local = *sums;
-    let (chunks, tail) = values.as_chunks::<LANES>();
-    let (outs, out_tail) = codes.as_chunks_mut::<LANES>();
-    for (values, out) in chunks.iter().zip(outs) {
-        for lane in 0..LANES {
-            out[lane] = one(values[lane], grid, lane, &mut local);
+    fn encode_part(values: &[f32], grid: Grid, codes: &mut [u8], sums: &mut Sums) {
+        let mut local = *sums;
+        let (chunks, tail) = values.as_chunks::<LANES>();
+        let (outs, out_tail) = codes.as_chunks_mut::<LANES>();
+        for (values, out) in chunks.iter().zip(outs) {
+            for lane in 0..LANES {
+                out[lane] = one(values[lane], grid, lane, &mut local);
+            }
         }
+        for (lane, (value, out)) in tail.iter().zip(out_tail).enumerate() {
+            *out = one(*value, grid, lane, &mut local);
+        }
+        *sums = local;
     }
-    for (lane, (value, out)) in tail.iter().zip(out_tail).enumerate() {
-        *out = one(*value, grid, lane, &mut local);
-    }
-    *sums = local;
-}
 }
 
 /// The code of one value, and what it cost.

@@ -83,24 +83,24 @@ impl Score {
 }
 
 wide! {
-/// The sums of a [`Score`], lane by lane.
-fn sums(values: &[f32], grid: Grid) -> [[f32; LANES]; 3] {
-    let (mut error, mut product, mut square) = ([0.0_f32; LANES], [0.0_f32; LANES], [0.0_f32; LANES]);
-    let (chunks, tail) = values.as_chunks::<LANES>();
-    let mut rest = [0.0; LANES];
-    rest[..tail.len()].copy_from_slice(tail);
-    // A zero more costs nothing where zero is exact, as it is in every grid.
-    let rest = if tail.is_empty() { &[][..] } else { std::slice::from_ref(&rest) };
-    for chunk in chunks.iter().chain(rest) {
-        for lane in 0..LANES {
-            let value = chunk[lane];
-            let step = grid.code(value) - grid.zero_point;
-            let distance = value - step * grid.scale;
-            error[lane] += distance * distance;
-            product[lane] += value * step;
-            square[lane] += step * step;
+    /// The sums of a [`Score`], lane by lane.
+    fn sums(values: &[f32], grid: Grid) -> [[f32; LANES]; 3] {
+        let (mut error, mut product, mut square) = ([0.0_f32; LANES], [0.0_f32; LANES], [0.0_f32; LANES]);
+        let (chunks, tail) = values.as_chunks::<LANES>();
+        let mut rest = [0.0; LANES];
+        rest[..tail.len()].copy_from_slice(tail);
+        // A zero more costs nothing where zero is exact, as it is in every grid.
+        let rest = if tail.is_empty() { &[][..] } else { std::slice::from_ref(&rest) };
+        for chunk in chunks.iter().chain(rest) {
+            for lane in 0..LANES {
+                let value = chunk[lane];
+                let step = grid.code(value) - grid.zero_point;
+                let distance = value - step * grid.scale;
+                error[lane] += distance * distance;
+                product[lane] += value * step;
+                square[lane] += step * step;
+            }
         }
+        [error, product, square]
     }
-    [error, product, square]
-}
 }
