@@ -141,14 +141,7 @@ pub fn folder_digest(files: &[FetchedFile]) -> Digest {
     sorted.sort_by(|a, b| a.path.cmp(&b.path));
     let mut hasher = Hasher::new();
     for FetchedFile { path, digest, .. } in sorted {
-        hasher.update(
-            format!(
-                "{}  {path}
-",
-                digest.hex()
-            )
-            .as_bytes(),
-        );
+        hasher.update(format!("{}  {path}\n", digest.hex()).as_bytes());
     }
     hasher.finish().0
 }
