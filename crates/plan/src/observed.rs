@@ -41,6 +41,23 @@ pub struct Observed {
     pub monitoring: MonitoringObserved,
 }
 
+impl Observed {
+    /// An object for which nothing was made yet.
+    pub fn new(now: Timestamp, deployment: Deployment) -> Self {
+        Self {
+            now,
+            deployment,
+            jobs: Vec::new(),
+            revisions: Vec::new(),
+            workloads: Vec::new(),
+            pods: Vec::new(),
+            service: None,
+            others: Vec::new(),
+            monitoring: MonitoringObserved::default(),
+        }
+    }
+}
+
 /// The `ModelDeployment` itself.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -64,6 +81,22 @@ pub struct Deployment {
     /// `status`.
     #[serde(default)]
     pub status: Status,
+}
+
+impl Deployment {
+    /// An object as it is created: generation 1, no status, no finalizer.
+    pub fn new(name: &str, namespace: &str, uid: &str, spec: ModelDeploymentSpec) -> Self {
+        Self {
+            name: name.to_owned(),
+            namespace: namespace.to_owned(),
+            uid: uid.to_owned(),
+            generation: 1,
+            deleted_at: None,
+            finalizer: false,
+            spec,
+            status: Status::default(),
+        }
+    }
 }
 
 /// A Job of this object.

@@ -11,8 +11,8 @@ use slipway_api::{
     status::{CheckStatus, GateStatus, Verdict},
 };
 use slipway_plan::{
-    Child, Deployment, Job, JobState, MonitoringObserved, Observed, Outcome, Plan, Revision, Service,
-    Settings, Workload, plan, status,
+    Child, Deployment, Job, JobState, Observed, Outcome, Plan, Revision, Service, Settings, Workload, plan,
+    status,
 };
 
 /// A cluster with one `ModelDeployment`.
@@ -63,27 +63,8 @@ pub(crate) fn digest(text: &str) -> String {
 
 impl World {
     pub(crate) fn new(spec: Value) -> Self {
-        let deployment = Deployment {
-            name: "net".into(),
-            namespace: "vision".into(),
-            uid: "uid-of-net".into(),
-            generation: 1,
-            deleted_at: None,
-            finalizer: false,
-            spec: parse(spec),
-            status: slipway_api::status::Status::default(),
-        };
-        let observed = Observed {
-            now: "2026-01-01T00:00:00Z".parse().unwrap(),
-            deployment,
-            jobs: Vec::new(),
-            revisions: Vec::new(),
-            workloads: Vec::new(),
-            pods: Vec::new(),
-            service: None,
-            others: Vec::new(),
-            monitoring: MonitoringObserved::default(),
-        };
+        let deployment = Deployment::new("net", "vision", "uid-of-net", parse(spec));
+        let observed = Observed::new("2026-01-01T00:00:00Z".parse().unwrap(), deployment);
         Self {
             observed,
             settings: settings(),
