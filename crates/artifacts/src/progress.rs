@@ -7,9 +7,13 @@ use std::sync::Arc;
 pub trait Progress: Send + Sync + Debug {
     /// A transfer begins; `total` is its size in bytes where that is known.
     fn start(&self, what: &str, total: Option<u64>);
-    /// So many further bytes were moved.
+    /// Counting begins of things that are no bytes, such as samples; `total` where that is known.
+    fn start_counting(&self, what: &str, total: Option<u64>) {
+        self.start(what, total);
+    }
+    /// So many further bytes were moved, or things counted.
     fn advance(&self, bytes: u64);
-    /// The transfer that was started last is over, well or not.
+    /// The transfer or count that was started last is over, well or not.
     fn finish(&self);
 }
 

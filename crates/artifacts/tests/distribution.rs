@@ -1,80 +1,29 @@
 //! The registry client against a real CNCF Distribution, and what it stores against the layout.
-//!
-//! The `registry` binary is looked for in `SLIPWAY_BIN_DIR`, then in `~/.cache/slipway/bin`; without it these tests say
-//! so and pass.
 
 #![expect(clippy::unwrap_used, clippy::print_stderr, reason = "tests")]
 
-use std::fs;
-use std::net::{TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+#[path = "common/distribution.rs"]
+mod distribution;
 
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use distribution::{Distribution, start, start_in};
 use serde_json::json;
 use slipway_artifacts::{
     Bundle, Category, Digest, FetchOptions, Kind, Limits, Location, Reference, Registry, RegistryOptions,
     SourceSpec, Store, Tag, fetch, push_path, silent,
 };
 
-struct Distribution {
-    process: Child,
-    host: String,
-    dir: tempfile::TempDir,
+/// What these tests ask of a registry.
+trait Uses {
+    fn store(&self, repository: &str) -> Store;
+    fn registry(&self, repository: &str) -> Registry;
+    fn folder(&self) -> PathBuf;
 }
 
-impl Drop for Distribution {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-fn binary() -> Option<PathBuf> {
-    let named = std::env::var_os("SLIPWAY_BIN_DIR").map(PathBuf::from);
-    let cached = std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache/slipway/bin"));
-    let found =
-        [named, cached].into_iter().flatten().map(|dir| dir.join("registry")).find(|path| path.is_file());
-    if found.is_none() {
-        eprintln!(
-            "skipped: no `registry` binary in SLIPWAY_BIN_DIR or ~/.cache/slipway/bin (CNCF Distribution v3)"
-        );
-    }
-    found
-}
-
-fn start() -> Option<Distribution> {
-    start_in(tempfile::tempdir().unwrap(), "")
-}
-
-/// Starts with a further piece of configuration for its `http` section.
-fn start_in(dir: tempfile::TempDir, http: &str) -> Option<Distribution> {
-    let binary = binary()?;
-    let host = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
-    let config = format!(
-        "version: 0.1\nlog: {{ level: error }}\nstorage:\n  filesystem: {{ rootdirectory: {} }}\n  delete: {{ enabled: true }}\nhttp: {{ addr: \"{host}\"{http} }}\n",
-        dir.path().join("data").display()
-    );
-    let file = dir.path().join("config.yml");
-    fs::write(&file, config).unwrap();
-    let process = Command::new(binary)
-        .arg("serve")
-        .arg(&file)
-        .env("OTEL_TRACES_EXPORTER", "none")
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let distribution = Distribution { process, host, dir };
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while TcpStream::connect(&distribution.host).is_err() {
-        assert!(Instant::now() < deadline, "the registry did not start");
-        std::thread::sleep(Duration::from_millis(50));
-    }
-    Some(distribution)
-}
-
-impl Distribution {
+impl Uses for Distribution {
     fn store(&self, repository: &str) -> Store {
         let location = Location::Registry { host: self.host.clone(), repository: repository.into() };
         Store::open(&location, &RegistryOptions::default()).unwrap()

@@ -100,7 +100,7 @@ async fn evaluated(
     let samples =
         Samples::bind(&mut file, &work.data, candidate.inputs()).map_err(|error| invalid(&error))?;
     let needs_labels = work.gate.checks.iter().any(|check| check.accuracy.is_some());
-    context.progress.start("judging", u64::try_from(samples.count()).ok());
+    context.progress.start_counting("judging", u64::try_from(samples.count()).ok());
     let done = |_| context.progress.advance(1);
     let replayed =
         replay(&samples, &mut candidate, &mut baseline, ReplayOptions { needs_labels }, done).await;
