@@ -1,6 +1,6 @@
 //! What a command can fail with, and the exit code that scripts see.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::admission::Refused;
 
@@ -44,6 +44,16 @@ pub(crate) enum Error {
         /// Every problem.
         refused: Refused,
     },
+    /// The plan refuses a spec.
+    #[error("ModelDeployment {name} is refused, as a cluster would refuse it ({reason}): {message}")]
+    Spec {
+        /// The object's name.
+        name: String,
+        /// A documented reason.
+        reason: String,
+        /// What is wrong, and what to do.
+        message: String,
+    },
     /// A step of the pipeline failed.
     #[error("{reason}: {message}")]
     Pipeline {
@@ -71,11 +81,41 @@ pub(crate) enum Error {
     Server(String),
 }
 
+/// An error with all of its causes, one line.
+pub(crate) fn words(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        source = cause.source();
+    }
+    text
+}
+
 impl Error {
+    /// A model, or data for one, that cannot be used.
+    pub(crate) fn model(error: &dyn std::error::Error) -> Self {
+        Self::Model(words(error))
+    }
+
+    /// A file that cannot be used; it is named where the error does not name it.
+    pub(crate) fn file(path: &Path, error: &dyn std::error::Error) -> Self {
+        let (path, text) = (path.display().to_string(), words(error));
+        Self::Model(if text.contains(&path) { text } else { format!("{path}: {text}") })
+    }
+
+    /// A server that did not start or did not answer.
+    pub(crate) fn server(error: &dyn std::error::Error) -> Self {
+        Self::Server(words(error))
+    }
+
     /// The exit code: 2 for a wrong call or a refused spec, 3 for a gate that did not pass, 1 for everything else.
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
-            Self::Usage(_) | Self::Refused { .. } | Self::Yaml { .. } => 2,
+            Self::Usage(_) | Self::Refused { .. } | Self::Spec { .. } | Self::Yaml { .. } => 2,
             Self::Gate { .. } => 3,
             Self::Read { .. }
             | Self::Write { .. }

@@ -3,6 +3,7 @@
 mod admission;
 mod command;
 mod error;
+mod foresight;
 mod local;
 mod manifests;
 mod output;
@@ -10,12 +11,14 @@ mod progress;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use error::Error;
 
-/// From a trained model's file to a watched production service.
+/// From a trained model's file to a watched production service
 #[derive(Parser)]
 #[command(
+    name = "slipway",
+    bin_name = "slipway",
     version,
     max_term_width = 100,
     after_help = "\
@@ -23,7 +26,7 @@ Examples:
   slipway run -f examples/digits/               fetch, quantize, judge and serve on this machine
   slipway inspect model.onnx                    what a model file is
   slipway quantize model.onnx small.onnx --scheme dynamic
-  slipway evaluate small.onnx --baseline model.onnx --data holdout.npz --labels labels --output scores
+  slipway evaluate small.onnx --baseline model.onnx --data holdout.npz --output scores
   slipway push model.onnx oci://registry.example/models/net:1
   slipway plan -f modeldeployment.yaml          every object that the operator would make
 
@@ -46,6 +49,7 @@ enum Command {
     Evaluate(command::evaluate::Evaluate),
     Serve(command::serve::Serve),
     Push(command::push::Push),
+    Completions(command::completions::Completions),
 }
 
 #[tokio::main]
@@ -56,7 +60,7 @@ async fn main() -> ExitCode {
     match dispatch(command, json).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error}");
+            eprintln!("error: {}", error::words(&error));
             ExitCode::from(error.exit_code())
         }
     }
@@ -71,5 +75,6 @@ async fn dispatch(command: Command, json: bool) -> Result<(), Error> {
         Command::Evaluate(evaluate) => evaluate.run(json).await,
         Command::Serve(serve) => serve.run(json).await,
         Command::Push(push) => push.run(json).await,
+        Command::Completions(completions) => completions.run(&mut Arguments::command()),
     }
 }

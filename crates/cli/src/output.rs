@@ -1,14 +1,28 @@
 //! What people and scripts read: tables that line up, sizes in words, JSON.
 
+use std::io::{ErrorKind, Write};
+
 use serde::Serialize;
 
-/// Prints a value as JSON on standard output.
-pub(crate) fn json<T: Serialize>(value: &T) {
-    let text = serde_json::to_string_pretty(value).expect("reports serialise to JSON");
-    println!("{text}");
+use crate::error::Error;
+
+/// Prints a text and a line break on standard output; that nobody reads on (`| head`) is no error.
+pub(crate) fn print(text: &str) -> Result<(), Error> {
+    let mut out = std::io::stdout().lock();
+    match writeln!(out, "{text}").and_then(|()| out.flush()) {
+        Err(source) if source.kind() != ErrorKind::BrokenPipe => {
+            Err(Error::Write { path: "standard output".into(), source })
+        }
+        _ => Ok(()),
+    }
 }
 
-/// A table whose columns line up; numbers are right-aligned where every cell of a column starts with a digit.
+/// Prints a value as JSON on standard output.
+pub(crate) fn json<T: Serialize>(value: &T) -> Result<(), Error> {
+    print(&serde_json::to_string_pretty(value).expect("reports serialise to JSON"))
+}
+
+/// A table whose columns line up; those that hold numbers alone stand right.
 pub(crate) fn table(head: &[&str], rows: &[Vec<String>]) -> String {
     let width = |column: usize| {
         let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count());
@@ -17,7 +31,7 @@ pub(crate) fn table(head: &[&str], rows: &[Vec<String>]) -> String {
     let numeric = |column: usize| {
         let mut cells =
             rows.iter().filter_map(|row| row.get(column)).filter(|cell| !cell.is_empty()).peekable();
-        cells.peek().is_some() && cells.all(|cell| cell.starts_with(|first: char| first.is_ascii_digit()))
+        cells.peek().is_some() && cells.all(|cell| is_number(cell))
     };
     let line = |cells: Vec<&str>| {
         let padded = cells.iter().enumerate().map(|(column, cell)| {
@@ -28,6 +42,12 @@ pub(crate) fn table(head: &[&str], rows: &[Vec<String>]) -> String {
     };
     let body = rows.iter().map(|row| line(row.iter().map(String::as_str).collect()));
     [line(head.to_vec())].into_iter().chain(body).collect::<Vec<_>>().join("\n")
+}
+
+/// Whether a cell is a number, with a unit of two letters at most; a digest is none.
+fn is_number(cell: &str) -> bool {
+    let number = cell.trim_end_matches(|unit: char| unit.is_ascii_alphabetic()).trim_end();
+    cell.len() - number.len() <= 3 && number.parse::<f64>().is_ok()
 }
 
 /// Bytes in words: `117 B`, `28.4 kB`, `1.07 GB` (powers of 1000).
@@ -61,6 +81,9 @@ mod tests {
     fn columns_line_up_and_numbers_stand_right() {
         let rows = [vec!["int8".into(), "28.4 kB".into()], vec!["source".into(), "107.9 kB".into()]];
         assert_eq!(table(&["stage", "size"], &rows), "stage       size\nint8     28.4 kB\nsource  107.9 kB");
+        let rows = [vec!["drop".into(), "-0.01".into()], vec!["right".into(), "0.9".into()]];
+        assert_eq!(table(&["check", "is"], &rows), "check     is\ndrop   -0.01\nright    0.9");
+        assert_eq!(table(&["digest"], &[vec!["09b225ca".into()], vec!["1".into()]]), "digest\n09b225ca\n1");
     }
 
     #[test]

@@ -16,20 +16,19 @@ pub(crate) fn bar(json: bool) -> SharedProgress {
 #[derive(Debug)]
 struct Bar(Mutex<ProgressBar>);
 
+const BYTES: &str = "{msg:24} {bar:32} {bytes}/{total_bytes} {bytes_per_sec}";
+const BYTES_WITHOUT_END: &str = "{msg:24} {spinner} {bytes}";
+const COUNT: &str = "{msg:24} {bar:32} {pos}/{len} {per_sec}";
+const COUNT_WITHOUT_END: &str = "{msg:24} {spinner} {pos}";
+
 impl Bar {
     fn with(&self, act: impl FnOnce(&mut ProgressBar)) {
         if let Ok(mut bar) = self.0.lock() {
             act(&mut bar);
         }
     }
-}
 
-impl Progress for Bar {
-    fn start(&self, what: &str, total: Option<u64>) {
-        let style = match total {
-            Some(_) => "{msg:24} {bar:32} {bytes}/{total_bytes} {bytes_per_sec}",
-            None => "{msg:24} {spinner} {bytes}",
-        };
+    fn begin(&self, style: &str, what: &str, total: Option<u64>) {
         self.with(|bar| {
             bar.finish_and_clear();
             *bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::stderr());
@@ -39,6 +38,16 @@ impl Progress for Bar {
             bar.set_message(what.to_owned());
             bar.enable_steady_tick(Duration::from_millis(120));
         });
+    }
+}
+
+impl Progress for Bar {
+    fn start(&self, what: &str, total: Option<u64>) {
+        self.begin(if total.is_some() { BYTES } else { BYTES_WITHOUT_END }, what, total);
+    }
+
+    fn start_counting(&self, what: &str, total: Option<u64>) {
+        self.begin(if total.is_some() { COUNT } else { COUNT_WITHOUT_END }, what, total);
     }
 
     fn advance(&self, bytes: u64) {

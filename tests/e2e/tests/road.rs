@@ -71,6 +71,11 @@ fn applied_digits_become_ready_judged_and_watched() {
     assert!(number(&accuracy["low"]) >= 0.93, "{accuracy}");
     let drop = Deployment::check(&object, "acc.maxDrop");
     assert!(number(&drop["high"]) <= 0.02, "{drop}");
+    let expected =
+        std::fs::read_to_string(root().join("examples/digits/int8.digest")).expect("it is committed");
+    let stages = object["status"]["stages"].as_array().expect("stages");
+    let int8 = stages.iter().find(|stage| stage["name"] == "int8").expect("the stage of the example");
+    assert_eq!(int8["outputDigest"], expected.trim(), "the same digest as `slipway run` makes on a laptop");
     let size = Deployment::check(&object, "small");
     assert!(number(&size["measured"]) <= 0.35, "{size}");
     let latency = Deployment::check(&object, "fast");

@@ -20,8 +20,8 @@ pub(crate) struct Refused(pub(crate) Vec<String>);
 pub(crate) fn admit(object: &Value) -> Result<ModelDeployment, Refused> {
     let schema = schema();
     let mut object = object.clone();
-    if object["metadata"].get("namespace").is_none() {
-        object["metadata"]["namespace"] = json!("default");
+    if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
+        metadata.entry("namespace").or_insert_with(|| json!("default"));
     }
     if let Some(map) = object.as_object_mut() {
         map.remove("status");
@@ -51,7 +51,10 @@ fn schema() -> Value {
         "type": "object",
         "required": ["name"],
         "x-kubernetes-preserve-unknown-fields": true,
-        "properties": { "name": { "type": "string", "minLength": 1, "maxLength": 253 } },
+        "properties": {
+            "name": { "type": "string", "minLength": 1, "maxLength": 253 },
+            "namespace": { "type": "string", "maxLength": 63, "pattern": "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$" },
+        },
     });
     if let Some(properties) = schema["properties"].as_object_mut() {
         properties.remove("status");
@@ -118,6 +121,8 @@ mod tests {
                 json!({ "name": "unseen", "source": { "uri": "configmap://e", "file": "e" } }),
                 "unseen is there twice",
             ),
+            ("/metadata", json!("net"), "metadata: is a string, and object is wanted"),
+            ("/metadata/namespace", json!("../up"), "metadata.namespace: \"../up\" does not match"),
             ("/metadata/name", json!("9net"), "DNS-1035"),
             ("/metadata/name", json!("n".repeat(41)), "at most 40 characters"),
         ];

@@ -15,9 +15,9 @@ use crate::{
     output, progress,
 };
 
-/// Judge a model on a data set: accuracy where there are labels, agreement with a baseline, size, latency.
+/// Measure a model on a data set, against a baseline
 ///
-/// Both models are served as they would be in a cluster and asked one sample at a time. Bounds are one-sided at 95 %.
+/// Accuracy where there are labels, agreement with the baseline, size, latency. Both models are served as they would be in a cluster and asked one sample at a time. Bounds are one-sided at 95 %.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
@@ -50,25 +50,25 @@ fn pair(text: &str) -> Result<(String, String), String> {
 
 impl Evaluate {
     pub(crate) async fn run(self, json: bool) -> Result<(), Error> {
-        let words = |error: &dyn std::error::Error| Error::Model(error.to_string());
         let baseline_path = self.baseline.clone().unwrap_or_else(|| self.model.clone());
         let (data, gate) = self.spec()?;
         let servers = [serve(&self.model).await?, serve(&baseline_path).await?];
         let url = |index: usize| format!("http://{}", servers[index].running.addr);
         let mut candidate = HttpPredictor::connect(&url(0), "model", "candidate", &self.output)
             .await
-            .map_err(|error| words(&error))?;
+            .map_err(|error| Error::model(&error))?;
         let mut baseline = HttpPredictor::connect(&url(1), "model", "baseline", &self.output)
             .await
-            .map_err(|error| words(&error))?;
-        let mut file = NpzFile::open(&self.data).map_err(|error| words(&error))?;
-        let samples = Samples::bind(&mut file, &data, candidate.inputs()).map_err(|error| words(&error))?;
+            .map_err(|error| Error::model(&error))?;
+        let mut file = NpzFile::open(&self.data).map_err(|error| Error::file(&self.data, &error))?;
+        let samples =
+            Samples::bind(&mut file, &data, candidate.inputs()).map_err(|error| Error::model(&error))?;
         let bar = progress::bar(json);
-        bar.start("judging", u64::try_from(samples.count()).ok());
+        bar.start_counting("judging", u64::try_from(samples.count()).ok());
         let options = ReplayOptions { needs_labels: self.labels.is_some() };
         let replayed = replay(&samples, &mut candidate, &mut baseline, options, |_| bar.advance(1)).await;
         bar.finish();
-        let evaluation = replayed.map_err(|error| words(&error))?;
+        let evaluation = replayed.map_err(|error| Error::model(&error))?;
         let measured = Measured {
             tally: evaluation.tally,
             sizes: Sizes { candidate: size(&self.model)?, baseline: size(&baseline_path)? },
@@ -76,7 +76,7 @@ impl Evaluate {
             baseline_latency: evaluation.baseline_latency,
         };
         let status = judge(&gate, &measured);
-        show(&status, json);
+        show(&status, json)?;
         for server in servers {
             server.stop().await;
         }
@@ -112,15 +112,14 @@ async fn serve(model: &Path) -> Result<crate::local::Started, Error> {
     started(Config { self_check: SelfCheck::Off, ..Config::local(model, "model") }).await
 }
 
-fn size(model: &Path) -> Result<u64, Error> {
-    let model = OnnxModel::open(model).map_err(|error| Error::Model(error.to_string()))?;
+fn size(path: &Path) -> Result<u64, Error> {
+    let model = OnnxModel::open(path).map_err(|error| Error::file(path, &error))?;
     Ok(model.facts().total_bytes)
 }
 
-fn show(status: &GateStatus, json: bool) {
+fn show(status: &GateStatus, json: bool) -> Result<(), Error> {
     if json {
-        output::json(status);
-    } else {
-        println!("{} samples\n\n{}", status.samples, verdict_table(status, false));
+        return output::json(status);
     }
+    output::print(&format!("{} samples\n\n{}", status.samples, verdict_table(status, false)))
 }

@@ -14,7 +14,9 @@ use crate::{
     output::{self, bytes, table},
 };
 
-/// Say what a model file is: inputs, outputs, operators, parameters, size, and whether the engine can run it.
+/// Say what a model file is and whether the engine runs it
+///
+/// Inputs, outputs, operators, parameters, size.
 #[derive(Args)]
 #[command(
     after_help = "Examples:\n  slipway inspect model.onnx\n  slipway inspect model.onnx --json | jq .facts.operators"
@@ -37,18 +39,18 @@ impl Inspect {
         let format =
             sniff_file(&self.model).map_err(|source| Error::Read { path: self.model.clone(), source })?;
         if format != FileFormat::Onnx {
-            return Err(Error::Model(format!("{} is {format}, not an ONNX model", self.model.display())));
+            let is = match format {
+                FileFormat::Unknown => "in no known model format".to_owned(),
+                known => known.to_string(),
+            };
+            let path = self.model.display();
+            return Err(Error::Model(format!("{path} is {is}; export the model as ONNX")));
         }
-        let model = OnnxModel::open(&self.model).map_err(|error| Error::Model(error.to_string()))?;
+        let model = OnnxModel::open(&self.model).map_err(|error| Error::file(&self.model, &error))?;
         let unsupported_operators = slipway_server::unsupported_operators(&self.model)
-            .map_err(|error| Error::Model(error.to_string()))?;
+            .map_err(|error| Error::file(&self.model, &error))?;
         let inspected = Inspected { format, facts: model.facts(), unsupported_operators };
-        if json {
-            output::json(&inspected);
-        } else {
-            println!("{}", text(&inspected));
-        }
-        Ok(())
+        if json { output::json(&inspected) } else { output::print(&text(&inspected)) }
     }
 }
 

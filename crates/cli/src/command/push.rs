@@ -8,9 +8,9 @@ use slipway_artifacts::{Credentials, Kind, Reference, RegistryOptions, push_path
 
 use crate::{error::Error, output, progress};
 
-/// Push a model (a file or a folder) to an OCI registry as a ModelPack artifact; print its digest.
+/// Push a model or a data set to an OCI registry, and print its digest
 ///
-/// Credentials are those of `docker login` (`~/.docker/config.json`).
+/// A file or a folder becomes a ModelPack artifact. Credentials are those of `docker login` (`~/.docker/config.json`).
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
@@ -20,7 +20,7 @@ pub(crate) struct Push {
     /// The file or folder.
     path: PathBuf,
     /// Where it goes: <oci://host>[:port]/path[:tag].
-    reference: String,
+    reference: Reference,
     /// Hosts that are spoken to over HTTP instead of HTTPS.
     #[arg(long)]
     plain_http: Vec<String>,
@@ -37,7 +37,6 @@ enum What {
 
 impl Push {
     pub(crate) async fn run(self, json: bool) -> Result<(), Error> {
-        let reference: Reference = self.reference.parse()?;
         let kind = match self.kind {
             What::Model => Kind::Model,
             What::Dataset => Kind::Dataset,
@@ -47,14 +46,13 @@ impl Push {
             credentials: credentials()?,
             ..RegistryOptions::default()
         };
-        let digest = push_path(&self.path, &reference, kind, &options, &progress::bar(json)).await?;
-        let base = self.reference.split('@').next().unwrap_or(&self.reference);
+        let digest = push_path(&self.path, &self.reference, kind, &options, &progress::bar(json)).await?;
+        let pinned = Reference { digest: Some(digest), ..self.reference }.to_string();
         if json {
-            output::json(&json!({ "digest": digest.to_string(), "reference": format!("{base}@{digest}") }));
+            output::json(&json!({ "digest": digest.to_string(), "reference": pinned }))
         } else {
-            println!("{base}@{digest}");
+            output::print(&pinned)
         }
-        Ok(())
     }
 }
 

@@ -3,7 +3,11 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use slipway_optimizer::stage::quantize::{self, DynamicOptions, QuantizeReport, quantize_dynamic};
+use slipway_api::stage::{self, Dynamic, WeightType};
+use slipway_optimizer::{
+    stage::quantize::{QuantizeReport, quantize_dynamic},
+    work,
+};
 
 use crate::{
     error::Error,
@@ -11,7 +15,7 @@ use crate::{
     progress,
 };
 
-/// Store a model's weights in fewer bits.
+/// Store a model's weights in fewer bits
 ///
 /// Writes the new file aside and renames it; the input is never touched. Fails when nothing would change.
 #[derive(Args)]
@@ -48,19 +52,16 @@ impl Quantize {
     pub(crate) fn run(self, json: bool) -> Result<(), Error> {
         let Scheme::Dynamic = self.scheme;
         let granularity = match self.granularity {
-            Granularity::PerChannel => quantize::Granularity::PerChannel,
-            Granularity::PerTensor => quantize::Granularity::PerTensor,
+            Granularity::PerChannel => stage::Granularity::PerChannel,
+            Granularity::PerTensor => stage::Granularity::PerTensor,
         };
-        let options = DynamicOptions { granularity, ..DynamicOptions::default() };
-        let bar = slipway_optimizer::work::Forward(progress::bar(json));
+        let options = work::options(&Dynamic { weights: WeightType::Int8, granularity });
+        let bar = work::Forward(progress::bar(json));
         let report = quantize_dynamic(&self.input, &self.output, &options, &bar)
-            .map_err(|error| Error::Model(error.to_string()))?;
-        if json {
-            output::json(&report);
-        } else {
-            println!("{}", text(&report));
-        }
-        Ok(())
+            .map_err(|error| Error::file(&self.input, &error))?;
+        // The bar leaves the terminal before anything else is written to it.
+        drop(bar);
+        if json { output::json(&report) } else { output::print(&text(&report)) }
     }
 }
 

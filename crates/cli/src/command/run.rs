@@ -6,14 +6,14 @@ use clap::Args;
 
 use crate::{
     error::Error,
-    local::{Report, serve, travel},
+    local::{Report, Workspace, asked_to_end, serve, travel},
     manifests::Manifests,
     output, progress,
 };
 
-/// Take a ModelDeployment through its whole way on this machine: fetch, stages, gate, serve, predict.
+/// Take a ModelDeployment through its whole way on this machine
 ///
-/// The same file that a cluster gets, judged by the same CRD and planned by the same code. Artifacts are kept, so a
+/// Fetch, stages, gate, serve, predict. The same file that a cluster gets, judged by the same CRD and planned by the same code. Artifacts are kept, so a
 /// second run computes nothing twice.
 #[derive(Args)]
 #[command(after_help = "\
@@ -45,25 +45,27 @@ impl Run {
         let deployment = manifests.one(self.name.as_deref())?;
         let artifacts = self.artifacts.clone().unwrap_or_else(default_artifacts);
         let base = if self.file.is_dir() { self.file.clone() } else { parent(&self.file) };
-        let road = travel(&manifests, deployment, &artifacts, &base, progress::bar(json)).await?;
+        let workspace = Workspace::enter(&artifacts)?;
+        let road = travel(&manifests, deployment, &workspace, &base, progress::bar(json)).await?;
         if let Err(error) = road.passed() {
-            show(&Report::new(&road, None, None), json);
+            show(&Report::new(&road, None, None), json)?;
             return Err(error);
         }
-        let served = serve(&road, &artifacts, self.port).await?;
-        let latency = served.predict(&road).await?;
-        show(&Report::new(&road, latency, Some(served.url())), json);
+        let ended = asked_to_end()?;
+        let served = serve(&road, &workspace, self.port).await?;
+        let latency = served.predict(&road, &workspace).await?;
+        show(&Report::new(&road, latency, Some(served.url())), json)?;
         if self.serve {
             eprintln!("serving at {} (metrics at {}); Ctrl-C ends it", served.url(), served.metrics_url());
-            tokio::signal::ctrl_c().await.map_err(|error| Error::Server(error.to_string()))?;
+            ended.await;
         }
         served.stop().await;
         Ok(())
     }
 }
 
-fn show(report: &Report, json: bool) {
-    if json { output::json(report) } else { println!("{}", report.text()) }
+fn show(report: &Report, json: bool) -> Result<(), Error> {
+    if json { output::json(report) } else { output::print(&report.text()) }
 }
 
 fn parent(file: &Path) -> PathBuf {

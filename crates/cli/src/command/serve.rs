@@ -6,9 +6,15 @@ use clap::Args;
 use serde_json::json;
 use slipway_server::Config;
 
-use crate::{error::Error, local::started, output};
+use crate::{
+    error::Error,
+    local::{asked_to_end, started},
+    output,
+};
 
-/// Serve a model on this machine: Open Inference Protocol v2, REST and gRPC on one port, metrics on another.
+/// Serve a model on this machine
+///
+/// Open Inference Protocol v2: REST and gRPC on one port, metrics on another.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
@@ -41,15 +47,16 @@ impl Serve {
             threads: self.threads,
             ..Config::local(self.model, &name)
         };
+        let ended = asked_to_end()?;
         let server = started(config).await?;
         let url = format!("http://{}/v2/models/{name}", server.running.addr);
         let metrics = format!("http://{}/metrics", server.running.metrics_addr);
         if json {
-            output::json(&json!({ "url": url, "metrics": metrics }));
+            output::json(&json!({ "url": url, "metrics": metrics }))?;
         } else {
-            println!("{url} is ready; metrics at {metrics}; Ctrl-C ends it");
+            output::print(&format!("{url} is ready; metrics at {metrics}; Ctrl-C ends it"))?;
         }
-        tokio::signal::ctrl_c().await.map_err(|error| Error::Server(error.to_string()))?;
+        ended.await;
         server.stop().await;
         Ok(())
     }

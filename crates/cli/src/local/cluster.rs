@@ -16,11 +16,10 @@ use slipway_api::{
 use slipway_artifacts::{ConfigMapData, FetchOptions, Location, SharedProgress, Store};
 use slipway_optimizer::work::{self, Context};
 use slipway_plan::{
-    Deployment, Desired, Job, JobState, MonitoringObserved, Observed, Outcome, Plan, RevisionData, Settings,
-    plan, status,
+    Deployment, Desired, Job, JobState, Observed, Outcome, Plan, RevisionData, Settings, plan, status,
 };
 
-use super::judges;
+use super::{Workspace, judges};
 use crate::{error::Error, manifests::Manifests};
 
 /// A pipeline that went through: everything that a report or a server needs.
@@ -33,8 +32,8 @@ pub(crate) struct Road {
     pub(crate) deployment: ModelDeployment,
 }
 
-/// Settings that render the same objects as the chart's defaults; images mean nothing here.
-pub(crate) fn settings() -> Settings {
+/// Settings that render the same objects as the chart's defaults; `local` allows sources on this machine's disk.
+pub(crate) fn settings(local: bool) -> Settings {
     Settings {
         server_image: format!("slipway-server:{}", env!("CARGO_PKG_VERSION")),
         job_image: format!("slipway-job:{}", env!("CARGO_PKG_VERSION")),
@@ -44,59 +43,39 @@ pub(crate) fn settings() -> Settings {
         registry_plain_http: true,
         service_monitors: true,
         service_monitor_labels: std::collections::BTreeMap::new(),
-        local: true,
+        local,
     }
 }
 
 /// A model deployment as the plan sees it before anything was made for it.
 pub(crate) fn observe(deployment: &ModelDeployment) -> Observed {
     let metadata = &deployment.metadata;
-    Observed {
-        now: Timestamp::now(),
-        deployment: Deployment {
-            name: metadata.name.clone().unwrap_or_default(),
-            namespace: metadata.namespace.clone().unwrap_or_else(|| "default".into()),
-            uid: metadata.uid.clone().unwrap_or_else(|| "00000000-0000-0000-0000-000000000000".into()),
-            generation: metadata.generation.unwrap_or(1),
-            deleted_at: None,
-            finalizer: false,
-            spec: deployment.spec.clone(),
-            status: Status::default(),
-        },
-        jobs: Vec::new(),
-        revisions: Vec::new(),
-        workloads: Vec::new(),
-        pods: Vec::new(),
-        service: None,
-        others: Vec::new(),
-        monitoring: MonitoringObserved::default(),
-    }
+    let name = metadata.name.as_deref().unwrap_or_default();
+    let namespace = metadata.namespace.as_deref().unwrap_or("default");
+    let uid = metadata.uid.as_deref().unwrap_or("00000000-0000-0000-0000-000000000000");
+    Observed::new(Timestamp::now(), Deployment::new(name, namespace, uid, deployment.spec.clone()))
 }
 
 /// Takes a model deployment through its pipeline, Job by Job.
 pub(crate) async fn travel(
     manifests: &Manifests,
     deployment: &ModelDeployment,
-    artifacts: &Path,
+    workspace: &Workspace,
     base: &Path,
     progress: SharedProgress,
 ) -> Result<Road, Error> {
     let mut observed = observe(deployment);
-    let settings = settings();
+    let settings = settings(true);
     let repository = names::repository(&observed.deployment.namespace, &observed.deployment.name);
-    let folder = artifacts.join(repository);
-    let store = Store::open(
-        &Location::Layout { path: folder.clone() },
-        &slipway_artifacts::RegistryOptions::default(),
-    )?;
+    let location = Location::Layout { path: workspace.repository(&repository) };
+    let store = Store::open(&location, &slipway_artifacts::RegistryOptions::default())?;
     let fetch = FetchOptions {
         config_maps: config_maps(manifests),
         files: Some(base.to_owned()),
         progress: progress.clone(),
         ..FetchOptions::default()
     };
-    let scratch = folder.join("scratch");
-    std::fs::create_dir_all(&scratch).map_err(|source| Error::Write { path: scratch.clone(), source })?;
+    let scratch = workspace.scratch().to_owned();
     let mut context = Context { store: store.clone(), fetch, scratch, progress, judges: None };
     let mut times = Vec::new();
     loop {
@@ -120,7 +99,7 @@ fn config_maps(manifests: &Manifests) -> std::collections::BTreeMap<String, Conf
 }
 
 /// The step inside a Job's body: the same argument that a pod would get.
-fn step(job: &Desired) -> Result<JobSpec, Error> {
+pub(crate) fn step(job: &Desired) -> Result<JobSpec, Error> {
     let args = &job.body["spec"]["template"]["spec"]["containers"][0]["args"];
     let text = args.as_array().and_then(|args| args.last()).and_then(Value::as_str).unwrap_or_default();
     serde_json::from_str(text).map_err(|error| Error::Model(format!("job {} has no step: {error}", job.name)))
@@ -144,7 +123,8 @@ async fn perform(
     Ok((spec, result))
 }
 
-fn finished(job: &Desired, spec: &JobSpec, result: JobResult) -> Job {
+/// A Job that ended with an answer.
+pub(crate) fn finished(job: &Desired, spec: &JobSpec, result: JobResult) -> Job {
     let state = match &result.failure {
         None => JobState::Succeeded,
         Some(failure) => {
@@ -185,16 +165,19 @@ impl Road {
     /// Refuses to go on where the pipeline or the gate stopped it.
     pub(crate) fn passed(&self) -> Result<&RevisionData, Error> {
         let condition = |name: &str| self.status.conditions.iter().find(|one| one.condition_type == name);
-        for name in ["Accepted", "Optimized"] {
-            if let Some(failed) = condition(name).filter(|one| one.status == "False") {
-                return Err(Error::Pipeline {
-                    reason: failed.reason.clone(),
-                    message: failed.message.clone(),
-                });
-            }
+        let failed = |name: &str| {
+            condition(name)
+                .filter(|one| one.status == "False")
+                .map(|one| (one.reason.clone(), one.message.clone()))
+        };
+        if let Some((reason, message)) = failed("Accepted") {
+            return Err(Error::Spec { name: self.name.clone(), reason, message });
         }
-        if let Some(failed) = condition("GatePassed").filter(|one| one.status == "False") {
-            return Err(Error::Gate { reason: failed.reason.clone(), message: failed.message.clone() });
+        if let Some((reason, message)) = failed("Optimized") {
+            return Err(Error::Pipeline { reason, message });
+        }
+        if let Some((reason, message)) = failed("GatePassed") {
+            return Err(Error::Gate { reason, message });
         }
         self.revision.as_ref().ok_or_else(|| {
             let open = self.status.stages.iter().find(|stage| stage.state != StageState::Succeeded);

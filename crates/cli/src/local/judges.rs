@@ -3,7 +3,7 @@
 use slipway_api::{Serving, job::GateWork};
 use slipway_artifacts::Digest;
 use slipway_optimizer::work::{Context, Judges};
-use slipway_server::{Batching, Config, Running, SelfCheck};
+use slipway_server::{Batching, Config, Running, SelfCheck, ServeError};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
@@ -64,10 +64,13 @@ pub(crate) fn config(model: &std::path::Path, name: &str, serving: &Serving) -> 
 
 /// A server that has loaded its model and is ready.
 pub(crate) async fn started(config: Config) -> Result<Started, Error> {
-    let shutdown = CancellationToken::new();
+    let (shutdown, model) = (CancellationToken::new(), config.model.clone());
     let serving = slipway_server::serve(config, shutdown.clone()).await;
-    let mut running = serving.map_err(|error| Error::Server(error.to_string()))?;
-    running.ready().await.map_err(|error| Error::Server(error.to_string()))?;
+    let mut running = serving.map_err(|error| match error {
+        ServeError::Files(_) | ServeError::Load(_) | ServeError::Golden(_) => Error::file(&model, &error),
+        ServeError::Listen { .. } | ServeError::Thread(_) => Error::server(&error),
+    })?;
+    running.ready().await.map_err(|error| Error::file(&model, &error))?;
     Ok(Started { running, shutdown })
 }
 

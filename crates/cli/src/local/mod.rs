@@ -4,8 +4,12 @@ mod cluster;
 mod judges;
 mod report;
 mod serve;
+mod signals;
+mod workspace;
 
-pub(crate) use cluster::{Road, observe, settings, travel};
+pub(crate) use cluster::{Road, finished, observe, settings, step, travel};
 pub(crate) use judges::{Started, started};
 pub(crate) use report::{Report, verdict_table};
 pub(crate) use serve::serve;
+pub(crate) use signals::asked_to_end;
+pub(crate) use workspace::Workspace;

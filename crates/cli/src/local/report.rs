@@ -119,9 +119,9 @@ pub(crate) fn verdict_table(gate: &GateStatus, judged: bool) -> String {
     };
     let rows: Vec<_> = gate.checks.iter().map(row).collect();
     if judged {
-        table(&["CHECK", "BEFORE", "AFTER", "LOW", "HIGH", "WANTED", "VERDICT", "N"], &rows)
+        table(&["CHECK", "BASELINE", "MEASURED", "LOW", "HIGH", "WANTED", "VERDICT", "SAMPLES"], &rows)
     } else {
-        table(&["CHECK", "BEFORE", "AFTER", "LOW", "HIGH", "N"], &rows)
+        table(&["CHECK", "BASELINE", "MEASURED", "LOW", "HIGH", "SAMPLES"], &rows)
     }
 }
 

@@ -1,16 +1,17 @@
 //! Serving what passed, on this machine, and asking it for real predictions.
 
-use std::{net::SocketAddr, path::Path};
+use std::{net::SocketAddr, path::PathBuf};
 
 use serde::Serialize;
 use slipway_api::ModelDeployment;
-use slipway_artifacts::{Digest, Limits, silent};
+use slipway_artifacts::{Digest, Limits, Pulled, silent};
 use slipway_model::npz::NpzFile;
 use slipway_optimizer::evaluate::{HttpPredictor, Predictor, Samples, Timings};
 use slipway_server::Config;
+use tempfile::TempDir;
 
 use super::{
-    Road,
+    Road, Workspace,
     judges::{Started, config, started},
 };
 use crate::error::Error;
@@ -22,6 +23,7 @@ const PREDICTIONS: usize = 200;
 pub(crate) struct Served {
     server: Started,
     name: String,
+    _files: TempDir,
 }
 
 /// What predictions took.
@@ -34,12 +36,12 @@ pub(crate) struct Latency {
 }
 
 /// Serves what a road led to, as a pod of the revision would: golden samples replayed before it is ready.
-pub(crate) async fn serve(road: &Road, artifacts: &Path, port: u16) -> Result<Served, Error> {
+pub(crate) async fn serve(road: &Road, workspace: &Workspace, port: u16) -> Result<Served, Error> {
     let revision = road.passed()?;
-    let folder = artifacts.join("served");
-    let model = pull(road, &folder, &revision.artifact.digest).await?;
+    let files = workspace.folder()?;
+    let model = pull(road, &revision.artifact.digest, files.path().join("model")).await?;
     let golden = match &revision.golden_digest {
-        Some(digest) => Some(pull(road, &folder, digest).await?.join("golden.json")),
+        Some(digest) => pull(road, digest, files.path().join("golden")).await?.entry_path(),
         None => None,
     };
     let name = model_name(&road.deployment);
@@ -49,18 +51,14 @@ pub(crate) async fn serve(road: &Road, artifacts: &Path, port: u16) -> Result<Se
         golden,
         accuracy,
         http: SocketAddr::from(([127, 0, 0, 1], port)),
-        ..config(&model, &name, &road.deployment.spec.serving)
+        ..config(&model.root, &name, &road.deployment.spec.serving)
     };
-    Ok(Served { server: started(config).await?, name })
+    Ok(Served { server: started(config).await?, name, _files: files })
 }
 
-async fn pull(road: &Road, folder: &Path, digest: &str) -> Result<std::path::PathBuf, Error> {
-    let folder = folder.join(digest.trim_start_matches("sha256:"));
-    if !folder.exists() {
-        let digest: Digest = digest.parse()?;
-        road.store.pull(&digest, &folder, &Limits::default(), &silent()).await?;
-    }
-    Ok(folder)
+/// A verified copy of an artifact, made for one run: no earlier run's files are trusted.
+async fn pull(road: &Road, digest: &str, into: PathBuf) -> Result<Pulled, Error> {
+    Ok(road.store.pull(&digest.parse::<Digest>()?, &into, &Limits::default(), &silent()).await?)
 }
 
 fn model_name(deployment: &ModelDeployment) -> String {
@@ -80,7 +78,7 @@ impl Served {
     }
 
     /// Asks for predictions on the gate's data set; nothing where there is no gate and so no data.
-    pub(crate) async fn predict(&self, road: &Road) -> Result<Option<Latency>, Error> {
+    pub(crate) async fn predict(&self, road: &Road, workspace: &Workspace) -> Result<Option<Latency>, Error> {
         let spec = &road.deployment.spec;
         let Some(gate) = &spec.gate else { return Ok(None) };
         let (Some(data), Some(task)) =
@@ -90,21 +88,19 @@ impl Served {
         };
         let step = road.status.stages.iter().find(|stage| stage.kind == "data");
         let Some(digest) = step.and_then(|step| step.output_digest.as_deref()) else { return Ok(None) };
-        let scratch = tempfile::tempdir().map_err(|error| Error::Server(error.to_string()))?;
-        let digest: Digest = digest.parse()?;
-        let pulled =
-            road.store.pull(&digest, &scratch.path().join("data"), &Limits::default(), &silent()).await?;
+        let scratch = workspace.folder()?;
+        let pulled = pull(road, digest, scratch.path().join("data")).await?;
         let Some(entry) = pulled.entry_path() else { return Ok(None) };
-        let words = |error: &dyn std::error::Error| Error::Server(error.to_string());
         let base = format!("http://{}", self.server.running.addr);
         let connected = HttpPredictor::connect(&base, &self.name, "server", &task.output).await;
-        let mut predictor = connected.map_err(|error| words(&error))?;
-        let mut file = NpzFile::open(&entry).map_err(|error| words(&error))?;
-        let samples = Samples::bind(&mut file, data, predictor.inputs()).map_err(|error| words(&error))?;
+        let mut predictor = connected.map_err(|error| Error::server(&error))?;
+        let mut file = NpzFile::open(&entry).map_err(|error| Error::server(&error))?;
+        let samples =
+            Samples::bind(&mut file, data, predictor.inputs()).map_err(|error| Error::server(&error))?;
         let mut timings = Timings::default();
         for inputs in (0..PREDICTIONS).map_while(|sample| samples.request(sample % samples.count())) {
             let began = std::time::Instant::now();
-            predictor.predict(&inputs).await.map_err(|error| words(&error))?;
+            predictor.predict(&inputs).await.map_err(|error| Error::server(&error))?;
             timings.record(began.elapsed());
         }
         let summary = timings.summary();

@@ -1,0 +1,61 @@
+//! `slipway evaluate`.
+
+use std::io::{Read, Write};
+
+use crate::program::{Room, example};
+
+#[test]
+fn a_model_is_measured_against_its_baseline() {
+    let room = Room::new();
+    let (model, data) = (example("model.onnx"), example("holdout.npz"));
+    room.slipway(&["quantize", &model, "small.onnx"]).text();
+    let call = ["evaluate", "small.onnx", "--baseline", &model, "--data", &data, "--output", "probabilities"];
+    let status = room.slipway(&[&call[..], &["--labels", "labels", "--json"]].concat()).json();
+    assert_eq!(status["samples"], 720);
+    let names: Vec<_> =
+        status["checks"].as_array().unwrap().iter().map(|check| check["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["accuracy.minimum", "accuracy.maxDrop", "agreement", "size", "latency"]);
+    let accuracy: f64 = status["accuracy"].as_str().unwrap().parse().unwrap();
+    assert!(accuracy > 0.95, "{accuracy}");
+
+    let text = room.slipway(&call).text();
+    assert!(
+        text.starts_with("720 samples\n\nCHECK      BASELINE  MEASURED     LOW    HIGH  SAMPLES\n"),
+        "{text}"
+    );
+    assert!(!text.contains("accuracy"), "no labels, so no accuracy: {text}");
+}
+
+#[test]
+fn data_that_cannot_be_used_is_named() {
+    let room = Room::new();
+    let (model, data) = (example("model.onnx"), example("holdout.npz"));
+    let evaluate =
+        |more: &[&str]| room.slipway(&[&["evaluate", &model, "--output", "probabilities"], more].concat());
+    evaluate(&["--data", "absent.npz"]).fails(1, &["absent.npz"]);
+    evaluate(&["--data", &data, "--labels", "truth"]).fails(1, &["truth"]);
+    evaluate(&["--data", &data, "--input", "pixels"]).fails(2, &["INPUT=ARRAY"]);
+    evaluate(&["--data", &data, "--input", "pixels=images"]).fails(1, &["images"]);
+    let nan = room.write("nan.npz", with_nan(&data));
+    evaluate(&["--data", &nan]).fails(1, &["pixels", "NaN", "[0, 0]"]);
+    room.slipway(&["evaluate", &model, "--data", &data, "--output", "scores"])
+        .fails(1, &["no output \"scores\"", "it gives probabilities"]);
+}
+
+/// The data set with its first number replaced.
+fn with_nan(data: &str) -> Vec<u8> {
+    let mut from = zip::ZipArchive::new(std::fs::File::open(data).unwrap()).unwrap();
+    let mut to = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    for index in 0..from.len() {
+        let mut entry = from.by_index(index).unwrap();
+        let mut bytes = Vec::new();
+        entry.read_to_end(&mut bytes).unwrap();
+        if entry.name() == "pixels.npy" {
+            let first = 10 + usize::from(u16::from_le_bytes([bytes[8], bytes[9]]));
+            bytes[first..first + 4].copy_from_slice(&f32::NAN.to_le_bytes());
+        }
+        to.start_file(entry.name(), zip::write::SimpleFileOptions::default()).unwrap();
+        to.write_all(&bytes).unwrap();
+    }
+    to.finish().unwrap().into_inner()
+}

@@ -1,0 +1,17 @@
+//! Every command of the real program, as a user or a script calls it.
+
+#![expect(clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "tests")]
+
+mod evaluate;
+mod help;
+mod inspect;
+mod kill;
+mod plan;
+mod program;
+mod push;
+mod quantize;
+mod run;
+mod serve;
+
+#[path = "../../../artifacts/tests/common/distribution.rs"]
+mod distribution;

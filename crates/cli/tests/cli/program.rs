@@ -1,0 +1,96 @@
+//! The program under test, what it printed, and files that go wrong.
+
+use std::{
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
+
+use serde_json::Value;
+
+/// A folder that a test works in; it is the home of the program that runs in it.
+pub(crate) struct Room(tempfile::TempDir);
+
+/// What a call printed, and how it ended.
+#[derive(Debug)]
+pub(crate) struct Done {
+    pub(crate) code: i32,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+/// A file of this repository's example.
+pub(crate) fn example(file: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/digits").join(file);
+    path.canonicalize().unwrap().to_str().unwrap().to_owned()
+}
+
+impl Room {
+    pub(crate) fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    pub(crate) fn path(&self, file: &str) -> PathBuf {
+        self.0.path().join(file)
+    }
+
+    /// Writes a file; its whole path as an argument.
+    pub(crate) fn write(&self, file: &str, content: impl AsRef<[u8]>) -> String {
+        std::fs::write(self.path(file), content).unwrap();
+        self.argument(file)
+    }
+
+    pub(crate) fn argument(&self, file: &str) -> String {
+        self.path(file).to_str().unwrap().to_owned()
+    }
+
+    /// The example's model deployment with one piece of its text replaced, beside its `ConfigMap`s.
+    pub(crate) fn deployment(&self, from: &str, to: &str) -> String {
+        let text = std::fs::read_to_string(example("modeldeployment.yaml")).unwrap();
+        assert!(text.contains(from), "{from}");
+        for file in ["configmap-model.yaml", "configmap-holdout.yaml"] {
+            std::fs::copy(example(file), self.path(file)).unwrap();
+        }
+        self.write("modeldeployment.yaml", text.replacen(from, to, 1));
+        self.argument(".")
+    }
+
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_slipway"));
+        command.args(arguments).current_dir(self.0.path()).env("HOME", self.0.path());
+        for name in ["XDG_CACHE_HOME", "SLIPWAY_ARTIFACTS", "DOCKER_CONFIG", "RUST_LOG"] {
+            command.env_remove(name);
+        }
+        command
+    }
+
+    pub(crate) fn slipway(&self, arguments: &[&str]) -> Done {
+        let Output { status, stdout, stderr } = self.command(arguments).output().unwrap();
+        Done {
+            code: status.code().unwrap_or_else(|| panic!("{arguments:?} ended by a signal: {status}")),
+            out: String::from_utf8(stdout).unwrap(),
+            err: String::from_utf8(stderr).unwrap(),
+        }
+    }
+}
+
+impl Done {
+    /// Its output, where it went well and said nothing beside it.
+    pub(crate) fn text(self) -> String {
+        assert_eq!((self.code, self.err.as_str()), (0, ""), "{self:?}");
+        self.out
+    }
+
+    /// Its output as JSON, where it went well and said nothing beside it.
+    pub(crate) fn json(self) -> Value {
+        serde_json::from_str(&self.text()).unwrap()
+    }
+
+    /// Asserts that it failed with this code and these words, and printed nothing that could be taken for a result.
+    pub(crate) fn fails(&self, code: i32, words: &[&str]) {
+        assert_eq!((self.code, self.out.as_str()), (code, ""), "{self:?}");
+        assert!(self.err.starts_with("error: "), "{self:?}");
+        for word in words {
+            assert!(self.err.contains(word), "{word}: {self:?}");
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! `slipway run`.
+
+use serde_json::Value;
+
+use crate::program::{Room, example};
+
+fn stage<'a>(report: &'a Value, name: &str) -> &'a Value {
+    report["stages"].as_array().unwrap().iter().find(|stage| stage["name"] == name).unwrap()
+}
+
+#[test]
+fn digits_go_the_whole_way_to_the_same_digest_as_in_a_cluster() {
+    let room = Room::new();
+    let report = room.slipway(&["run", "-f", &example("."), "--json"]).json();
+    let committed = include_str!("../../../../examples/digits/int8.digest").trim();
+    assert_eq!(stage(&report, "int8")["outputDigest"], committed);
+    assert_eq!(report["gate"]["verdict"], "Pass");
+    assert_eq!(report["predictions"]["requests"], 200);
+    assert_eq!(stage(&report, "gate")["reused"], false);
+
+    let again = room.slipway(&["run", "-f", &example("."), "--json"]).json();
+    for name in ["source", "int8", "data-holdout", "gate"] {
+        assert_eq!(stage(&again, name)["outputDigest"], stage(&report, name)["outputDigest"]);
+        assert_eq!(stage(&again, name)["reused"], true, "{name} is computed once");
+    }
+}
+
+#[test]
+fn the_report_lines_up_and_no_bar_is_drawn_where_nobody_watches() {
+    let room = Room::new();
+    let text = room.slipway(&["run", "-f", &example(".")]).text();
+    assert!(text.is_ascii(), "no bar, no colour: {text}");
+    for (head, cell, rows) in [("STATE", "done", 4), ("VERDICT", "pass", 4)] {
+        let column = text.lines().find_map(|line| line.find(head)).unwrap();
+        let starts: Vec<_> = text.lines().filter_map(|line| line.find(cell)).collect();
+        assert_eq!(starts, vec![column; rows], "{text}");
+    }
+}
+
+#[test]
+fn a_gate_that_does_not_pass_ends_with_three_and_its_report() {
+    let room = Room::new();
+    let folder = room.deployment("minimum: \"0.93\"", "minimum: \"0.999\"");
+    let done = room.slipway(&["run", "-f", &folder, "--json"]);
+    assert_eq!(done.code, 3, "{done:?}");
+    assert!(
+        done.err.starts_with("error: the gate did not pass (CheckFailed): acc.minimum: "),
+        "{}",
+        done.err
+    );
+    let report: Value = serde_json::from_str(&done.out).unwrap();
+    assert_eq!(report["gate"]["verdict"], "Fail");
+    assert_eq!(report["url"], Value::Null, "nothing was served");
+}
+
+#[test]
+fn a_step_that_fails_ends_with_one_and_names_the_cause() {
+    let room = Room::new();
+    let wrong = format!("file: model.onnx\n      digest: sha256:{}", "0".repeat(64));
+    let short = "uri: file://short.onnx";
+    let whole = std::fs::read(example("model.onnx")).unwrap();
+    room.write("short.onnx", &whole[..whole.len() / 2]);
+    let cases = [
+        ("configmap://digits-model", "configmap://absent", "absent"),
+        ("file: model.onnx", "file: other.onnx", "other.onnx"),
+        ("file: model.onnx", wrong.as_str(), "DigestMismatch"),
+        ("uri: configmap://digits-model\n      file: model.onnx", short, "InvalidModel"),
+    ];
+    for (from, to, words) in cases {
+        let folder = room.deployment(from, to);
+        let done = room.slipway(&["run", "-f", &folder]);
+        assert_eq!(done.code, 1, "{done:?}");
+        assert!(done.err.starts_with("error: ") && done.err.contains(words), "{words}: {done:?}");
+    }
+}
+
+#[test]
+fn a_refused_spec_ends_with_two() {
+    let room = Room::new();
+    let unknown = room.deployment("  stages:", "  stagez: 1\n  stages:");
+    room.slipway(&["run", "-f", &unknown]).fails(2, &["spec.stagez: unknown field"]);
+    let batching = room.deployment("replicas: 2", "replicas: 2\n    batching: { maxSize: 4 }");
+    let done = room.slipway(&["run", "-f", &batching]);
+    assert_eq!(done.code, 2, "{done:?}");
+    assert!(done.err.contains("allowCrossRequestEffects"), "{done:?}");
+}
+
+#[test]
+fn files_of_this_machine_are_a_source_here() {
+    let room = Room::new();
+    std::fs::copy(example("model.onnx"), room.path("mine.onnx")).unwrap();
+    let folder =
+        room.deployment("uri: configmap://digits-model\n      file: model.onnx", "uri: file://mine.onnx");
+    let report = room.slipway(&["run", "-f", &folder, "--json"]).json();
+    assert_eq!(report["gate"]["verdict"], "Pass");
+}

@@ -1,0 +1,72 @@
+//! `slipway serve`.
+
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    net::{TcpListener, TcpStream},
+    process::{Command, Stdio},
+};
+
+use serde_json::{Value, json};
+
+use crate::program::{Room, example};
+
+#[test]
+fn a_model_answers_until_it_is_told_to_end() {
+    let room = Room::new();
+    let model = example("model.onnx");
+    let call = ["serve", &model, "--name", "net", "--port", "0", "--metrics-port", "0"];
+    let mut server = room.command(&call).stdout(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(server.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    assert!(line.ends_with("; Ctrl-C ends it\n"), "{line}");
+    let mut urls = line.split([' ', ';']).filter(|word| word.starts_with("http://"));
+    let (model, metrics) = (urls.next().unwrap(), urls.next().unwrap());
+
+    let pixels = json!({ "name": "pixels", "shape": [1, 64], "datatype": "FP32", "data": vec![0.5; 64] });
+    let answer = http("POST", &format!("{model}/infer"), &json!({ "inputs": [pixels] }).to_string());
+    let answer: Value = serde_json::from_str(&answer).unwrap();
+    let scores = answer["outputs"][0]["data"].as_array().unwrap();
+    let sum: f64 = scores.iter().map(|score| score.as_f64().unwrap()).sum();
+    assert!(scores.len() == 10 && (sum - 1.0).abs() < 1e-4, "{answer}");
+    assert!(http("GET", metrics, "").contains("# TYPE "));
+
+    let told = Command::new("kill").args(["-TERM", &server.id().to_string()]).status().unwrap();
+    assert!(told.success());
+    assert_eq!(server.wait().unwrap().code(), Some(0), "it drained and ended by itself");
+}
+
+fn http(method: &str, url: &str, body: &str) -> String {
+    let (host, path) = url.trim_start_matches("http://").split_once('/').unwrap();
+    let mut stream = TcpStream::connect(host).unwrap();
+    write!(
+        stream,
+        "{method} /{path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    assert!(head.starts_with("HTTP/1.1 200"), "{answer}");
+    body.to_owned()
+}
+
+#[test]
+fn a_port_in_use_is_named() {
+    let room = Room::new();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let _held = TcpListener::bind(taken).unwrap();
+    let port = taken.port().to_string();
+    room.slipway(&["serve", &example("model.onnx"), "--port", &port, "--metrics-port", "0"])
+        .fails(1, &[&format!("cannot listen on {taken}"), "in use"]);
+}
+
+#[test]
+fn what_cannot_be_served_is_named() {
+    let room = Room::new();
+    let serve = |model: &str| room.slipway(&["serve", model, "--port", "0", "--metrics-port", "0"]);
+    serve("absent.onnx").fails(1, &["cannot read absent.onnx", "No such file"]);
+    let whole = std::fs::read(example("model.onnx")).unwrap();
+    room.write("short.onnx", &whole[..whole.len() / 2]);
+    serve("short.onnx").fails(1, &["short.onnx: ", "cut short"]);
+}
