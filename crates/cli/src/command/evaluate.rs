@@ -17,7 +17,8 @@ use crate::{
 
 /// Measure a model on a data set, against a baseline
 ///
-/// Accuracy where there are labels, agreement with the baseline, size, latency. Both models are served as they would be in a cluster and asked one sample at a time. Bounds are one-sided at 95 %.
+/// Accuracy where there are labels, agreement with the baseline, size, latency. Both models are served as they would be
+/// in a cluster and asked one sample at a time. Bounds are one-sided at 95 %.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:

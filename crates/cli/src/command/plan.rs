@@ -18,8 +18,8 @@ use crate::{
 /// Print every object that the operator would make
 ///
 /// The operator's own plan, asked again after each step as if it had succeeded: Jobs, the revision, its Deployment and
-/// all around it, in the order in which they are made. No cluster is asked. Text in <angle brackets> is known once a step has run.
-/// What a cluster would refuse is refused here, with exit code 2.
+/// all around it, in the order in which they are made. No cluster is asked. Text in <angle brackets> is known once a
+/// step has run. What a cluster would refuse is refused here, with exit code 2.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:

@@ -13,8 +13,8 @@ use crate::{
 
 /// Take a ModelDeployment through its whole way on this machine
 ///
-/// Fetch, stages, gate, serve, predict. The same file that a cluster gets, judged by the same CRD and planned by the same code. Artifacts are kept, so a
-/// second run computes nothing twice.
+/// Fetch, stages, gate, serve, predict. The same file that a cluster gets, judged by the same CRD and planned by the
+/// same code. Artifacts are kept, so a second run computes nothing twice.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
