@@ -21,7 +21,7 @@ test: ## set up and run every test, the ones on a real Kubernetes included
 bench: ## measure what the README claims
 	@scripts/bench.sh
 
-lint: ## check formatting and lints
+lint: ## check formatting, lints, and the licences of what is linked
 	@scripts/lint.sh
 
 fmt: ## format all sources

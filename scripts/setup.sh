@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs and builds what this repository's commands need, and skips what is
 # there. Everything built lies in ${SLIPWAY_CACHE:-~/.cache/slipway}.
-# Usage: setup.sh [--rust-only]
+# Usage: setup.sh [--rust-only | --lint]
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 source "$(dirname "$0")/lib.sh"
@@ -10,6 +10,7 @@ PACKAGES="containerd runc containernetworking-plugins nftables iptables conntrac
 # The oldest Go that fetches a newer one by itself, and the one we start from.
 GO_OLDEST=21
 GO_VERSION=1.26.8
+DENY_VERSION=0.20.2
 
 # apt_install PACKAGE...: installs those that are missing.
 apt_install() {
@@ -82,8 +83,26 @@ ensure_magika() {
     cp "$wanted" "$venv/requirements.txt"
 }
 
+# ensure_deny: what checks licences, for the linter alone; it is a program of this machine, not a static one of ours.
+ensure_deny() {
+    if [ "$("$BIN/cargo-deny" --version 2>/dev/null)" = "cargo-deny $DENY_VERSION" ]; then
+        say skip "cargo-deny $DENY_VERSION (built)"
+        return
+    fi
+    say build "cargo-deny $DENY_VERSION"
+    env -u CARGO_BUILD_TARGET -u RUSTFLAGS CARGO_TARGET_DIR="$CACHE/deny-build" \
+        cargo install --locked --version "=$DENY_VERSION" --root "$CACHE" cargo-deny \
+        >"$CACHE/logs/cargo-deny.log" 2>&1 || die "cargo-deny: $(tail -n 20 "$CACHE/logs/cargo-deny.log")"
+    rm -rf "$CACHE/deny-build"
+}
+
 ensure_rust
 [ "${1:-}" = --rust-only ] && exit 0
+if [ "${1:-}" = --lint ]; then
+    ensure_go
+    ensure_deny
+    exit 0
+fi
 # shellcheck disable=SC2086 # a list of words
 apt_install $PACKAGES
 ensure_go
