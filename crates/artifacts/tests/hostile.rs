@@ -272,8 +272,10 @@ async fn an_upload_that_breaks_is_started_over() {
 
 #[tokio::test]
 async fn a_registry_that_cannot_delete_says_how_to_let_it() {
-    let server = Server::start(|_, _| Answer::status(405)).await;
-    let error = store(&server, &quick()).untag(&"v1".parse().unwrap()).await.unwrap_err();
-    assert_eq!(error.category(), Category::NotAllowed);
-    assert!(error.to_string().contains("REGISTRY_STORAGE_DELETE_ENABLED"), "{error}");
+    for status in [400, 405] {
+        let server = Server::start(move |_, _| Answer::status(status)).await;
+        let error = store(&server, &quick()).untag(&"v1".parse().unwrap()).await.unwrap_err();
+        assert_eq!(error.category(), Category::NotAllowed, "{status}");
+        assert!(error.to_string().contains("REGISTRY_STORAGE_DELETE_ENABLED"), "{error}");
+    }
 }

@@ -94,7 +94,8 @@ impl Registry {
         match response.status() {
             StatusCode::ACCEPTED | StatusCode::OK | StatusCode::NO_CONTENT => Ok(true),
             StatusCode::NOT_FOUND => Ok(false),
-            StatusCode::METHOD_NOT_ALLOWED => {
+            // The two answers that the protocol names for a registry without deletion.
+            StatusCode::METHOD_NOT_ALLOWED | StatusCode::BAD_REQUEST => {
                 let reason = "the registry does not delete; set REGISTRY_STORAGE_DELETE_ENABLED=true there";
                 Err(Error::not_allowed(format!("{ACTION} on {}", self.host()), reason))
             }
