@@ -17,6 +17,11 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- end }}
 {{- end }}
 
+{{/* The name of what lies in no namespace: several operators of one namespace each may share a cluster. */}}
+{{- define "slipway.clusterName" -}}
+slipway-operator{{ if .Values.operator.namespace }}-{{ .Release.Namespace }}{{ end }}
+{{- end }}
+
 {{/* Pod Security "restricted", for every pod. */}}
 {{- define "slipway.podSecurity" -}}
 runAsNonRoot: true
@@ -39,4 +44,15 @@ imagePullSecrets:
   - name: {{ . }}
   {{- end }}
 {{- end }}
+{{- end }}
+
+{{/* The configuration of the registry. */}}
+{{- define "slipway.registryConfig" -}}
+version: 0.1
+log: { level: warn }
+storage:
+  filesystem: { rootdirectory: /var/lib/registry }
+  delete: { enabled: true }
+http:
+  addr: :5000
 {{- end }}

@@ -8,10 +8,12 @@ pub const DEPLOYMENT_LABEL: &str = "slipway.dev/deployment";
 pub const REVISION_LABEL: &str = "slipway.dev/revision";
 /// The label that names the pipeline step that a Job belongs to.
 pub const STAGE_LABEL: &str = "slipway.dev/stage";
-/// The label of a Service that a `ServiceMonitor` selects.
+/// The label of the Service that a `ServiceMonitor` selects.
 pub const METRICS_LABEL: &str = "slipway.dev/metrics";
 /// The annotation that holds the whole key of a Job's work.
 pub const KEY_ANNOTATION: &str = "slipway.dev/key";
+/// The label that holds a short hash of what was applied last; on the object alone, never in a template.
+pub const APPLIED_LABEL: &str = "slipway.dev/applied";
 /// The finalizer that removes artifact tags from the registry when the object goes.
 pub const FINALIZER: &str = "slipway.dev/artifacts";
 /// The value of `app.kubernetes.io/managed-by` on everything that the operator makes.
@@ -58,6 +60,11 @@ pub fn revision(deployment: &str, hash: &str) -> String {
 /// The hash of what a revision is made of, as short text for names and labels.
 pub fn revision_hash(identity: &str) -> String {
     sha256_hex(identity)[..10].to_owned()
+}
+
+/// The name of the Service by which metrics are found.
+pub fn metrics_service(deployment: &str) -> String {
+    format!("{deployment}-metrics")
 }
 
 /// The tag that keeps a step's output alive in the registry.

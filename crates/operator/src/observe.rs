@@ -140,7 +140,9 @@ pub(crate) fn observe(deployment: &ModelDeployment, world: &World, now: Timestam
         revisions,
         workloads: world.workloads.of(&key, &uid).iter().map(|entry| entry.seen.clone()).collect(),
         pods: pods.iter().filter_map(|pod| serving_pod(&pod.key.name, &pod.seen)).collect(),
-        service: world.services.of(&key, &uid).first().map(|entry| entry.seen.clone()),
+        service: (world.services.of(&key, &uid).iter())
+            .find(|entry| entry.key.name == key.name)
+            .map(|entry| entry.seen.clone()),
         others,
         deployment: Deployment {
             name: key.name,

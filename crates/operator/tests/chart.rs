@@ -7,7 +7,7 @@ use std::{
     process::Command,
 };
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use slipway_testkit::cluster_binary;
 
 const FULL: [&str; 14] = [
@@ -130,6 +130,47 @@ fn secrets_and_config_maps_are_nobodys_business() {
                 assert!(!text.contains(forbidden), "{text}");
             }
         }
+    }
+}
+
+#[test]
+fn for_one_namespace_nothing_is_written_by_a_cluster_wide_right() {
+    let Some(helm) = helm() else { return };
+    let objects = render(&helm, &["--set=operator.namespace=vision"]);
+    for role in of_kind(&objects, "ClusterRole") {
+        for rule in role["rules"].as_array().unwrap() {
+            assert_eq!(rule["verbs"], json!(["list", "watch"]), "{rule}");
+        }
+    }
+    let places = |kind: &str| -> Vec<_> {
+        of_kind(&objects, kind).iter().map(|one| one["metadata"]["namespace"].as_str().unwrap()).collect()
+    };
+    for kind in ["Role", "RoleBinding"] {
+        assert_eq!(places(kind), ["vision", "slipway-system"], "{kind}");
+    }
+}
+
+#[test]
+fn only_the_operators_own_lease_can_be_changed() {
+    let Some(helm) = helm() else { return };
+    let objects = render(&helm, &[]);
+    let rules = of_kind(&objects, "Role").into_iter().flat_map(|role| role["rules"].as_array().unwrap());
+    for rule in rules.filter(|rule| rule["resources"][0] == "leases") {
+        let named = rule["resourceNames"] == json!(["slipway-operator"]);
+        assert!(named || rule["verbs"] == json!(["create"]), "{rule}");
+    }
+}
+
+#[test]
+fn the_registry_restarts_for_its_configuration_alone() {
+    let Some(helm) = helm() else { return };
+    for values in [&[][..], &FULL[..]] {
+        let objects = render(&helm, values);
+        let config = of_kind(&objects, "ConfigMap")[0]["data"]["config.yml"].as_str().unwrap();
+        let deployments = of_kind(&objects, "Deployment");
+        let registry = deployments.iter().find(|one| one["metadata"]["name"] == "slipway-registry").unwrap();
+        let checksum = &registry["spec"]["template"]["metadata"]["annotations"]["checksum/config"];
+        assert_eq!(*checksum, slipway_api::sha256_hex(config.trim_end()));
     }
 }
 

@@ -42,6 +42,8 @@ fn body(deployment: &Deployment, settings: &Settings) -> Desired {
     let interval = monitor.and_then(|monitor| monitor.interval.as_ref()).map(ToString::to_string);
     let body = json!({ "spec": {
         "selector": { "matchLabels": { names::METRICS_LABEL: deployment.name } },
+        // Without it `job` would be the name of the Service.
+        "jobLabel": names::METRICS_LABEL,
         "endpoints": [{ "port": "metrics", "interval": interval.unwrap_or_else(|| DEFAULT_INTERVAL.into()) }],
     }});
     let labels = monitor_labels(deployment, settings);

@@ -141,7 +141,7 @@ fn takes_over(observed: &Observed, hash: &str) -> bool {
     workload(observed, hash).is_some_and(|workload| is_full(observed, workload))
 }
 
-/// Everything that serves, in order: revision, Deployments, Service, disruption budget.
+/// Everything that serves, in order: revision, Deployments, Services, disruption budget.
 fn objects(
     observed: &Observed,
     born: Option<Born>,
@@ -157,6 +157,7 @@ fn objects(
     );
     if let Some(stable) = stable {
         objects.push(serving::service(deployment, stable));
+        objects.push(serving::metrics_service(deployment, stable));
         if replicas(observed) > 1 {
             objects.push(serving::disruption_budget(deployment));
         }

@@ -38,7 +38,6 @@ pub(crate) fn workload(deployment: &Deployment, hash: &str, data: &RevisionData)
 /// The Service in front of one revision.
 pub(crate) fn service(deployment: &Deployment, hash: &str) -> Desired {
     let wanted = deployment.spec.serving.service.clone().unwrap_or_default();
-    let labels = object::labels(deployment, &[(names::METRICS_LABEL, &deployment.name)]);
     let kind = match wanted.service_type.unwrap_or(ServiceType::ClusterIP) {
         ServiceType::ClusterIP => "ClusterIP",
         ServiceType::NodePort => "NodePort",
@@ -49,10 +48,24 @@ pub(crate) fn service(deployment: &Deployment, hash: &str) -> Desired {
         "selector": { names::DEPLOYMENT_LABEL: deployment.name, names::REVISION_LABEL: hash },
         "ports": [
             { "name": "http", "port": wanted.port.unwrap_or(DEFAULT_PORT), "targetPort": "http", "protocol": "TCP" },
-            { "name": "metrics", "port": 9090, "targetPort": "metrics", "protocol": "TCP" },
         ],
     }});
+    let labels = object::labels(deployment, &[]);
     object::object(deployment, ("v1", "Service"), &deployment.name, &labels, &wanted.annotations, body)
+}
+
+/// The Service by which one revision's metrics are found: of its own, so that they are never exposed with the model.
+pub(crate) fn metrics_service(deployment: &Deployment, hash: &str) -> Desired {
+    let body = json!({ "spec": {
+        "type": "ClusterIP",
+        // Prometheus asks the pods themselves.
+        "clusterIP": "None",
+        "selector": { names::DEPLOYMENT_LABEL: deployment.name, names::REVISION_LABEL: hash },
+        "ports": [{ "name": "metrics", "port": 9090, "targetPort": "metrics", "protocol": "TCP" }],
+    }});
+    let labels = object::labels(deployment, &[(names::METRICS_LABEL, &deployment.name)]);
+    let name = names::metrics_service(&deployment.name);
+    object::object(deployment, ("v1", "Service"), &name, &labels, &BTreeMap::new(), body)
 }
 
 /// The disruption budget: one pod at a time may go.

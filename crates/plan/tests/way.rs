@@ -397,3 +397,26 @@ fn a_stage_that_waits_is_pending_and_a_running_one_names_its_job() {
     );
     assert_eq!(plan.progress.optimized.state, PhaseState::Running);
 }
+
+#[test]
+fn metrics_are_found_by_a_service_of_their_own_that_is_never_exposed() {
+    let mut exposed = spec();
+    exposed["serving"]["service"] = json!({ "type": "LoadBalancer" });
+    let mut world = World::new(exposed);
+    world.settle();
+    let plan = world.plan();
+    let services: Vec<_> =
+        plan.apply.iter().filter(|one| one.kind == "Service").map(|one| &one.body).collect();
+    let ports = |index: usize| -> Vec<_> {
+        let ports = services[index]["spec"]["ports"].as_array().unwrap().iter();
+        ports.map(|port| port["name"].as_str().unwrap()).collect()
+    };
+    assert_eq!((&services[0]["spec"]["type"], ports(0)), (&json!("LoadBalancer"), vec!["http"]));
+    assert_eq!((&services[1]["spec"]["type"], ports(1)), (&json!("ClusterIP"), vec!["metrics"]));
+    let label = |index: usize| services[index]["metadata"]["labels"].get(names::METRICS_LABEL);
+    assert_eq!(
+        (label(0), label(1).and_then(|label| label.as_str())),
+        (None, Some(world.observed.deployment.name.as_str()))
+    );
+    assert_eq!(services[0]["spec"]["selector"], services[1]["spec"]["selector"]);
+}

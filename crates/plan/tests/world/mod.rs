@@ -196,7 +196,7 @@ impl World {
                     replica_failure: None,
                 });
             }
-            "Service" => {
+            "Service" if name == self.observed.deployment.name => {
                 let revision = body["spec"]["selector"][names::REVISION_LABEL].as_str().map(str::to_owned);
                 let uid = self.observed.service.as_ref().map_or(uid, |service| service.uid.clone());
                 self.observed.service = Some(Service { uid, revision });
