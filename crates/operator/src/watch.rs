@@ -1,6 +1,7 @@
 //! The watches: each fills a cache and puts the objects that it concerns into the queue. At rest they only wait.
 
 mod children;
+mod events;
 mod prometheus;
 mod queue;
 
@@ -21,6 +22,7 @@ use kube::{
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use self::events::{Broken, Events};
 use crate::{
     context::{Context, Options},
     error::Error,
@@ -32,6 +34,17 @@ use crate::{
 
 /// Changes that come close together are looked at once.
 const DEBOUNCE: std::time::Duration = std::time::Duration::from_millis(50);
+
+/// What the watches share.
+#[derive(Clone)]
+struct Watch {
+    client: Client,
+    /// The only namespace that is looked at; `None` for all.
+    namespace: Option<String>,
+    world: Arc<World>,
+    queue: Queue,
+    shutdown: CancellationToken,
+}
 
 /// Looks after all objects until `shutdown`, then ends what is under way and returns.
 ///
@@ -56,8 +69,9 @@ pub async fn run(
     let mut tasks = JoinSet::new();
     let objects = objects(&client, namespace.as_deref(), writer);
     tasks.spawn(follow_objects(objects, queue.clone(), Arc::clone(&context), watching.clone()));
-    children::spawn(&mut tasks, &client, namespace.as_deref(), &world, &queue, &watching);
-    prometheus::spawn(&mut tasks, &client, namespace.as_deref(), &world, &queue, &watching);
+    let watch = Watch { client, namespace, world: Arc::clone(&world), queue, shutdown: watching.clone() };
+    children::spawn(&mut tasks, &watch);
+    prometheus::spawn(&mut tasks, &watch);
 
     let complete = async {
         let listed = store.wait_until_ready().await;
@@ -109,35 +123,24 @@ fn objects(
 }
 
 async fn follow_objects(
-    mut events: BoxStream<'static, Result<Event<Guarded>, watcher::Error>>,
+    events: BoxStream<'static, Result<Event<Guarded>, watcher::Error>>,
     queue: Queue,
     context: Arc<Context>,
     shutdown: CancellationToken,
 ) {
-    loop {
-        let event = tokio::select! {
-            () = shutdown.cancelled() => return,
-            event = events.next() => event,
-        };
+    let mut events = Events::new(slipway_api::KIND, events, &context.metrics, &shutdown);
+    while let Some(event) = events.next().await {
         match event {
-            None => return,
-            Some(Ok(Event::Apply(object))) => queue.object(&object),
-            Some(Ok(Event::Delete(object))) => {
+            Ok(Event::Apply(object)) => queue.object(&object),
+            Ok(Event::Delete(object)) => {
                 if let Some(uid) = &object.meta().uid {
                     context.forget(uid);
                 }
             }
-            Some(Ok(Event::InitDone)) => queue.all(None),
-            Some(Ok(Event::Init | Event::InitApply(_))) => {}
-            Some(Err(error)) => trouble("ModelDeployment", &error, &context.metrics),
+            Ok(Event::InitDone) => queue.all(None),
+            Ok(Event::Init | Event::InitApply(_)) | Err(Broken) => {}
         }
     }
-}
-
-/// A watch that broke is begun again by itself, later each time.
-fn trouble(kind: &str, error: &watcher::Error, metrics: &Metrics) {
-    metrics.failed("Watch");
-    tracing::warn!(kind, %error, "a watch broke and is begun again");
 }
 
 /// An [`Api`] over one namespace or all.

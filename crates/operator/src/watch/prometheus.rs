@@ -3,14 +3,11 @@
 //! Whether a kind exists is told by a watch on the metadata of its `CustomResourceDefinition`, so nothing is polled
 //! and a kind that appears later is seen at once.
 
-use std::sync::Arc;
-
-use futures::StreamExt;
 use k8s_openapi::{
     api::core::v1::Namespace, apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
 };
 use kube::{
-    Api, Client,
+    Api,
     api::{ApiResource, DynamicObject, PartialObjectMeta},
     core::GroupVersionKind,
     runtime::{
@@ -21,40 +18,18 @@ use kube::{
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::{Queue, children, trouble};
-use crate::observe::{Question, World};
+use super::{Broken, Events, Watch, children};
+use crate::observe::Question;
 
 const GROUP: &str = "monitoring.coreos.com";
 const VERSION: &str = "v1";
 
-/// What the watches of this module share.
-#[derive(Clone)]
-struct Watch {
-    client: Client,
-    namespace: Option<String>,
-    world: Arc<World>,
-    queue: Queue,
-}
-
 /// Begins to watch for prometheus-operator and for the labels of namespaces.
-pub(super) fn spawn(
-    tasks: &mut JoinSet<()>,
-    client: &Client,
-    namespace: Option<&str>,
-    world: &Arc<World>,
-    queue: &Queue,
-    shutdown: &CancellationToken,
-) {
-    let watch = Watch {
-        client: client.clone(),
-        namespace: namespace.map(str::to_owned),
-        world: Arc::clone(world),
-        queue: queue.clone(),
-    };
+pub(super) fn spawn(tasks: &mut JoinSet<()>, watch: &Watch) {
     for question in [Question::Monitors, Question::Prometheuses] {
-        tasks.spawn(watch.clone().follow_kind(question, shutdown.clone()));
+        tasks.spawn(watch.clone().follow_kind(question));
     }
-    tasks.spawn(watch.follow_namespaces(shutdown.clone()));
+    tasks.spawn(watch.clone().follow_namespaces());
 }
 
 fn kind(question: Question) -> (&'static str, &'static str) {
@@ -67,33 +42,28 @@ fn kind(question: Question) -> (&'static str, &'static str) {
 
 impl Watch {
     /// Watches whether a kind exists, and its objects while it does.
-    async fn follow_kind(self, question: Question, shutdown: CancellationToken) {
+    async fn follow_kind(self, question: Question) {
         let (name, plural) = kind(question);
         let api: Api<PartialObjectMeta<CustomResourceDefinition>> = Api::all(self.client.clone());
         let only = watcher::Config::default().fields(&format!("metadata.name={plural}.{GROUP}"));
-        let mut events = std::pin::pin!(watcher::watcher(api, only).default_backoff());
+        let watch = watcher::watcher(api, only).default_backoff();
+        let mut events = Events::new("CustomResourceDefinition", watch, self.queue.metrics(), &self.shutdown);
         let mut objects: Option<(CancellationToken, tokio::task::JoinHandle<()>)> = None;
         let mut listed = false;
-        loop {
-            let event = tokio::select! {
-                () = shutdown.cancelled() => break,
-                event = events.next() => event,
-            };
+        while let Some(event) = events.next().await {
             let exists = match event {
-                None => break,
-                Some(Ok(Event::Init)) => {
+                Ok(Event::Init) => {
                     listed = false;
                     continue;
                 }
-                Some(Ok(Event::InitApply(_))) => {
+                Ok(Event::InitApply(_)) => {
                     listed = true;
                     true
                 }
-                Some(Ok(Event::Apply(_))) => true,
-                Some(Ok(Event::InitDone)) => listed,
-                Some(Ok(Event::Delete(_))) => false,
-                Some(Err(error)) => {
-                    trouble("CustomResourceDefinition", &error, self.queue.metrics());
+                Ok(Event::Apply(_)) => true,
+                Ok(Event::InitDone) => listed,
+                Ok(Event::Delete(_)) => false,
+                Err(Broken) => {
                     // An operator that may not look must not wait for the answer.
                     self.world.monitoring.settle(question);
                     continue;
@@ -101,7 +71,7 @@ impl Watch {
             };
             if exists && objects.is_none() {
                 tracing::info!(kind = name, "the cluster knows the kind");
-                let until = shutdown.child_token();
+                let until = self.shutdown.child_token();
                 let task = tokio::spawn(self.clone().follow_objects(question, until.clone()));
                 objects = Some((until, task));
             } else if !exists {
@@ -164,55 +134,34 @@ impl Watch {
 
     async fn follow_prometheuses(&self, resource: &ApiResource, shutdown: &CancellationToken) {
         let api: Api<DynamicObject> = Api::all_with(self.client.clone(), resource);
-        let mut events = std::pin::pin!(watcher::watcher(api, watcher::Config::default()).default_backoff());
-        loop {
-            let event = tokio::select! {
-                () = shutdown.cancelled() => return,
-                event = events.next() => event,
-            };
-            match event {
-                None => return,
-                Some(Ok(event)) => {
-                    let first = matches!(event, Event::InitDone);
-                    if self.world.monitoring.prometheus(event) {
-                        self.queue.all(None);
-                    }
-                    if first {
-                        self.world.monitoring.settle(Question::Prometheuses);
-                    }
-                }
-                Some(Err(error)) => {
-                    trouble("Prometheus", &error, self.queue.metrics());
-                    self.world.monitoring.settle(Question::Prometheuses);
-                }
+        let watch = watcher::watcher(api, watcher::Config::default()).default_backoff();
+        let mut events = Events::new("Prometheus", watch, self.queue.metrics(), shutdown);
+        while let Some(event) = events.next().await {
+            let settled = matches!(event, Ok(Event::InitDone) | Err(Broken));
+            if event.is_ok_and(|event| self.world.monitoring.prometheus(event)) {
+                self.queue.all(None);
+            }
+            if settled {
+                self.world.monitoring.settle(Question::Prometheuses);
             }
         }
     }
 
-    async fn follow_namespaces(self, shutdown: CancellationToken) {
+    async fn follow_namespaces(self) {
         let api: Api<PartialObjectMeta<Namespace>> = Api::all(self.client.clone());
         let config = match &self.namespace {
             Some(namespace) => watcher::Config::default().fields(&format!("metadata.name={namespace}")),
             None => watcher::Config::default(),
         };
-        let mut events = std::pin::pin!(watcher::watcher(api, config).default_backoff());
-        loop {
-            let event = tokio::select! {
-                () = shutdown.cancelled() => return,
-                event = events.next() => event,
-            };
-            match event {
-                None => return,
-                Some(Ok(event)) => {
-                    let first = matches!(event, Event::InitDone);
-                    if let Some(namespace) = self.world.monitoring.namespace(event) {
-                        self.queue.all(Some(&namespace));
-                    }
-                    if first {
-                        self.world.monitoring.settle(Question::Namespaces);
-                    }
-                }
-                Some(Err(error)) => trouble("Namespace", &error, self.queue.metrics()),
+        let watch = watcher::watcher(api, config).default_backoff();
+        let mut events = Events::new("Namespace", watch, self.queue.metrics(), &self.shutdown);
+        while let Some(event) = events.next().await {
+            let settled = matches!(event, Ok(Event::InitDone) | Err(Broken));
+            if let Some(namespace) = event.ok().and_then(|event| self.world.monitoring.namespace(event)) {
+                self.queue.all(Some(&namespace));
+            }
+            if settled {
+                self.world.monitoring.settle(Question::Namespaces);
             }
         }
     }
