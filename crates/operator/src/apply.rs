@@ -1,11 +1,12 @@
 //! From a plan to the cluster: in the plan's order, only what changes something, and nothing is taken away while
-//! something could not be put in place.
+//! something could not be put in place. Tags that could not be removed hold back the record that names them alone.
 
 use std::{
     collections::HashMap,
     sync::{Mutex, PoisonError},
 };
 
+use kube::api::DeleteParams;
 use serde_json::Value;
 use slipway_plan::{ApplyError, Delete, Desired, Outcome, Plan, Scale, Untag};
 
@@ -13,8 +14,10 @@ use crate::{
     cache::Key,
     context::Context,
     error::Error,
+    mark::marked,
     observe::Live,
     project::{fingerprint, project},
+    registry::RegistryError,
     writer,
 };
 
@@ -24,6 +27,15 @@ pub(crate) struct Failure {
     /// The object. Example: `Deployment digits-3f2a`.
     pub(crate) object: String,
     pub(crate) error: Error,
+}
+
+/// What of a plan could not be done.
+#[derive(Debug, Default)]
+pub(crate) struct Undone {
+    /// Objects that could not be put in place or taken away.
+    pub(crate) objects: Vec<Failure>,
+    /// Why tags are left in the registry. Nothing that serves needs them gone, so the status is silent about them.
+    pub(crate) tags: Option<RegistryError>,
 }
 
 /// What the status says of the failures.
@@ -36,7 +48,7 @@ pub(crate) fn outcome(failures: &[Failure]) -> Outcome {
 }
 
 /// Does what a plan asks for one object; an error of one object does not keep the others from being applied.
-pub(crate) async fn apply(context: &Context, owner: &Key, uid: &str, plan: &Plan) -> Vec<Failure> {
+pub(crate) async fn apply(context: &Context, owner: &Key, uid: &str, plan: &Plan) -> Undone {
     let mut failures = Vec::new();
     for desired in &plan.apply {
         let done = ensure(context, owner, uid, desired).await;
@@ -47,18 +59,28 @@ pub(crate) async fn apply(context: &Context, owner: &Key, uid: &str, plan: &Plan
             note(&mut failures, format!("Deployment {}", one.name), scale(context, owner, one).await);
         }
     }
-    if failures.is_empty() && plan.untag != Untag::Nothing {
-        let repository = slipway_api::names::repository(&owner.namespace, &owner.name);
-        let done = context.options.registry.untag(&repository, &plan.untag).await;
-        let object = format!("artifact repository {}", context.options.registry.name(&repository));
-        note(&mut failures, object, done.map_err(Error::from));
+    if !failures.is_empty() {
+        return Undone { objects: failures, tags: None };
     }
-    if failures.is_empty() {
-        for one in &plan.delete {
-            note(&mut failures, format!("{} {}", one.kind, one.name), delete(context, owner, uid, one).await);
-        }
+    let tags = untag(context, owner, &plan.untag).await.err();
+    for one in plan.delete.iter().filter(|one| !is_held_back(one, tags.as_ref())) {
+        let done = delete(context, owner, uid, one, DeleteParams::background()).await;
+        note(&mut failures, format!("{} {}", one.kind, one.name), done);
     }
-    failures
+    Undone { objects: failures, tags }
+}
+
+async fn untag(context: &Context, owner: &Key, untag: &Untag) -> Result<(), RegistryError> {
+    if *untag == Untag::Nothing {
+        return Ok(());
+    }
+    let repository = slipway_api::names::repository(&owner.namespace, &owner.name);
+    context.options.registry.untag(&repository, untag).await
+}
+
+/// A revision's record stays while its tags may still be removed: nothing else knows their names.
+fn is_held_back(delete: &Delete, tags: Option<&RegistryError>) -> bool {
+    delete.kind == "ControllerRevision" && tags.is_some_and(|error| !error.refused)
 }
 
 fn note(failures: &mut Vec<Failure>, object: String, done: Result<(), Error>) {
@@ -72,27 +94,31 @@ async fn ensure(context: &Context, owner: &Key, uid: &str, desired: &Desired) ->
     let key = Key { namespace: owner.namespace.clone(), name: desired.name.clone() };
     let live = context.world.live(&desired.kind, &key);
     let live = live.filter(|live| live.owner_uid.as_deref().is_none_or(|named| named == uid));
+    match (live, desired.create_only) {
+        (Some(_), true) => Ok(()),
+        (None, true) => create(context, owner, uid, desired).await,
+        (live, false) => bring(context, owner, uid, live, &marked(desired)).await,
+    }
+}
+
+/// Applies an object where it differs from what is desired.
+async fn bring(
+    context: &Context,
+    owner: &Key,
+    uid: &str,
+    live: Option<Live>,
+    desired: &Desired,
+) -> Result<(), Error> {
     match live {
-        Some(_) if desired.create_only => Ok(()),
-        None if desired.create_only => create(context, owner, desired).await,
-        Some(live) if context.applied.is_settled(uid, desired, &live) => Ok(()),
-        Some(_) => put(context, owner, uid, desired).await,
+        Some(live) if context.applied.is_settled(uid, desired, &live) => return Ok(()),
+        Some(_) => {}
+        // A forced apply would take over an object of the same name that somebody else made.
         None => {
-            refuse_foreign(context, owner, uid, desired).await?;
-            put(context, owner, uid, desired).await
+            if let Some(holder) = context.writer.holder(&owner.namespace, desired).await? {
+                holder.check(uid, desired)?;
+            }
         }
     }
-}
-
-async fn create(context: &Context, owner: &Key, desired: &Desired) -> Result<(), Error> {
-    if let Some(made) = context.writer.create(&owner.namespace, desired).await? {
-        tracing::info!(kind = desired.kind, name = desired.name, "created");
-        context.world.learn(&desired.kind, made);
-    }
-    Ok(())
-}
-
-async fn put(context: &Context, owner: &Key, uid: &str, desired: &Desired) -> Result<(), Error> {
     let made = context.writer.apply(&owner.namespace, desired).await?;
     tracing::info!(kind = desired.kind, name = desired.name, "applied");
     context.applied.remember(uid, desired, &made);
@@ -100,13 +126,22 @@ async fn put(context: &Context, owner: &Key, uid: &str, desired: &Desired) -> Re
     Ok(())
 }
 
-/// A forced apply would take over an object of the same name that somebody else made.
-async fn refuse_foreign(context: &Context, owner: &Key, uid: &str, desired: &Desired) -> Result<(), Error> {
-    match context.writer.holder(&owner.namespace, desired).await? {
-        Some(holder) if holder.uid.as_deref() != Some(uid) => {
-            Err(Error::Foreign { object: format!("{} {}", desired.kind, desired.name), owner: holder.name })
+/// Makes an object that is never changed; one that is there already is fine when it is the same work of the same owner.
+async fn create(context: &Context, owner: &Key, uid: &str, desired: &Desired) -> Result<(), Error> {
+    match context.writer.create(&owner.namespace, desired).await {
+        Ok(made) => {
+            tracing::info!(kind = desired.kind, name = desired.name, "created");
+            context.world.learn(&desired.kind, made);
+            Ok(())
         }
-        Some(_) | None => Ok(()),
+        Err(error) if error.is_already_exists() => {
+            match context.writer.holder(&owner.namespace, desired).await? {
+                Some(holder) => holder.check(uid, desired),
+                // It went in between: the next look makes it.
+                None => Err(error),
+            }
+        }
+        Err(error) => Err(error),
     }
 }
 
@@ -121,9 +156,16 @@ async fn scale(context: &Context, owner: &Key, scale: &Scale) -> Result<(), Erro
     Ok(())
 }
 
-async fn delete(context: &Context, owner: &Key, uid: &str, delete: &Delete) -> Result<(), Error> {
+/// Deletes one object, and what it owns as `params` say.
+pub(crate) async fn delete(
+    context: &Context,
+    owner: &Key,
+    uid: &str,
+    delete: &Delete,
+    params: DeleteParams,
+) -> Result<(), Error> {
     let key = Key { namespace: owner.namespace.clone(), name: delete.name.clone() };
-    match context.writer.delete(&owner.namespace, delete).await? {
+    match context.writer.delete(&owner.namespace, delete, params).await? {
         Some(going) => context.world.learn(&delete.kind, going),
         None => context.world.forget(&delete.kind, &key),
     }
@@ -221,6 +263,33 @@ mod tests {
         assert!(!applied.is_settled("other", &desired("1000m"), &live(&made)));
         applied.forget("u");
         assert!(!applied.is_settled("u", &desired("1000m"), &live(&made)));
+    }
+
+    #[test]
+    fn a_field_that_is_desired_no_more_is_not_settled_until_it_was_applied() {
+        let mut with = desired("1");
+        with.body["metadata"]["annotations"]["team"] = json!("a");
+        let before = live(&marked(&with).body);
+        assert!(Applied::default().is_settled("u", &marked(&with), &before));
+        assert!(!Applied::default().is_settled("u", &marked(&desired("1")), &before));
+        let after = live(&marked(&desired("1")).body);
+        assert!(Applied::default().is_settled("u", &marked(&desired("1")), &after));
+    }
+
+    #[test]
+    fn tags_that_stay_hold_back_their_record_alone() {
+        let one = |kind: &str| Delete {
+            api_version: "v1".into(),
+            kind: kind.into(),
+            name: "net-3f2a".into(),
+            uid: "u".into(),
+        };
+        let error = |refused| RegistryError { repository: "r".into(), message: "no".into(), refused };
+        let (down, refusing) = (error(false), error(true));
+        assert!(is_held_back(&one("ControllerRevision"), Some(&down)));
+        assert!(!is_held_back(&one("ControllerRevision"), Some(&refusing)));
+        assert!(!is_held_back(&one("ControllerRevision"), None));
+        assert!(!is_held_back(&one("Deployment"), Some(&down)));
     }
 
     #[test]

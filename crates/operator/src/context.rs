@@ -10,8 +10,8 @@ use slipway_api::ModelDeployment;
 use slipway_plan::Settings;
 
 use crate::{
-    apply::Applied, backoff::Backoff, cache, events::Events, metrics::Metrics, observe::World,
-    registry::ArtifactRegistry, unparsable::Told, writer::Writer,
+    apply::Applied, backoff::Backoff, cache, events::Events, leftovers::Leftovers, metrics::Metrics,
+    observe::World, registry::ArtifactRegistry, unparsable::Told, writer::Writer,
 };
 
 /// How the operator runs.
@@ -40,6 +40,7 @@ pub(crate) struct Context {
     pub(crate) backoff: Backoff,
     pub(crate) events: Events,
     pub(crate) told: Told,
+    pub(crate) leftovers: Leftovers,
     pub(crate) metrics: Metrics,
     written: Mutex<HashMap<String, Arc<ModelDeployment>>>,
 }
@@ -54,6 +55,7 @@ impl Context {
             applied: Applied::default(),
             backoff: Backoff::default(),
             told: Told::default(),
+            leftovers: Leftovers::default(),
             metrics,
             written: Mutex::default(),
         }
@@ -85,6 +87,7 @@ impl Context {
         self.applied.forget(uid);
         self.backoff.reset(uid);
         self.told.forget(uid);
+        self.leftovers.forget(uid);
         self.written.lock().unwrap_or_else(PoisonError::into_inner).remove(uid);
     }
 }

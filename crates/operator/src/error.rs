@@ -24,6 +24,12 @@ pub enum Error {
         /// Whose it is.
         owner: String,
     },
+    /// An object of the wanted name exists, is ours, and was made for something else.
+    #[error("{object} was made for other work; delete it to make it anew")]
+    OtherWork {
+        /// The object. Example: `Job digits-source-3f2a91bc`.
+        object: String,
+    },
     /// A child cannot be read as what this version writes.
     #[error("{object} cannot be read: {message}; delete it to make it anew")]
     Unreadable {
@@ -64,7 +70,7 @@ impl Error {
     pub fn category(&self) -> &'static str {
         match self {
             Self::Api { source, .. } => api_category(source),
-            Self::Foreign { .. } => "Foreign",
+            Self::Foreign { .. } | Self::OtherWork { .. } => "Foreign",
             Self::Unreadable { .. } => "Unreadable",
             Self::Registry(_) => "Registry",
             Self::TimedOut(_) => "TimedOut",
@@ -77,6 +83,11 @@ impl Error {
     /// Whether somebody else changed the object in the meantime, which a new look solves.
     pub fn is_conflict(&self) -> bool {
         matches!(self, Self::Api { source, .. } if matches!(&**source, kube::Error::Api(status) if status.is_conflict()))
+    }
+
+    /// Whether an object of that name was there already.
+    pub fn is_already_exists(&self) -> bool {
+        matches!(self, Self::Api { source, .. } if matches!(&**source, kube::Error::Api(status) if status.is_already_exists()))
     }
 
     /// Whether the object that was written is gone.

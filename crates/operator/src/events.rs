@@ -1,10 +1,10 @@
 //! Events: told after the status is stored, and never a reason to fail.
 
+use k8s_openapi::api::core::v1::ObjectReference;
 use kube::{
-    Client, Resource,
+    Client,
     runtime::events::{Event, EventType, Recorder, Reporter},
 };
-use slipway_api::ModelDeployment;
 
 use crate::metrics::Metrics;
 
@@ -24,8 +24,7 @@ impl Events {
     }
 
     /// Tells events about an object; those that repeat within minutes are counted on the one before.
-    pub(crate) async fn tell(&self, deployment: &ModelDeployment, events: &[slipway_plan::Event]) {
-        let reference = deployment.object_ref(&());
+    pub(crate) async fn tell(&self, object: &ObjectReference, events: &[slipway_plan::Event]) {
         for slipway_plan::Event { warning, reason, message } in events {
             let event = Event {
                 type_: if *warning { EventType::Warning } else { EventType::Normal },
@@ -35,7 +34,7 @@ impl Events {
                 secondary: None,
             };
             self.metrics.wrote("Event", "create");
-            if let Err(error) = self.recorder.publish(&event, &reference).await {
+            if let Err(error) = self.recorder.publish(&event, object).await {
                 self.metrics.failed("Event");
                 tracing::warn!(%error, reason, "an event could not be told");
             }

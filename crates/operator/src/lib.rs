@@ -12,6 +12,8 @@ mod error;
 mod events;
 mod farewell;
 mod lease;
+mod leftovers;
+mod mark;
 mod metrics;
 mod observe;
 mod project;

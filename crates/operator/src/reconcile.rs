@@ -3,15 +3,15 @@
 use std::{sync::Arc, time::Instant};
 
 use jiff::Timestamp;
-use kube::{core::DeserializeGuard, runtime::controller::Action};
+use kube::{Resource, core::DeserializeGuard, runtime::controller::Action};
 use slipway_api::{ModelDeployment, names};
 use slipway_plan::Plan;
 
 use crate::{
-    apply::{self, Failure},
+    apply::{self, Failure, Undone},
     context::Context,
     error::Error,
-    farewell,
+    farewell::{self, Parting},
     observe::{Observation, has_finalizer, identity, observe},
     status::{self, Stored},
     unparsable,
@@ -39,7 +39,6 @@ pub(crate) fn after_error(
     error: &Error,
     context: &Context,
 ) -> Action {
-    use kube::Resource;
     context.metrics.failed(error.category());
     let uid = object.meta().uid.clone().unwrap_or_default();
     let wait = context.backoff.next(&uid).max(error.retry_after().unwrap_or_default());
@@ -55,23 +54,47 @@ pub(crate) fn after_error(
 async fn look(object: &DeserializeGuard<ModelDeployment>, context: &Context) -> Result<Action, Error> {
     let seen = match &object.0 {
         Ok(seen) => seen,
-        Err(invalid) => return unparsable::tell(context, invalid).await,
+        Err(invalid) => return unparsable::look(context, object, invalid).await,
     };
     // Memory only.
     let deployment = context.newest(seen);
     let mut observation = observe(&deployment, &context.world, Timestamp::now());
     let plan = slipway_plan::plan(&observation.observed, &context.options.settings);
     if observation.observed.deployment.deleted_at.is_some() {
-        return farewell::bid(context, &deployment, &observation, &plan).await;
+        return part(context, &deployment, &observation, &plan).await;
     }
     // From here on the API is asked, where something changes.
     let unreadable = std::mem::take(&mut observation.unreadable);
-    let (deployment, failures) = bring_about(context, deployment, unreadable, &plan).await;
-    let told = slipway_plan::status(&observation.observed, &plan, &apply::outcome(&failures));
+    let (deployment, undone) = bring_about(context, deployment, unreadable, &plan).await;
+    let told = slipway_plan::status(&observation.observed, &plan, &apply::outcome(&undone.objects));
+    let reference = deployment.object_ref(&());
     if status::store(context, &deployment, told).await? == Stored::Written {
-        context.events.tell(&deployment, &plan.events).await;
+        context.events.tell(&reference, &plan.events).await;
     }
-    finish(context, &deployment, failures, &observation, &plan)
+    let leftover = context.leftovers.news(&identity(&deployment).1, undone.tags.as_ref());
+    context.events.tell(&reference, leftover.as_slice()).await;
+    finish(context, &deployment, undone, &observation, &plan)
+}
+
+/// Ends an object that is being deleted; the status says what delays it.
+async fn part(
+    context: &Context,
+    deployment: &ModelDeployment,
+    observation: &Observation,
+    plan: &Plan,
+) -> Result<Action, Error> {
+    match farewell::bid(context, deployment).await? {
+        Parting::Over => Ok(Action::await_change()),
+        Parting::Working(left) => Ok(Action::requeue(left)),
+        Parting::Delayed(error) => {
+            let object = format!("artifact repository {}", error.repository);
+            let failures = [Failure { object, error: error.into() }];
+            let told = slipway_plan::status(&observation.observed, plan, &apply::outcome(&failures));
+            status::store(context, deployment, told).await?;
+            let [Failure { error, .. }] = failures;
+            Err(error)
+        }
+    }
 }
 
 /// Applies a plan; nothing is applied while a child cannot be read or the finalizer cannot be set.
@@ -80,21 +103,21 @@ async fn bring_about(
     deployment: ModelDeployment,
     unreadable: Vec<Failure>,
     plan: &Plan,
-) -> (ModelDeployment, Vec<Failure>) {
+) -> (ModelDeployment, Undone) {
     let (key, uid) = identity(&deployment);
     if !unreadable.is_empty() {
-        return (deployment, unreadable);
+        return (deployment, Undone { objects: unreadable, tags: None });
     }
     let deployment = match with_finalizer(context, &deployment, plan).await {
         Ok(Some(finalized)) => finalized,
         Ok(None) => deployment,
         Err(error) => {
             let object = format!("{} {}", slipway_api::KIND, key.name);
-            return (deployment, vec![Failure { object, error }]);
+            return (deployment, Undone { objects: vec![Failure { object, error }], tags: None });
         }
     };
-    let failures = apply::apply(context, &key, &uid, plan).await;
-    (deployment, failures)
+    let undone = apply::apply(context, &key, &uid, plan).await;
+    (deployment, undone)
 }
 
 /// The finalizer is there before anything that it cleans up.
@@ -115,12 +138,17 @@ async fn with_finalizer(
 fn finish(
     context: &Context,
     deployment: &ModelDeployment,
-    failures: Vec<Failure>,
+    undone: Undone,
     observation: &Observation,
     plan: &Plan,
 ) -> Result<Action, Error> {
-    if let Some(Failure { error, .. }) = failures.into_iter().next() {
+    let Undone { objects, tags } = undone;
+    if let Some(Failure { error, .. }) = objects.into_iter().next() {
         return Err(error);
+    }
+    // Where the registry deletes nothing, there is nothing to try again.
+    if let Some(error) = tags.filter(|error| !error.refused) {
+        return Err(error.into());
     }
     context.backoff.reset(&identity(deployment).1);
     let wait = plan.requeue.into_iter().chain(observation.recheck).min();

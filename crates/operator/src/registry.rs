@@ -1,8 +1,13 @@
 //! The artifact registry, as far as the operator speaks to it: tags are the roots of artifacts, and it removes them.
 
+use std::time::Duration;
+
 use futures::future::BoxFuture;
-use slipway_artifacts::{Location, RegistryOptions, Store};
+use slipway_artifacts::{Category, Location, RegistryOptions, RetryPolicy, Store};
 use slipway_plan::Untag;
+
+/// How long a registry may be silent: the status of an object waits meanwhile.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Why tags could not be removed.
 #[derive(Debug, thiserror::Error)]
@@ -12,6 +17,8 @@ pub struct RegistryError {
     pub repository: String,
     /// The registry's or the network's words.
     pub message: String,
+    /// Whether the registry deletes no tags at all, so that to try again is in vain.
+    pub refused: bool,
 }
 
 /// Where artifact tags are removed.
@@ -38,7 +45,10 @@ impl OciRegistry {
     /// The registry at a host, by HTTPS unless `plain_http`.
     pub fn new(host: &str, plain_http: bool) -> Self {
         let plain_http = if plain_http { vec![host.to_owned()] } else { Vec::new() };
-        Self { host: host.to_owned(), options: RegistryOptions { plain_http, ..RegistryOptions::default() } }
+        // The object's own backoff asks again, and the world is looked at before.
+        let retry = RetryPolicy { attempts: 1, stall: PATIENCE, ..RetryPolicy::default() };
+        let options = RegistryOptions { plain_http, retry, ..RegistryOptions::default() };
+        Self { host: host.to_owned(), options }
     }
 
     async fn remove(&self, repository: &str, untag: &Untag) -> slipway_artifacts::Result<()> {
@@ -69,11 +79,40 @@ impl ArtifactRegistry for OciRegistry {
             done.map_err(|error| RegistryError {
                 repository: self.name(repository),
                 message: error.to_string(),
+                refused: error.category() == Category::NotAllowed,
             })
         })
     }
 
     fn name(&self, repository: &str) -> String {
         format!("{}/{repository}", self.host)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    };
+    use tokio::net::TcpListener;
+
+    #[tokio::test]
+    async fn a_registry_that_breaks_off_is_asked_once_and_named() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let host = listener.local_addr().unwrap().to_string();
+        let asked = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&asked);
+        tokio::spawn(async move {
+            while listener.accept().await.is_ok() {
+                counted.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+        let registry = OciRegistry::new(&host, true);
+        let tags = Untag::Tags(vec!["work-1".into()]);
+        let error = registry.untag("vision/net", &tags).await.unwrap_err();
+        assert_eq!((error.repository, error.refused), (format!("{host}/vision/net"), false));
+        assert_eq!(asked.load(Ordering::Relaxed), 1);
     }
 }

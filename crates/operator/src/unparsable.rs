@@ -1,16 +1,27 @@
 //! Objects that cannot be read as a `ModelDeployment`: their status says so, once, and nothing else waits for them.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     sync::{Mutex, PoisonError},
 };
 
 use jiff::Timestamp;
-use kube::{core::error_boundary::InvalidObject, runtime::controller::Action};
+use kube::{
+    core::{DeserializeGuard, error_boundary::InvalidObject},
+    runtime::controller::Action,
+};
 use serde_json::{Value, json};
-use slipway_api::condition::{Condition, ConditionType, Holds, reason};
+use slipway_api::{
+    ModelDeployment,
+    condition::{Condition, ConditionType, Holds, reason},
+};
 
-use crate::{cache::Key, context::Context, error::Error};
+use crate::{
+    cache::Key,
+    context::Context,
+    error::Error,
+    farewell::{self, Parting},
+};
 
 /// The state of each unparsable object that was told about it, by uid.
 #[derive(Debug, Default)]
@@ -35,8 +46,24 @@ impl Told {
     }
 }
 
+/// One look at an object that cannot be read; one that is being deleted is let go like any other.
+pub(crate) async fn look(
+    context: &Context,
+    object: &DeserializeGuard<ModelDeployment>,
+    invalid: &InvalidObject,
+) -> Result<Action, Error> {
+    if invalid.metadata.deletion_timestamp.is_none() {
+        return tell(context, invalid).await;
+    }
+    match farewell::bid(context, object).await? {
+        Parting::Over => Ok(Action::await_change()),
+        Parting::Working(left) => Ok(Action::requeue(left)),
+        Parting::Delayed(error) => Err(error.into()),
+    }
+}
+
 /// Tells the user of an object that it cannot be read, and why.
-pub(crate) async fn tell(context: &Context, object: &InvalidObject) -> Result<Action, Error> {
+async fn tell(context: &Context, object: &InvalidObject) -> Result<Action, Error> {
     let InvalidObject { error, metadata } = object;
     let uid = metadata.uid.clone().unwrap_or_default();
     if context.told.knows(&uid, metadata.resource_version.as_deref().unwrap_or_default()) {
@@ -83,18 +110,24 @@ fn wanted(error: &str, generation: Option<i64>, before: &Value, now: Timestamp) 
         (ConditionType::Reconciling, Holds::False),
         (ConditionType::Stalled, Holds::True),
     ];
-    let conditions: Vec<_> = said
-        .into_iter()
-        .map(|(condition, holds)| Condition {
-            condition_type: condition.as_str().into(),
-            status: holds.as_str().into(),
-            reason: reason::UNPARSABLE.into(),
-            message: message.clone(),
-            observed_generation: generation,
-            last_transition_time: since(before, condition, holds).unwrap_or_else(|| format!("{now:.0}")),
-        })
-        .collect();
-    json!({ "observedGeneration": generation, "conditions": conditions })
+    let said = said.into_iter().map(|(condition, holds)| Condition {
+        condition_type: condition.as_str().into(),
+        status: holds.as_str().into(),
+        reason: reason::UNPARSABLE.into(),
+        message: message.clone(),
+        observed_generation: generation,
+        last_transition_time: since(before, condition, holds).unwrap_or_else(|| format!("{now:.0}")),
+    });
+    json!({ "observedGeneration": generation, "conditions": merged(before, said) })
+}
+
+/// All conditions by type: those that are said now, and of those before the ones that nothing is said about.
+fn merged(before: &Value, said: impl Iterator<Item = Condition>) -> Vec<Value> {
+    let before = before.get("conditions").and_then(Value::as_array).cloned().unwrap_or_default();
+    let said = said.map(|condition| json!(condition));
+    let by_type = |condition: Value| (condition["type"].as_str().unwrap_or_default().to_owned(), condition);
+    let all: BTreeMap<_, _> = before.into_iter().chain(said).map(by_type).collect();
+    all.into_values().collect()
 }
 
 /// Since when a condition has held, where it did before.
@@ -116,6 +149,24 @@ mod tests {
         let other = wanted("other field", Some(4), &first, "2026-02-02T00:00:00Z".parse().unwrap());
         assert_ne!(first, other);
         assert_eq!(other["conditions"][0]["lastTransitionTime"], "2026-01-01T00:00:00Z");
+    }
+
+    #[test]
+    fn what_is_not_said_about_stays() {
+        let serves =
+            json!({ "type": "Available", "status": "True", "reason": "Serving", "observedGeneration": 2 });
+        let ready =
+            json!({ "type": "Ready", "status": "True", "lastTransitionTime": "2025-01-01T00:00:00Z" });
+        let before = json!({ "conditions": [ready, serves] });
+        let said = wanted("missing field", Some(3), &before, "2026-01-01T00:00:00Z".parse().unwrap());
+        let said = said["conditions"].as_array().unwrap();
+        let types: Vec<_> = said.iter().map(|one| one["type"].as_str().unwrap()).collect();
+        assert_eq!(types, ["Accepted", "Available", "Ready", "Reconciling", "Stalled"]);
+        assert_eq!(said[1], serves);
+        assert_eq!(
+            (&said[2]["status"], &said[2]["lastTransitionTime"]),
+            (&json!("False"), &json!("2026-01-01T00:00:00Z"))
+        );
     }
 
     #[test]

@@ -35,19 +35,17 @@ impl Writer {
         Api::namespaced(self.client.clone(), namespace)
     }
 
-    /// Creates an object that is made once; one of that name that exists already is fine.
-    pub(crate) async fn create(&self, namespace: &str, desired: &Desired) -> Result<Option<Value>, Error> {
+    /// Creates an object that is made once.
+    pub(crate) async fn create(&self, namespace: &str, desired: &Desired) -> Result<Value, Error> {
         let Desired { api_version, kind, name, body, create_only: _ } = desired;
         self.metrics.wrote(kind, "create");
         let params = PostParams { field_manager: Some(names::APPLY_MANAGER.into()), ..PostParams::default() };
         let object = format!("{kind} {name}");
         let body = serde_json::from_value(body.clone()).map_err(kube::Error::SerdeError);
         let body: DynamicObject = body.map_err(|error| Error::api("create", &object, error))?;
-        match self.api(api_version, kind, namespace).create(&params, &body).await {
-            Ok(made) => Ok(serde_json::to_value(made).ok()),
-            Err(kube::Error::Api(status)) if status.is_already_exists() => Ok(None),
-            Err(error) => Err(Error::api("create", object, error)),
-        }
+        let made = self.api(api_version, kind, namespace).create(&params, &body).await;
+        let made = made.and_then(|made| serde_json::to_value(made).map_err(kube::Error::SerdeError));
+        made.map_err(|error| Error::api("create", object, error))
     }
 
     /// Applies an object server-side; fields that others took are taken back.
@@ -64,7 +62,8 @@ impl Writer {
 
     /// Whose an object of that name is: `None` when there is none, otherwise the uid of its controller, if any.
     ///
-    /// The one read of the operator, made once before an object is applied for the first time.
+    /// The one read of the operator, made before an object is applied for the first time, and when one that is made
+    /// once was there already.
     pub(crate) async fn holder(&self, namespace: &str, desired: &Desired) -> Result<Option<Holder>, Error> {
         let Desired { api_version, kind, name, .. } = desired;
         let found = self.api(api_version, kind, namespace).get_metadata_opt(name).await;
@@ -73,6 +72,7 @@ impl Writer {
             let owners = found.metadata.owner_references.unwrap_or_default();
             let owner = owners.into_iter().find(|owner| owner.controller == Some(true));
             Holder {
+                key: found.metadata.annotations.unwrap_or_default().remove(names::KEY_ANNOTATION),
                 uid: owner.as_ref().map(|owner| owner.uid.clone()),
                 name: owner
                     .map_or_else(|| "somebody else".into(), |owner| format!("{} {}", owner.kind, owner.name)),
@@ -93,11 +93,16 @@ impl Writer {
     }
 
     /// Deletes exactly the object of that uid; gives what is left of it while it goes.
-    pub(crate) async fn delete(&self, namespace: &str, delete: &Delete) -> Result<Option<Value>, Error> {
+    pub(crate) async fn delete(
+        &self,
+        namespace: &str,
+        delete: &Delete,
+        params: DeleteParams,
+    ) -> Result<Option<Value>, Error> {
         let Delete { api_version, kind, name, uid } = delete;
         self.metrics.wrote(kind, "delete");
         let only = Preconditions { uid: Some(uid.clone()), ..Preconditions::default() };
-        let params = DeleteParams::background().preconditions(only);
+        let params = params.preconditions(only);
         match self.api(api_version, kind, namespace).delete(name, &params).await {
             Ok(Either::Left(going)) if going.metadata.deletion_timestamp.is_some() => {
                 Ok(serde_json::to_value(going).ok())
@@ -128,6 +133,23 @@ impl Writer {
             PatchParams { field_manager: Some(names::APPLY_MANAGER.into()), ..PatchParams::default() };
         let done = self.deployments(&key.namespace).patch(&key.name, &params, &Patch::Merge(patch)).await;
         done.map_err(|error| Error::api("finalize", object(&key), error))
+    }
+
+    /// Writes what is left of an object's finalizers, unless the object changed in the meantime; it need not be readable
+    /// as a `ModelDeployment`.
+    pub(crate) async fn release(
+        &self,
+        key: &Key,
+        version: Option<&str>,
+        kept: &[String],
+    ) -> Result<(), Error> {
+        self.metrics.wrote(slipway_api::KIND, "patch");
+        let patch = json!({ "metadata": { "finalizers": kept, "resourceVersion": version } });
+        let params =
+            PatchParams { field_manager: Some(names::APPLY_MANAGER.into()), ..PatchParams::default() };
+        let api = self.deployments(&key.namespace);
+        let done = api.patch_metadata(&key.name, &params, &Patch::Merge(patch)).await;
+        done.map(drop).map_err(|error| Error::api("finalize", object(key), error))
     }
 
     /// Writes the whole status, unless the object changed in the meantime.
@@ -164,8 +186,22 @@ impl Writer {
 pub(crate) struct Holder {
     /// The uid of its controller.
     pub(crate) uid: Option<String>,
+    /// The key of the work that it was made for.
+    pub(crate) key: Option<String>,
     /// The controller in words.
     pub(crate) name: String,
+}
+
+impl Holder {
+    /// Refuses an object that is not this owner's, or that was made for other work than what is desired.
+    pub(crate) fn check(&self, uid: &str, desired: &Desired) -> Result<(), Error> {
+        let object = format!("{} {}", desired.kind, desired.name);
+        if self.uid.as_deref() != Some(uid) {
+            return Err(Error::Foreign { object, owner: self.name.clone() });
+        }
+        let key = desired.body["metadata"]["annotations"][names::KEY_ANNOTATION].as_str();
+        if self.key.as_deref() == key { Ok(()) } else { Err(Error::OtherWork { object }) }
+    }
 }
 
 fn object(key: &Key) -> String {
@@ -177,6 +213,7 @@ pub(crate) fn message(error: &Error) -> String {
     match error {
         Error::Api { source, .. } => words(source),
         Error::Foreign { owner, .. } => format!("it exists and belongs to {owner}; rename or delete it"),
+        Error::OtherWork { .. } => "it was made for other work; delete it to make it anew".into(),
         Error::Unreadable { message, .. } => {
             format!("it cannot be read: {message}; delete it to make it anew")
         }

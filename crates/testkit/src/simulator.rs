@@ -38,6 +38,8 @@ pub(crate) struct Shared {
 pub(crate) struct State {
     /// What the next gate says.
     pub(crate) verdict: Verdict,
+    /// Steps whose jobs go on until they are deleted.
+    pub(crate) endless: Vec<String>,
     /// Steps whose jobs fail.
     pub(crate) failing: Vec<(String, Failure)>,
     /// Keys whose work was computed.
@@ -53,6 +55,7 @@ impl Simulator {
     pub fn start(client: Client, namespace: &str) -> Self {
         let state = State {
             verdict: Verdict::Pass,
+            endless: Vec::new(),
             failing: Vec::new(),
             computed: Vec::new(),
             jobs: Vec::new(),
@@ -74,6 +77,16 @@ impl Simulator {
     /// Makes the jobs of a step fail from now on.
     pub fn fail(&self, step: &str, failure: Failure) {
         self.shared.lock().failing.push((step.to_owned(), failure));
+    }
+
+    /// Makes the jobs of a step go on for ever from now on; their pods, once deleted, stay until [`Self::end`].
+    pub fn hold(&self, step: &str) {
+        self.shared.lock().endless.push(step.to_owned());
+    }
+
+    /// Lets the pods of held jobs end.
+    pub async fn end(&self) {
+        job::let_go(&self.shared).await;
     }
 
     /// The names of all Jobs that were run so far, one that was made anew as often as it was.
@@ -114,11 +127,11 @@ async fn follow_jobs(shared: Arc<Shared>) {
     let mut jobs =
         std::pin::pin!(watcher::watcher(api, watcher::Config::default()).default_backoff().applied_objects());
     while let Some(job) = jobs.next().await {
-        if let Ok(job) = job
-            && job.metadata.deletion_timestamp.is_none()
-            && shared.lock().is_new(&job)
-        {
-            job::finish(&shared, &job).await;
+        let Ok(job) = job else { continue };
+        if job.metadata.deletion_timestamp.is_some() {
+            job::collect(&shared, &job).await;
+        } else if shared.lock().is_new(&job) {
+            job::run(&shared, &job).await;
         }
     }
 }

@@ -21,6 +21,8 @@ pub(crate) struct PodSeen {
     pub(crate) revision: Option<String>,
     pub(crate) created: Option<Timestamp>,
     pub(crate) deleting: bool,
+    /// Whether all its containers have ended for good.
+    pub(crate) ended: bool,
     /// Whether condition `Ready` is true.
     pub(crate) ready: bool,
     /// The answer that a container left as its termination message.
@@ -43,6 +45,7 @@ impl Seen for PodSeen {
             revision: label(names::REVISION_LABEL),
             created: meta.creation_timestamp.as_ref().map(|time| time.0),
             deleting: meta.deletion_timestamp.is_some(),
+            ended: matches!(status.phase.as_deref(), Some("Succeeded" | "Failed")),
             ready,
             result: result(&status),
             trouble: if fine { None } else { trouble(&status) },

@@ -6,9 +6,10 @@ use std::{
 };
 
 use futures::future::BoxFuture;
+use k8s_openapi::api::events::v1::Event;
 use kube::{
     Api, Client, ResourceExt,
-    api::{Patch, PatchParams, PostParams},
+    api::{ListParams, Patch, PatchParams, PostParams},
 };
 use serde_json::{Value, json};
 use slipway_api::{ModelDeployment, condition::Condition};
@@ -29,11 +30,27 @@ pub(crate) async fn server() -> Option<&'static ApiServer> {
     SERVER.get_or_init(ApiServer::start).await.as_ref()
 }
 
-/// A registry that notes what it is asked, and is down when told so.
+/// What a registry answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Mood {
+    #[default]
+    Well,
+    Down,
+    /// It deletes nothing.
+    Refusing,
+}
+
+/// A registry that notes what it is asked, and answers as it is told.
 #[derive(Default)]
 pub(crate) struct Registry {
     pub(crate) asked: Mutex<Vec<(String, Untag)>>,
-    pub(crate) down: Mutex<bool>,
+    pub(crate) mood: Mutex<Mood>,
+}
+
+impl Registry {
+    pub(crate) fn is(&self, mood: Mood) {
+        *self.mood.lock().unwrap() = mood;
+    }
 }
 
 impl ArtifactRegistry for Registry {
@@ -43,9 +60,14 @@ impl ArtifactRegistry for Registry {
         untag: &'a Untag,
     ) -> BoxFuture<'a, Result<(), RegistryError>> {
         self.asked.lock().unwrap().push((repository.to_owned(), untag.clone()));
-        let down = *self.down.lock().unwrap();
-        let error = RegistryError { repository: self.name(repository), message: "connection refused".into() };
-        Box::pin(async move { if down { Err(error) } else { Ok(()) } })
+        let repository = self.name(repository);
+        let error = |message: &str, refused| RegistryError { repository, message: message.into(), refused };
+        let answer = match *self.mood.lock().unwrap() {
+            Mood::Well => Ok(()),
+            Mood::Down => Err(error("connection refused", false)),
+            Mood::Refusing => Err(error("it does not delete", true)),
+        };
+        Box::pin(async move { answer })
     }
 
     fn name(&self, repository: &str) -> String {
@@ -109,13 +131,25 @@ impl Bench {
     }
 
     pub(crate) async fn on(server: &ApiServer, name: &str, plan: impl FnOnce(&Faults)) -> Self {
+        Self::with(server, name, plan, |_| {}).await
+    }
+
+    /// Begins in a fresh namespace of a server, with other options than usual.
+    pub(crate) async fn with(
+        server: &ApiServer,
+        name: &str,
+        plan: impl FnOnce(&Faults),
+        change: impl FnOnce(&mut Options),
+    ) -> Self {
         let namespace = server.namespace(name).await;
         let client = server.client().await;
         let (operators, faults) = server.faulty_client().await;
         plan(&faults);
         let simulator = Simulator::start(client.clone(), &namespace);
         let registry = Arc::new(Registry::default());
-        let operator = Operator::start(operators, options(Some(&namespace), &registry));
+        let mut options = options(Some(&namespace), &registry);
+        change(&mut options);
+        let operator = Operator::start(operators, options);
         Self { namespace, client, faults, simulator, registry, operator }
     }
 
@@ -164,6 +198,31 @@ impl Bench {
         quiet(&self.faults, REST, LIMIT).await;
     }
 
+    /// Waits until an object is gone.
+    pub(crate) async fn gone(&self, name: &str) {
+        let api: Api<ModelDeployment> = self.api();
+        until("the object is gone", LIMIT, || async {
+            match api.get_opt(name).await {
+                Ok(None) => Ok(()),
+                other => Err(format!("{other:?}")),
+            }
+        })
+        .await;
+    }
+
+    /// Waits for an event with a reason, and gives its words and how often it was told.
+    pub(crate) async fn event(&self, reason: &str) -> (String, i32) {
+        let api: Api<Event> = self.api();
+        until(&format!("an event {reason}"), LIMIT, || async {
+            let events = api.list(&ListParams::default()).await.map_err(|error| error.to_string())?.items;
+            let mut found = events.into_iter().filter(|one| one.reason.as_deref() == Some(reason));
+            let event = found.next().ok_or("no such event")?;
+            let times = event.series.map_or(1, |series| series.count);
+            Ok((event.note.unwrap_or_default(), times))
+        })
+        .await
+    }
+
     /// The names of all objects of a kind.
     pub(crate) async fn names<K>(&self) -> Vec<String>
     where
@@ -173,7 +232,7 @@ impl Bench {
             + serde::de::DeserializeOwned,
         K::DynamicType: Default,
     {
-        let all = self.api::<K>().list(&kube::api::ListParams::default()).await.unwrap();
+        let all = self.api::<K>().list(&ListParams::default()).await.unwrap();
         all.items.iter().map(ResourceExt::name_any).collect()
     }
 }

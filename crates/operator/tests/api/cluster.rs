@@ -7,14 +7,18 @@ use k8s_openapi::{
 };
 use kube::{
     Api, Client,
-    api::{ApiResource, DynamicObject, Patch, PatchParams, PostParams},
+    api::{ApiResource, DeleteParams, DynamicObject, Patch, PatchParams, PostParams},
     core::GroupVersionKind,
 };
 use serde_json::{Value, json};
 use slipway_api::ModelDeployment;
+use slipway_plan::Untag;
 use slipway_testkit::{ApiServer, deployment, until};
 
-use crate::bench::{Bench, LIMIT};
+use crate::{
+    bench::{Bench, LIMIT},
+    converge::whole,
+};
 
 fn dynamic(client: &Client, namespace: &str, api_version: (&str, &str), kind: &str) -> Api<DynamicObject> {
     let (group, version) = api_version;
@@ -72,7 +76,7 @@ async fn service_monitors_are_made_once_the_cluster_knows_the_kind() {
 }
 
 /// The CRD without any rule on the spec, as one of a later version would be.
-fn lax_crd() -> CustomResourceDefinition {
+pub(crate) fn lax_crd() -> CustomResourceDefinition {
     let mut crd = serde_json::to_value(slipway_api::crd::crd()).unwrap();
     let schema = &mut crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
     schema["properties"]["spec"] = json!({ "type": "object", "x-kubernetes-preserve-unknown-fields": true });
@@ -119,5 +123,33 @@ async fn an_object_that_cannot_be_read_says_so_and_holds_up_nobody() {
     let api: Api<ModelDeployment> = bench.api();
     crate::bench::wait_for(&api, "future", "Ready", "True", "UpToDate").await;
     slipway_testkit::quiet(&bench.faults, Duration::from_secs(2), LIMIT).await;
+    bench.operator.stop().await;
+}
+
+#[tokio::test]
+async fn an_object_that_became_unreadable_says_what_still_serves_and_can_be_deleted() {
+    let Some(server) = ApiServer::start().await else { return };
+    server.define(&lax_crd()).await;
+    let bench = Bench::on(&server, "broken", |_| {}).await;
+    bench.create(&whole("net")).await;
+    bench.settle("net").await;
+    let raw = dynamic(&bench.client, &bench.namespace, ("slipway.dev", "v1alpha1"), "ModelDeployment");
+    let future = json!({ "spec": { "ensemble": ["a", "b"] } });
+    raw.patch("net", &PatchParams::default(), &Patch::Merge(future)).await.unwrap();
+    let told = until("the object says so", LIMIT, || async {
+        let object = raw.get("net").await.map_err(|error| error.to_string())?;
+        let said = |name: &str| -> (Value, Value) {
+            let conditions = object.data["status"]["conditions"].as_array().cloned().unwrap_or_default();
+            let found = conditions.into_iter().find(|one| one["type"] == name).unwrap_or_default();
+            (found["status"].clone(), found["reason"].clone())
+        };
+        if said("Accepted").1 == "Unparsable" { Ok(said("Available")) } else { Err(format!("{object:?}")) }
+    })
+    .await;
+    assert_eq!(told, (json!("True"), json!("Serving")));
+
+    raw.delete("net", &DeleteParams::default()).await.unwrap();
+    bench.gone("net").await;
+    assert_eq!(*bench.registry.asked.lock().unwrap(), [("broken/net".into(), Untag::Everything)]);
     bench.operator.stop().await;
 }

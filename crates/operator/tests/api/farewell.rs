@@ -1,31 +1,21 @@
-//! The end of an object: tags first, then the finalizer.
+//! The end of an object: Jobs first, then tags, then the finalizer.
 
 use std::time::Duration;
 
-use k8s_openapi::api::events::v1::Event;
+use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
 use kube::{
     Api,
     api::{DeleteParams, ListParams},
 };
 use slipway_api::{ModelDeployment, names};
+use slipway_operator::Options;
 use slipway_plan::Untag;
 use slipway_testkit::{Fault, On, Verb, deployment, until};
 
 use crate::{
-    bench::{Bench, LIMIT},
+    bench::{Bench, LIMIT, Mood, server},
     converge::whole,
 };
-
-async fn gone(bench: &Bench, name: &str) {
-    let api: Api<ModelDeployment> = bench.api();
-    until("the object is gone", LIMIT, || async {
-        match api.get_opt(name).await {
-            Ok(None) => Ok(()),
-            other => Err(format!("{other:?}")),
-        }
-    })
-    .await;
-}
 
 #[tokio::test]
 async fn an_object_takes_its_tags_with_it() {
@@ -42,7 +32,7 @@ async fn an_object_takes_its_tags_with_it() {
     let object: ModelDeployment = bench.api().get("net").await.unwrap();
     assert_eq!(object.metadata.finalizers.unwrap(), [names::FINALIZER]);
     bench.api::<ModelDeployment>().delete("net", &DeleteParams::default()).await.unwrap();
-    gone(&bench, "net").await;
+    bench.gone("net").await;
     let asked = bench.registry.asked.lock().unwrap().clone();
     assert!(!asked.is_empty());
     assert!(asked.iter().all(|one| *one == ("tags/net".into(), Untag::Everything)), "{asked:?}");
@@ -56,7 +46,7 @@ async fn what_needs_no_tags_has_no_finalizer() {
     bench.settle("net").await;
     assert_eq!(bench.api::<ModelDeployment>().get("net").await.unwrap().metadata.finalizers, None);
     bench.api::<ModelDeployment>().delete("net", &DeleteParams::default()).await.unwrap();
-    gone(&bench, "net").await;
+    bench.gone("net").await;
     assert!(bench.registry.asked.lock().unwrap().is_empty());
     bench.operator.stop().await;
 }
@@ -66,19 +56,59 @@ async fn a_registry_that_is_down_delays_the_end_but_not_for_ever() {
     let Some(bench) = Bench::begin("down", |_| {}).await else { return };
     bench.create(&whole("net")).await;
     bench.settle("net").await;
-    *bench.registry.down.lock().unwrap() = true;
+    bench.registry.is(Mood::Down);
     bench.api::<ModelDeployment>().delete("net", &DeleteParams::default()).await.unwrap();
     let ready = bench.wait_for("net", "Ready", "False", "ApplyFailed").await;
     assert!(ready.message.contains("connection refused"), "{}", ready.message);
-    gone(&bench, "net").await;
-    let warned = until("the warning", Duration::from_secs(5), || async {
-        let events =
-            bench.api::<Event>().list(&ListParams::default()).await.map_err(|error| error.to_string())?;
-        let mut found =
-            events.items.into_iter().filter(|one| one.reason.as_deref() == Some("ArtifactsLeftBehind"));
-        found.next().ok_or_else(|| "no such event".into())
+    bench.gone("net").await;
+    assert!(bench.event("ArtifactsLeftBehind").await.0.contains("artifacts.test/down/net"));
+    bench.operator.stop().await;
+}
+
+#[tokio::test]
+async fn a_registry_that_deletes_nothing_delays_nothing() {
+    let Some(server) = server().await else { return };
+    let bench = Bench::with(server, "refusing", |_| {}, patient).await;
+    bench.create(&whole("net")).await;
+    bench.settle("net").await;
+    bench.registry.is(Mood::Refusing);
+    bench.api::<ModelDeployment>().delete("net", &DeleteParams::default()).await.unwrap();
+    bench.gone("net").await;
+    assert!(bench.event("ArtifactsLeftBehind").await.0.contains("it does not delete"));
+    bench.operator.stop().await;
+}
+
+/// More patience than any test has.
+fn patient(options: &mut Options) {
+    options.farewell = Duration::from_hours(1);
+}
+
+#[tokio::test]
+async fn tags_are_removed_when_no_job_can_push_another_one() {
+    let Some(server) = server().await else { return };
+    let bench = Bench::with(server, "running", |_| {}, patient).await;
+    bench.simulator.hold("source");
+    bench.create(&whole("net")).await;
+    let pods: Api<Pod> = bench.api();
+    until("its pod runs", LIMIT, || async {
+        let pods = pods.list(&ListParams::default()).await.map_err(|error| error.to_string())?.items;
+        let runs =
+            |pod: &Pod| pod.status.as_ref().and_then(|status| status.phase.as_deref()) == Some("Running");
+        if pods.iter().any(runs) { Ok(()) } else { Err(format!("{pods:?}")) }
     })
     .await;
-    assert!(warned.note.unwrap().contains("artifacts.test/down/net"));
+    bench.api::<ModelDeployment>().delete("net", &DeleteParams::default()).await.unwrap();
+    until("the pod is asked to end", LIMIT, || async {
+        let pods = pods.list(&ListParams::default()).await.map_err(|error| error.to_string())?.items;
+        let asked = pods.first().is_some_and(|pod| pod.metadata.deletion_timestamp.is_some());
+        if asked { Ok(()) } else { Err(format!("{pods:?}")) }
+    })
+    .await;
+    bench.rest().await;
+    assert_eq!(*bench.registry.asked.lock().unwrap(), [], "a pod still runs");
+    bench.simulator.end().await;
+    bench.gone("net").await;
+    assert_eq!(*bench.registry.asked.lock().unwrap(), [("running/net".into(), Untag::Everything)]);
+    assert_eq!(bench.names::<Job>().await, Vec::<String>::new());
     bench.operator.stop().await;
 }

@@ -8,5 +8,7 @@ mod cluster;
 mod converge;
 mod farewell;
 mod leader;
+mod leftovers;
+mod marks;
 mod rights;
 mod trouble;

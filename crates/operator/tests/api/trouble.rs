@@ -2,11 +2,12 @@
 
 use k8s_openapi::api::{apps::v1::Deployment, batch::v1::Job, core::v1::Service};
 use kube::{
-    Api,
+    Api, Resource,
     api::{DeleteParams, Patch, PatchParams, PostParams},
 };
 use serde_json::json;
 use slipway_api::{
+    ModelDeployment,
     job::{Failure, FailureCategory},
     names,
 };
@@ -55,12 +56,14 @@ async fn a_deleted_child_comes_back() {
     let Some(bench) = Bench::begin("comeback", |_| {}).await else { return };
     bench.create(&deployment("net")).await;
     bench.settle("net").await;
-    bench.api::<Service>().delete("net", &DeleteParams::default()).await.unwrap();
+    for service in ["net", "net-metrics"] {
+        bench.api::<Service>().delete(service, &DeleteParams::default()).await.unwrap();
+    }
     let name = bench.names::<Deployment>().await.remove(0);
     bench.api::<Deployment>().delete(&name, &DeleteParams::default()).await.unwrap();
     until("both are back", LIMIT, || async {
         let found = (bench.names::<Service>().await.len(), bench.names::<Deployment>().await.len());
-        if found == (1, 1) { Ok(()) } else { Err(format!("{found:?}")) }
+        if found == (2, 1) { Ok(()) } else { Err(format!("{found:?}")) }
     })
     .await;
     bench.settle("net").await;
@@ -119,5 +122,52 @@ async fn a_refused_write_reaches_the_status_and_other_objects_do_not_wait() {
     bench.create(&deployment("second")).await;
     bench.settle("first").await;
     bench.settle("second").await;
+    bench.operator.stop().await;
+}
+
+/// A Job of a name, made by hand for other work of an owner.
+fn job(name: &str, owner: &ModelDeployment) -> Job {
+    serde_json::from_value(json!({
+        "metadata": {
+            "name": name,
+            "ownerReferences": [owner.controller_owner_ref(&())],
+            "annotations": { names::KEY_ANNOTATION: "0000" },
+        },
+        "spec": { "template": { "spec": {
+            "restartPolicy": "Never", "containers": [{ "name": "theirs", "image": "theirs" }],
+        } } },
+    }))
+    .unwrap()
+}
+
+#[tokio::test]
+async fn a_job_of_the_wanted_name_is_ours_only_with_our_owner_and_the_same_key() {
+    // Where the name of the first Job is learnt: it follows from the spec alone.
+    let Some(other) = Bench::begin("foretold", |_| {}).await else { return };
+    other.create(&whole("net")).await;
+    other.settle("net").await;
+    let name = other.simulator.jobs().remove(0);
+    other.operator.stop().await;
+
+    let Some(bench) = Bench::begin("taken", |_| {}).await else { return };
+    let jobs: Api<Job> = bench.api();
+    let stranger = bench.create(&deployment("stranger")).await;
+    jobs.create(&PostParams::default(), &job(&name, &stranger)).await.unwrap();
+    let net = bench.create(&whole("net")).await;
+    let ready = bench.wait_for("net", "Ready", "False", "ApplyFailed").await;
+    let words = format!("Job {name}: it exists and belongs to ModelDeployment stranger; rename or delete it");
+    assert_eq!(ready.message, words);
+
+    let ours = json!({ "metadata": { "ownerReferences": [net.controller_owner_ref(&())] } });
+    jobs.patch(&name, &PatchParams::default(), &Patch::Merge(ours)).await.unwrap();
+    until("the message names the other work", LIMIT, || async {
+        let ready = bench.condition("net", "Ready").await.unwrap();
+        let words = format!("Job {name}: it was made for other work; delete it to make it anew");
+        if ready.message == words { Ok(()) } else { Err(ready.message) }
+    })
+    .await;
+
+    jobs.delete(&name, &DeleteParams::background()).await.unwrap();
+    bench.settle("net").await;
     bench.operator.stop().await;
 }

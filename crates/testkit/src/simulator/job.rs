@@ -1,9 +1,12 @@
 //! One Job's pod: made, ended with an answer, and the Job told.
 
+use std::sync::Arc;
+
 use k8s_openapi::api::{batch::v1::Job, core::v1::Pod};
 use kube::{
     Api, ResourceExt,
-    api::{Patch, PatchParams, PostParams},
+    api::{DeleteParams, ListParams, Patch, PatchParams, PostParams},
+    runtime::wait::await_condition,
 };
 use serde_json::{Value, json};
 use slipway_api::{
@@ -13,15 +16,28 @@ use slipway_api::{
 
 use super::{Shared, digest};
 
-/// Makes the pod of a Job, lets it answer, and marks the Job as ended. What is gone meanwhile is left alone.
-pub(super) async fn finish(shared: &Shared, job: &Job) {
-    let Some(result) = answer(shared, job) else { return };
+/// What keeps the pod of a held job, as a container that takes its time to end would.
+const HELD: &str = "slipway.dev/held-by-a-test";
+/// What the garbage collector takes off an object when all that it owns is gone.
+const FOREGROUND: &str = "foregroundDeletion";
+
+/// Makes the pod of a Job, and lets it answer unless its step is held. What is gone meanwhile is left alone.
+pub(super) async fn run(shared: &Shared, job: &Job) {
+    let Some(spec) = spec(job) else { return };
+    let held = shared.lock().endless.contains(&spec.step);
+    let Ok(pod) = serde_json::from_value(pod(job, held)) else { return };
+    let _made = pods(shared).create(&PostParams::default(), &pod).await;
+    if held {
+        let running = json!({ "status": { "phase": "Running" } });
+        let params = PatchParams::default();
+        let _patched = pods(shared).patch_status(&pod_name(job), &params, &Patch::Merge(running)).await;
+    } else {
+        finish(shared, job, &answer(shared, &spec)).await;
+    }
+}
+
+async fn finish(shared: &Shared, job: &Job, result: &JobResult) {
     let failed = result.failure.is_some();
-    let pod = pod(job);
-    let name = pod["metadata"]["name"].as_str().unwrap_or_default().to_owned();
-    let pods: Api<Pod> = Api::namespaced(shared.client.clone(), &shared.namespace);
-    let Ok(pod) = serde_json::from_value(pod) else { return };
-    let _made = pods.create(&PostParams::default(), &pod).await;
     let ended = json!({ "status": {
         "phase": if failed { "Failed" } else { "Succeeded" },
         "containerStatuses": [{
@@ -30,10 +46,46 @@ pub(super) async fn finish(shared: &Shared, job: &Job) {
         }],
     } });
     let params = PatchParams::default();
-    let _patched = pods.patch_status(&name, &params, &Patch::Strategic(ended)).await;
-    let jobs: Api<Job> = Api::namespaced(shared.client.clone(), &shared.namespace);
+    let _patched = pods(shared).patch_status(&pod_name(job), &params, &Patch::Strategic(ended)).await;
     let status = json!({ "status": job_status(failed) });
-    let _patched = jobs.patch_status(&job.name_any(), &params, &Patch::Merge(status)).await;
+    let _patched = jobs(shared).patch_status(&job.name_any(), &params, &Patch::Merge(status)).await;
+}
+
+/// Deletes the pod of a Job that is deleted in the foreground; the Job goes once its pod is gone.
+pub(super) async fn collect(shared: &Arc<Shared>, job: &Job) {
+    if !job.finalizers().iter().any(|finalizer| finalizer == FOREGROUND) {
+        return;
+    }
+    let name = pod_name(job);
+    let _deleted = pods(shared).delete(&name, &DeleteParams::default()).await;
+    let (shared, job) = (Arc::clone(shared), job.name_any());
+    tokio::spawn(async move {
+        let _gone = await_condition(pods(&shared), &name, |pod: Option<&Pod>| pod.is_none()).await;
+        let free = json!({ "metadata": { "finalizers": null } });
+        let _patched = jobs(&shared).patch(&job, &PatchParams::default(), &Patch::Merge(free)).await;
+    });
+}
+
+/// Lets the pods of held jobs end.
+pub(super) async fn let_go(shared: &Shared) {
+    let all = pods(shared).list(&ListParams::default()).await.map(|pods| pods.items).unwrap_or_default();
+    let free = Patch::Merge(json!({ "metadata": { "finalizers": null } }));
+    for pod in all.iter().filter(|pod| pod.finalizers().iter().any(|finalizer| finalizer == HELD)) {
+        let _patched = pods(shared).patch(&pod.name_any(), &PatchParams::default(), &free).await;
+    }
+}
+
+fn pods(shared: &Shared) -> Api<Pod> {
+    Api::namespaced(shared.client.clone(), &shared.namespace)
+}
+
+fn jobs(shared: &Shared) -> Api<Job> {
+    Api::namespaced(shared.client.clone(), &shared.namespace)
+}
+
+fn pod_name(job: &Job) -> String {
+    let uid = job.uid().unwrap_or_default();
+    format!("{}-{}", job.name_any(), uid.get(..5).unwrap_or_default())
 }
 
 fn job_status(failed: bool) -> Value {
@@ -50,7 +102,7 @@ fn job_status(failed: bool) -> Value {
     }
 }
 
-fn pod(job: &Job) -> Value {
+fn pod(job: &Job, held: bool) -> Value {
     let template = job.spec.as_ref().map(|spec| &spec.template);
     let mut labels =
         template.and_then(|template| template.metadata.as_ref()?.labels.clone()).unwrap_or_default();
@@ -59,8 +111,9 @@ fn pod(job: &Job) -> Value {
     json!({
         "apiVersion": "v1", "kind": "Pod",
         "metadata": {
-            "name": format!("{}-{}", job.name_any(), uid.get(..5).unwrap_or_default()),
+            "name": pod_name(job),
             "labels": labels,
+            "finalizers": if held { vec![HELD] } else { Vec::new() },
             "ownerReferences": [{ "apiVersion": "batch/v1", "kind": "Job", "name": job.name_any(), "uid": uid,
                                   "controller": true }],
         },
@@ -68,20 +121,23 @@ fn pod(job: &Job) -> Value {
     })
 }
 
-fn answer(shared: &Shared, job: &Job) -> Option<JobResult> {
+fn spec(job: &Job) -> Option<JobSpec> {
     let template = job.spec.as_ref()?.template.spec.as_ref()?;
     let args = template.containers.first()?.args.as_ref()?;
-    let spec: JobSpec = serde_json::from_str(args.get(2)?).ok()?;
+    serde_json::from_str(args.get(2)?).ok()
+}
+
+fn answer(shared: &Shared, spec: &JobSpec) -> JobResult {
     let mut state = shared.lock();
     if let Some((_, failure)) = state.failing.iter().find(|(step, _)| *step == spec.step) {
-        return Some(JobResult { failure: Some(failure.clone()), ..JobResult::default() });
+        return JobResult { failure: Some(failure.clone()), ..JobResult::default() };
     }
     let reused = state.computed.contains(&spec.key);
     if !reused {
         state.computed.push(spec.key.clone());
     }
     let output = digest(&spec.key);
-    Some(match &spec.work {
+    match &spec.work {
         Work::Gate(gate) => JobResult {
             golden: Some(output),
             gate: Some(judge(state.verdict, &gate.candidate)),
@@ -91,7 +147,7 @@ fn answer(shared: &Shared, job: &Job) -> Option<JobResult> {
         Work::Source { .. } | Work::Data { .. } | Work::Stage { .. } => {
             JobResult { output: Some(output), size_bytes: Some(1000), reused, ..JobResult::default() }
         }
-    })
+    }
 }
 
 fn judge(verdict: Verdict, candidate: &str) -> GateStatus {
