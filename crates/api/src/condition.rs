@@ -31,7 +31,8 @@ pub struct Condition {
 /// A condition's type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ConditionType {
-    /// The spec is valid and what it refers to exists, as far as the operator may look.
+    /// The spec is valid and asks for something possible; whether what it refers to exists is told by `Optimized` and
+    /// `GatePassed`, since the operator may read no Secret, `ConfigMap` or volume claim.
     Accepted,
     /// Every stage of this generation has its output.
     Optimized,
@@ -129,6 +130,8 @@ reasons! {
     OUT_OF_MEMORY = "OutOfMemory";
     /// Any stage: the Job took longer than `jobs.deadline`.
     DEADLINE_EXCEEDED = "DeadlineExceeded";
+    /// Any stage: several Jobs ended, and none left an answer that can be read.
+    ANSWER_LOST = "AnswerLost";
     /// Any stage: the artifact registry could not be reached or refused.
     REGISTRY_UNREACHABLE = "RegistryUnreachable";
     /// Any: an image could not be pulled.
