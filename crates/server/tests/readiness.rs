@@ -6,8 +6,13 @@ use common::{Client, Puppet, doubling, row, start, start_engine};
 use http::StatusCode;
 use serde_json::{Value, json};
 use slipway_server::golden::GoldenSamples;
-use slipway_server::{Config, Health, ServeError, serve};
+use slipway_server::{BackendChoice, Config, Health, ServeError, serve};
 use tokio_util::sync::CancellationToken;
+
+for_each_engine!(
+    metrics_tell_requests_model_and_process,
+    golden_samples_are_replayed_by_the_engine_that_serves
+);
 
 fn golden(output: &Value, slack: f64) -> String {
     json!({ "version": 1, "samples": [{
@@ -45,6 +50,26 @@ async fn golden_samples_beyond_slack_keep_it_from_being_ready_and_say_why() {
     assert_eq!(client.get("/v2/health/live").await.0, StatusCode::OK);
     assert_eq!(client.infer(row(1.0, 2.0)).await.0, StatusCode::SERVICE_UNAVAILABLE);
     server.ended().await;
+}
+
+async fn golden_samples_are_replayed_by_the_engine_that_serves(backend: BackendChoice) {
+    for (output, passes) in [(json!([2, 4]), true), (json!([2, 5]), false)] {
+        let samples = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(samples.path(), golden(&output, 0.0)).unwrap();
+        let (_folder, model) = common::write(&doubling(), "model.onnx");
+        let options = common::engine(backend);
+        let config = Config {
+            golden: Some(samples.path().to_owned()),
+            backend,
+            onnxruntime_library: options.library,
+            ..Config::local(model, "doubler")
+        };
+        let stop = CancellationToken::new();
+        let mut running = serve(config, stop.clone()).await.unwrap();
+        assert_eq!(running.ready().await.is_ok(), passes, "{output}");
+        stop.cancel();
+        running.ended().await;
+    }
 }
 
 #[tokio::test]
@@ -86,9 +111,8 @@ async fn missing_model_and_taken_port_are_errors() {
     assert!(matches!(start(config).await, Err(ServeError::Listen { .. })));
 }
 
-#[tokio::test]
-async fn metrics_tell_requests_model_and_process() {
-    let server = start(&doubling(), |config| {
+async fn metrics_tell_requests_model_and_process(backend: BackendChoice) {
+    let server = start(backend, &doubling(), |config| {
         config.revision = Some("r1".to_owned());
         config.accuracy = Some(0.97);
     })
@@ -112,7 +136,8 @@ async fn metrics_tell_requests_model_and_process() {
         format!("slipway_batch_size_bucket{{{of},le=\"1.0\"}} 1"),
         format!("slipway_requests_in_flight{{{of}}} 0"),
         format!("model_accuracy{{{of}}} 0.97"),
-        "slipway_model_info{model=\"doubler\",revision=\"r1\",digest=\"\",backend=\"rten\"} 1".to_owned(),
+        format!("slipway_model_info{{{of},digest=\"\",backend=\"{}\"}} 1", common::name(backend)),
+        format!("slipway_engine_info{{backend=\"{}\",version=\"", common::name(backend)),
         "# TYPE process_cpu_seconds counter".to_owned(),
         "# TYPE process_resident_memory_bytes gauge".to_owned(),
     ] {

@@ -12,10 +12,12 @@ use rten_tensor::Layout;
 use slipway_model::onnx::OnnxModel;
 
 use super::declared::{self, Declared};
-use super::{Backend, EngineOptions, LoadError, RunError, TensorSpec, operators};
+use super::{Backend, LoadError, RunError, TensorSpec, operators};
 use crate::tensor::{DataType, Tensor, TensorData};
 
 const NAME: &str = "rten";
+/// As the lock file pins it; the crate does not say.
+const VERSION: &str = "0.27.0";
 
 /// A model in rten.
 pub(super) struct Rten {
@@ -27,22 +29,31 @@ pub(super) struct Rten {
 }
 
 impl Rten {
-    pub(super) fn load(path: &Path, options: EngineOptions) -> Result<Self, LoadError> {
+    pub(super) fn load(path: &Path, threads: usize) -> Result<Self, LoadError> {
         let file = declared::open(path)?;
-        let missing = operators::missing(&file);
-        if !missing.is_empty() {
-            return Err(LoadError::UnsupportedOperators { engine: NAME, operators: missing });
-        }
-        let declared = Declared::of(NAME, &file)?;
+        let declared = declared_by(&file)?;
         let model = load_weights(path, file)?;
         let ids = |specs: &[TensorSpec]| {
             let id = |spec: &TensorSpec| model.node_id(&spec.name).map_err(refused);
             specs.iter().map(id).collect::<Result<Vec<_>, _>>()
         };
         let (input_ids, output_ids) = (ids(&declared.inputs)?, ids(&declared.outputs)?);
-        let pool = Arc::new(ThreadPool::with_num_threads(options.threads.max(1)));
+        let pool = Arc::new(ThreadPool::with_num_threads(threads.max(1)));
         Ok(Self { model, pool, declared, input_ids, output_ids })
     }
+}
+
+/// Whether the engine has every operator and type of a model, told without its weights.
+pub(super) fn check(path: &Path) -> Result<(), LoadError> {
+    declared_by(&declared::open(path)?).map(drop)
+}
+
+fn declared_by(file: &OnnxModel) -> Result<Declared, LoadError> {
+    let missing = operators::missing(file);
+    if !missing.is_empty() {
+        return Err(LoadError::UnsupportedOperators { engine: NAME, operators: missing });
+    }
+    Declared::of(NAME, file, |datatype| datatype != DataType::Bytes)
 }
 
 fn refused(error: impl std::fmt::Display) -> LoadError {
@@ -89,6 +100,10 @@ fn load_from_memory<'a>(
 impl Backend for Rten {
     fn name(&self) -> &'static str {
         NAME
+    }
+
+    fn version(&self) -> &str {
+        VERSION
     }
 
     fn inputs(&self) -> &[TensorSpec] {
@@ -138,6 +153,7 @@ fn to_value(spec: &TensorSpec, tensor: Tensor) -> Result<Value, RunError> {
         TensorData::Fp16(values) => value(&shape, values.into_iter().map(f16::to_f32).collect()),
         TensorData::Fp32(values) => value(&shape, values),
         TensorData::Fp64(values) => value(&shape, narrow_floats(spec, &values)?),
+        TensorData::Bytes(_) => Err(RunError::Engine(format!("{NAME} has no strings"))),
     }
 }
 
@@ -191,4 +207,15 @@ fn from_value(spec: &TensorSpec, value: Value) -> Result<Tensor, RunError> {
         (value, want) => return Err(wrong(format!("has type {}, the model declares {want}", value.dtype()))),
     };
     Tensor::new(shape, data).ok_or_else(|| wrong("has fewer elements than its shape".to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn version_is_the_one_that_is_built_in() {
+        let lock = include_str!("../../../../Cargo.lock");
+        assert!(lock.contains(&format!("name = \"rten\"\nversion = \"{VERSION}\"\n")), "not {VERSION}");
+    }
 }
