@@ -60,11 +60,12 @@ fn program_without_onnx_runtime_says_which_image_has_it() {
     assert_eq!((error.to_string().as_str(), error.category()), (elsewhere, "EngineMissing"));
 }
 
-/// What the program says when it cannot start with a library.
-fn complaint(library: &Path) -> String {
+/// What the program says when it cannot start with a library, in an environment that keeps newer libraries silent or not.
+fn complaint(library: &Path, silent: bool) -> String {
     let mut program = Command::new(env!("CARGO_BIN_EXE_slipway-server"));
     program.args(["serve", "--name", "m", "--http-port", "0", "--metrics-port", "0", "--model", FOREST]);
     program.args(["--address", "127.0.0.1", "--backend", "onnxruntime", "--onnxruntime-library"]);
+    program.env_remove("ORT_DISABLE_TELEMETRY").envs(silent.then_some(("ORT_DISABLE_TELEMETRY", "1")));
     let output = program.arg(library).output().unwrap();
     assert!(!output.status.success());
     String::from_utf8(output.stderr).unwrap()
@@ -108,7 +109,7 @@ fn library_that_cannot_be_used_is_named_with_the_reason() {
         (PathBuf::from(FOREST), "invalid ELF header"),
         (foreign, "cannot open shared object file"),
     ] {
-        let complaint = complaint(&library);
+        let complaint = complaint(&library, true);
         let named = format!("cannot use the ONNX Runtime library {}: ", library.display());
         assert!(complaint.contains(&named), "{complaint}");
         assert!(complaint.contains(reason), "{reason}: {complaint}");
@@ -116,10 +117,22 @@ fn library_that_cannot_be_used_is_named_with_the_reason() {
     }
 }
 
+#[cfg(feature = "onnxruntime")]
+#[test]
+fn library_that_would_report_to_its_makers_is_not_loaded() {
+    let folder = tempfile::tempdir().unwrap();
+    let library = folder.path().join("libonnxruntime.so.1.29.0");
+    std::fs::rename(impostor(folder.path(), "1.16.3"), &library).unwrap();
+    let refused = complaint(&library, false);
+    assert!(refused.contains("set ORT_DISABLE_TELEMETRY=1"), "{refused}");
+    let loaded = complaint(&library, true);
+    assert!(loaded.contains("its version is 1.16.3"), "{loaded}");
+}
+
 #[cfg(not(feature = "onnxruntime"))]
 #[test]
 fn static_program_refuses_to_load_a_library() {
     let folder = tempfile::tempdir().unwrap();
-    let complaint = complaint(&impostor(folder.path(), "1.32.0"));
+    let complaint = complaint(&impostor(folder.path(), "1.32.0"), true);
     assert!(complaint.contains("the image slipway-server-onnxruntime has it"), "{complaint}");
 }

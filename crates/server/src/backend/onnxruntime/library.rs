@@ -12,6 +12,11 @@ use super::LoadError;
 
 /// How the files of all versions begin.
 const FILE: &str = "libonnxruntime.so";
+/// The last version that sends nothing over the network by itself; a newer one has sent something before it can be told
+/// not to, unless the environment tells it.
+const LAST_SILENT: u32 = 28;
+/// What a newer library looks for in the environment.
+const SILENCE: &str = "ORT_DISABLE_TELEMETRY";
 
 /// A loaded library.
 #[derive(Clone)]
@@ -43,6 +48,11 @@ impl Library {
     }
 
     fn open(path: PathBuf) -> Result<Self, LoadError> {
+        let version = version(&path);
+        if may_report(&version) && std::env::var_os(SILENCE).is_none_or(|value| value != "1") {
+            let message = format!("version {version} would report to its makers; set {SILENCE}=1 to prevent it");
+            return Err(unusable(&path, message));
+        }
         let builder = ort::init_from(&path).map_err(|error| unusable(&path, reason(&error)))?;
         let environment = builder
             .with_name("slipway")
@@ -51,7 +61,7 @@ impl Library {
             .build()
             .map_err(|error| unusable(&path, error.to_string()))?;
         environment.set_log_level(LogLevel::Warning);
-        Ok(Self { environment, version: version(&path), path })
+        Ok(Self { environment, version, path })
     }
 }
 
@@ -81,6 +91,12 @@ fn version(path: &Path) -> String {
         Some(version) if !version.is_empty() => version.to_owned(),
         _ => "unknown".to_owned(),
     }
+}
+
+/// Whether a version sends telemetry, or does not say which one it is.
+fn may_report(version: &str) -> bool {
+    let mut parts = version.split('.').map(str::parse::<u32>);
+    !matches!((parts.next(), parts.next()), (Some(Ok(1)), Some(Ok(minor))) if minor <= LAST_SILENT)
 }
 
 fn reason(error: &LoadDynamicError) -> String {
@@ -116,5 +132,11 @@ mod tests {
         assert_eq!(version(Path::new("/lib/libonnxruntime.so.1.32.0")), "1.32.0");
         assert_eq!(version(Path::new("/lib/libonnxruntime.so")), "unknown");
         assert_eq!(version(Path::new("/lib/mine.so")), "unknown");
+    }
+
+    #[test]
+    fn only_old_versions_are_known_to_be_silent() {
+        assert!(!may_report("1.17.3") && !may_report("1.28.0"));
+        assert!(may_report("1.29.0") && may_report("2.0.0") && may_report("unknown") && may_report("1"));
     }
 }
