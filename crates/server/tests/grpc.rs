@@ -94,7 +94,7 @@ async fn wrong_requests_are_told_what_is_wrong(backend: BackendChoice) {
         request
     };
     let mut other = with_raw(&[1, 2], &[1.0, 2.0]);
-    other.model_name = "other".to_owned();
+    "other".clone_into(&mut other.model_name);
     let mut too_many = with_raw(&[1, 2], &[1.0, 2.0]);
     too_many.raw_input_contents.push(raw(&[]));
     for (request, code, words) in [

@@ -102,7 +102,7 @@ impl Backend for Rten {
         NAME
     }
 
-    fn version(&self) -> &str {
+    fn version(&self) -> &'static str {
         VERSION
     }
 

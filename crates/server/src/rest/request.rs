@@ -190,7 +190,7 @@ mod tests {
         fn name(&self) -> &'static str {
             "unused"
         }
-        fn version(&self) -> &str {
+        fn version(&self) -> &'static str {
             "0"
         }
         fn inputs(&self) -> &[TensorSpec] {

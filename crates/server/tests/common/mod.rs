@@ -253,7 +253,7 @@ impl Backend for Puppet {
         "puppet"
     }
 
-    fn version(&self) -> &str {
+    fn version(&self) -> &'static str {
         "1"
     }
 

@@ -50,7 +50,8 @@ impl Library {
     fn open(path: PathBuf) -> Result<Self, LoadError> {
         let version = version(&path);
         if may_report(&version) && std::env::var_os(SILENCE).is_none_or(|value| value != "1") {
-            let message = format!("version {version} would report to its makers; set {SILENCE}=1 to prevent it");
+            let message =
+                format!("version {version} would report to its makers; set {SILENCE}=1 to prevent it");
             return Err(unusable(&path, message));
         }
         let builder = ort::init_from(&path).map_err(|error| unusable(&path, reason(&error)))?;
