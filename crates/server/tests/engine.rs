@@ -113,9 +113,8 @@ async fn weights_in_another_file_are_found(backend: BackendChoice) {
     let folder = tempfile::tempdir().unwrap();
     let weights: Vec<u8> = [3.0_f32, 4.0].iter().flat_map(|value| value.to_le_bytes()).collect();
     std::fs::write(folder.path().join("weights.bin"), weights).unwrap();
-    let place = [("location", "weights.bin"), ("offset", "0"), ("length", "8")];
     let model = ModelBuilder::new()
-        .initializer(external_tensor("w", &[2], &place))
+        .initializer(external_tensor("w", &[2], &[("location", "weights.bin")]))
         .input("x", &[-1, 2])
         .output("y", &[-1, 2])
         .node("Mul", &["x", "w"], &["y"]);

@@ -3,6 +3,7 @@
 mod choice;
 mod declared;
 mod error;
+mod external;
 #[cfg(feature = "onnxruntime")]
 mod onnxruntime;
 mod operators;

@@ -3,15 +3,17 @@
 //! It computes in `f32`, `i32`, `i8` and `u8`. What a model declares as another type is converted here, at the edge,
 //! and a value that does not fit is refused.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use half::f16;
+use prost::Message;
 use rten::{Model, ModelOptions, NodeId, RunErrorKind, RunOptions, ThreadPool, Value, ValueOrView};
 use rten_tensor::Layout;
 use slipway_model::onnx::OnnxModel;
 
 use super::declared::{self, Declared};
+use super::external::Renamed;
 use super::{Backend, LoadError, RunError, TensorSpec, operators};
 use crate::tensor::{DataType, Tensor, TensorData};
 
@@ -62,39 +64,19 @@ fn refused(error: impl std::fmt::Display) -> LoadError {
 
 /// Reads the weights in the way that needs the least memory for this model.
 fn load_weights(path: &Path, file: OnnxModel) -> Result<Model, LoadError> {
-    let folder = file.folder().to_path_buf();
-    let mut files = file.files();
-    files.remove(file.path());
+    let mut options = ModelOptions::with_all_ops();
+    let renamed = Renamed::of(&file)?;
     drop(file);
-    let options = ModelOptions::with_all_ops();
-    if path.extension().is_some_and(|end| end.eq_ignore_ascii_case("onnx"))
-        && files.iter().all(|f| found_by_rten(f, &folder))
-    {
+    // The ending is how rten tells what a file is.
+    let is_named = path.extension().is_some_and(|end| end.eq_ignore_ascii_case("onnx"));
+    if is_named && renamed.found {
         return options.load_file(path).map_err(refused);
     }
-    load_from_memory(path, &folder, &files, options)
-}
-
-/// Whether rten opens a file of external data itself: it goes by place and name.
-fn found_by_rten(file: &Path, folder: &Path) -> bool {
-    let end = file.extension().and_then(|end| end.to_str()).unwrap_or_default();
-    file.parent() == Some(folder) && (end.starts_with("data") || end.starts_with("onnx_data"))
-}
-
-fn load_from_memory<'a>(
-    path: &Path,
-    folder: &Path,
-    files: impl IntoIterator<Item = &'a PathBuf>,
-    mut options: ModelOptions,
-) -> Result<Model, LoadError> {
-    let read = |file: &Path| {
-        std::fs::read(file).map_err(|source| LoadError::Read { path: file.display().to_string(), source })
-    };
-    for file in files {
-        let location = file.strip_prefix(folder).unwrap_or(file).to_string_lossy().into_owned();
-        options.external_data(&location, read(file)?);
+    for (name, file) in renamed.files {
+        let read = |source| LoadError::Read { path: file.display().to_string(), source };
+        options.external_data(&name, std::fs::read(&file).map_err(read)?);
     }
-    options.load(read(path)?).map_err(refused)
+    options.load(renamed.model.encode_to_vec()).map_err(refused)
 }
 
 impl Backend for Rten {
