@@ -1,10 +1,31 @@
 #!/usr/bin/env bash
 # Builds the project's static programs and packs each as an image archive in the
 # cache: localhost/NAME:dev in images/NAME.tar. The command line lands in bin/.
+# slipway-server-onnxruntime is the one image of a dynamic program: it holds ONNX
+# Runtime and the C and C++ libraries of this machine that it needs.
 # Usage: images.sh [--next]   (also an operator and a CRD of a next version, for the upgrade test)
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 source "$(dirname "$0")/lib.sh"
+
+# dynamic_server: the server and its libraries as an argument of the image maker. The libraries lie where the loader
+# looks without a cache of its own: beside the C library.
+dynamic_server() {
+    local program=$CACHE/dynamic/$CARGO_BUILD_TARGET/release/slipway-server library found loader folder file
+    library=$(echo "$CACHE"/onnxruntime/libonnxruntime.so.*)
+    found=$(ldd "$program" "$library") || die "ldd: $found"
+    ! grep -F 'not found' <<<"$found" || die "install the libraries named above (Debian: libstdc++6 libgcc-s1)"
+    loader=$(sed -n 's|^[[:space:]]*\(/[^ ]*/ld-[^ ]*\) .*|\1|p' <<<"$found" | head -n 1)
+    folder=$(dirname "$(sed -n 's|.*libc\.so\.6 => \([^ ]*\) .*|\1|p' <<<"$found" | head -n 1)")
+    printf 'slipway-server-onnxruntime=%s' "$program"
+    printf ',%s:/%s' "$library" "$(basename "$library")"
+    printf ',%s:/usr/share/doc/onnxruntime/%s' "$CACHE/onnxruntime/LICENSE" LICENSE \
+        "$CACHE/onnxruntime/ThirdPartyNotices.txt" ThirdPartyNotices.txt
+    printf ',%s:%s' "$(realpath "$loader")" "$loader"
+    sed -n 's|.* => \(/[^ ]*\) .*|\1|p' <<<"$found" | grep -vFx "$loader" | sort -u | while read -r file; do
+        printf ',%s:%s' "$(realpath "$file")" "$folder/$(basename "$file")"
+    done
+}
 
 [ -x "$BIN/slipway-cluster" ] || "$ROOT/scripts/build-tools.sh" slipway-cluster
 cd "$ROOT"
@@ -20,5 +41,7 @@ step "static programs" cargo build --release --locked --workspace --bins
 for name in slipway-operator slipway-server slipway-job; do
     images+=("$name=$PROGRAMS/$name")
 done
+step "server with ONNX Runtime" "$ROOT/scripts/onnxruntime.sh" build
+images+=("$(dynamic_server)")
 install -m 755 "$PROGRAMS/slipway" "$BIN/slipway"
 step "images" "$BIN/slipway-cluster" image --ca-certificates --out "$CACHE/images" "${images[@]}"

@@ -9,6 +9,8 @@ export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$CACHE/static}
 # twice. The explicit target keeps the flag away from build scripts and procedural macros.
 export CARGO_BUILD_TARGET=x86_64-unknown-linux-gnu
 export RUSTFLAGS="-C target-feature=+crt-static"
+# ONNX Runtime 1.29 and newer report to their makers otherwise; the peers of benchmarks and the examples use them.
+export ORT_DISABLE_TELEMETRY=1
 PROGRAMS=$CARGO_TARGET_DIR/$CARGO_BUILD_TARGET/release
 # Where setup.sh puts Go when the machine's own is too old.
 PATH=$CACHE/go/bin:$PATH

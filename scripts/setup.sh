@@ -107,5 +107,6 @@ fi
 apt_install $PACKAGES
 ensure_go
 ensure_magika
+"$ROOT/scripts/onnxruntime.sh" library
 "$ROOT/scripts/build-tools.sh"
 say ok "set-up"

@@ -11,6 +11,7 @@ go_tests() { (cd "$ROOT/tests/cluster" && go test ./...); }
 step "set-up" scripts/setup.sh
 step "images" scripts/images.sh --next
 step "Rust tests" cargo test --release --locked --workspace --exclude e2e
+step "the server's tests on both engines" scripts/onnxruntime.sh test
 step "cluster tests" go_tests
 # One after the other: each test waits for pods on the same node.
 step "tests on a real node" cargo test --release --locked --package e2e -- --test-threads=1

@@ -14,7 +14,7 @@ import (
 
 const imageHelp = `image [FLAGS] NAME[:TAG]=PROGRAM[,FILE:PATH]...
 makes FOLDER/NAME.tar for each: the static PROGRAM at /NAME, the entry point, run as user 65532;
-each further FILE lies at PATH. A NAME without a host is localhost/NAME, without a tag NAME:dev.`
+each further FILE lies at PATH. A PROGRAM that is not static needs its loader and libraries among them. A NAME without a host is localhost/NAME, without a tag NAME:dev.`
 
 // certificates is where a machine's authorities lie, and where programs look for them.
 const certificates = "/etc/ssl/certs/ca-certificates.crt"
@@ -63,9 +63,6 @@ func parseImage(arg string) (image.Image, string, error) {
 	if !tagged {
 		reference += ":dev"
 	}
-	if err := image.CheckStatic(files[0]); err != nil {
-		return image.Image{}, "", err
-	}
 	made := image.Of(reference, name, files[0])
 	for _, file := range files[1:] {
 		source, target, ok := strings.Cut(file, ":")
@@ -73,6 +70,9 @@ func parseImage(arg string) (image.Image, string, error) {
 			return image.Image{}, "", fmt.Errorf("image %s: file %q: want FILE:/PATH", name, file)
 		}
 		made.Files[target] = source
+	}
+	if err := made.CheckStarts(files[0]); err != nil {
+		return image.Image{}, "", err
 	}
 	return made, name, nil
 }

@@ -21,6 +21,16 @@ func TestImageArgumentsAreRead(t *testing.T) {
 	}
 }
 
+func TestDynamicProgramNeedsItsLoader(t *testing.T) {
+	const loader = "/lib64/ld-linux-x86-64.so.2"
+	if made, _, err := parseImage("tool=/bin/sh," + loader + ":" + loader); err != nil || made.Files[loader] != loader {
+		t.Errorf("%+v %v", made, err)
+	}
+	if _, _, err := parseImage("tool=/bin/sh"); err == nil || !strings.Contains(err.Error(), loader) {
+		t.Errorf("want an error with %s: %v", loader, err)
+	}
+}
+
 func TestOddImageArgumentsAreRefused(t *testing.T) {
 	for arg, want := range map[string]string{
 		"tool":                          "want NAME=PROGRAM",

@@ -73,7 +73,7 @@ async fn the_digits_network_measures_what_its_training_printed() {
     let golden = serde_json::to_vec(&evaluation.golden).unwrap();
     let golden = GoldenSamples::parse(&golden).unwrap();
     assert_eq!(golden.samples.len(), 8);
-    let engine = Engine::load(&example("model.onnx"), EngineOptions::default()).unwrap();
+    let engine = Engine::load(&example("model.onnx"), &EngineOptions::default()).unwrap();
     golden.replay(&engine).unwrap();
     shutdown.cancel();
     server.ended().await;

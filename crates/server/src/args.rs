@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use slipway_server::pull::PullOptions;
-use slipway_server::{Batching, Config, Drain, Limits, SelfCheck};
+use slipway_server::{BackendChoice, Batching, Config, Drain, EngineOptions, Limits, SelfCheck};
 
 /// Inference server: Open Inference Protocol v2, REST and gRPC on one port.
 #[derive(Debug, Parser)]
@@ -34,6 +34,35 @@ pub(crate) enum Command {
     Serve(ServeArgs),
     /// Fetch a model, and golden samples, into a folder; verify digests and that the engine has every operator.
     Pull(PullArgs),
+}
+
+/// Which engine runs the model.
+#[derive(Debug, clap::Args)]
+struct EngineArgs {
+    /// Engine: the built-in one, ONNX Runtime, or by itself the first of them that has all the model's operators.
+    #[arg(long, env = "SLIPWAY_BACKEND", value_enum, default_value = "auto")]
+    backend: BackendArg,
+    /// ONNX Runtime library, or the folder it is in; by default it is looked for beside this program.
+    #[arg(long, env = "SLIPWAY_ONNXRUNTIME", value_name = "PATH")]
+    onnxruntime_library: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum BackendArg {
+    Auto,
+    Rten,
+    #[value(name = "onnxruntime")]
+    OnnxRuntime,
+}
+
+impl From<BackendArg> for BackendChoice {
+    fn from(arg: BackendArg) -> Self {
+        match arg {
+            BackendArg::Auto => Self::Auto,
+            BackendArg::Rten => Self::Rten,
+            BackendArg::OnnxRuntime => Self::OnnxRuntime,
+        }
+    }
 }
 
 #[derive(Debug, clap::Args)]
@@ -71,6 +100,8 @@ pub(crate) struct ServeArgs {
     /// Threads that compute one inference.
     #[arg(long, env = "SLIPWAY_THREADS", default_value_t = 1)]
     threads: usize,
+    #[command(flatten)]
+    engine: EngineArgs,
     /// Threads that serve sockets.
     #[arg(long, env = "SLIPWAY_IO_THREADS", default_value_t = 1)]
     pub(crate) io_threads: usize,
@@ -123,6 +154,8 @@ impl ServeArgs {
             http: SocketAddr::new(self.address, self.http_port),
             metrics: SocketAddr::new(self.address, self.metrics_port),
             threads: self.threads,
+            backend: self.engine.backend.into(),
+            onnxruntime_library: self.engine.onnxruntime_library,
             batching: Batching { max_size: self.max_batch.max(1), max_delay: self.max_delay },
             limits: Limits {
                 body_bytes: self.max_body,
@@ -149,6 +182,8 @@ pub(crate) struct PullArgs {
     /// Registry hosts to reach without TLS.
     #[arg(long, env = "SLIPWAY_PLAIN_HTTP", value_delimiter = ',')]
     plain_http: Vec<String>,
+    #[command(flatten)]
+    engine: EngineArgs,
     /// Most bytes to fetch.
     #[arg(long, env = "SLIPWAY_SIZE_LIMIT")]
     size_limit: Option<u64>,
@@ -165,6 +200,11 @@ impl PullArgs {
             into: self.into,
             plain_http: self.plain_http,
             size_limit: self.size_limit,
+            engine: EngineOptions {
+                backend: self.engine.backend.into(),
+                library: self.engine.onnxruntime_library,
+                ..EngineOptions::default()
+            },
         }
     }
 }

@@ -75,8 +75,8 @@ pub(crate) fn decode_binary(
     count: usize,
     bytes: &[u8],
 ) -> Result<TensorData, ApiError> {
-    match count.checked_mul(datatype.size()) {
-        Some(length) if length == bytes.len() => Ok(TensorData::from_le_bytes(datatype, bytes)),
+    match TensorData::from_le_bytes(datatype, bytes) {
+        Some(data) if data.len() == count => Ok(data),
         _ => Err(ApiError::BadRequest(format!(
             "input {name:?} needs {count} elements of {datatype} by its shape, got {} bytes",
             bytes.len()

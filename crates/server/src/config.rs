@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::backend::{BackendChoice, EngineOptions};
 use crate::queue::Batching;
 
 /// What to do when the golden samples give other answers than the gate saw.
@@ -39,6 +40,10 @@ pub struct Config {
     pub metrics: SocketAddr,
     /// Threads that compute one inference.
     pub threads: usize,
+    /// Which engine computes.
+    pub backend: BackendChoice,
+    /// The ONNX Runtime library, as in [`EngineOptions::library`].
+    pub onnxruntime_library: Option<PathBuf>,
     /// How requests share a run; ignored, with a warning, where the model's first axis is fixed.
     pub batching: Batching,
     /// Limits for what clients send.
@@ -60,9 +65,19 @@ impl Config {
             http: SocketAddr::from(([127, 0, 0, 1], 0)),
             metrics: SocketAddr::from(([127, 0, 0, 1], 0)),
             threads: 1,
+            backend: BackendChoice::default(),
+            onnxruntime_library: None,
             batching: Batching::OFF,
             limits: Limits::default(),
             drain: Drain::default(),
+        }
+    }
+
+    pub(crate) fn engine(&self) -> EngineOptions {
+        EngineOptions {
+            threads: self.threads,
+            backend: self.backend,
+            library: self.onnxruntime_library.clone(),
         }
     }
 }

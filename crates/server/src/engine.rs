@@ -22,7 +22,7 @@ impl Engine {
     ///
     /// # Errors
     /// See [`LoadError`]: among others, every operator that no engine here has is named.
-    pub fn load(path: &Path, options: EngineOptions) -> Result<Self, LoadError> {
+    pub fn load(path: &Path, options: &EngineOptions) -> Result<Self, LoadError> {
         Ok(Self::from_backend(backend::load(path, options)?))
     }
 
@@ -34,6 +34,11 @@ impl Engine {
     /// Name of the engine inside, such as `rten`.
     pub fn name(&self) -> &'static str {
         self.backend.name()
+    }
+
+    /// Version of the engine inside.
+    pub fn version(&self) -> &str {
+        self.backend.version()
     }
 
     /// The model's inputs, in its own order.

@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use crate::backend::{RunError, TensorSpec};
 use crate::engine::Engine;
 use crate::rest::decode_json;
-use crate::tensor::{DataType, Tensor, element_count};
+use crate::tensor::{DataType, Tensor, TensorData, element_count};
 
 /// Largest file that is read.
 pub const MAX_BYTES: u64 = 64 << 20;
@@ -229,8 +229,13 @@ fn golden_inputs(specs: &[TensorSpec], golden: &GoldenSample) -> Result<Vec<Tens
         .collect()
 }
 
-/// Position and size of the largest difference; NaN counts as larger than any number, two NaN as equal.
+/// Position and size of the largest difference; NaN counts as larger than any number, two NaN as equal. Strings that
+/// differ do so without limit.
 fn largest_difference(want: &Tensor, got: &Tensor) -> (usize, f64) {
+    if let (TensorData::Bytes(want), TensorData::Bytes(got)) = (want.data(), got.data()) {
+        let other = want.iter().zip(got).position(|(want, got)| want != got);
+        return other.map_or((0, 0.0), |element| (element, f64::INFINITY));
+    }
     let (want, got) = (want.data().to_f64(), got.data().to_f64());
     let differences = want.iter().zip(&got).map(|(&want, &got)| {
         let both_unordered = want.is_nan() && !got.is_finite();
@@ -243,7 +248,6 @@ fn largest_difference(want: &Tensor, got: &Tensor) -> (usize, f64) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tensor::TensorData;
 
     fn floats(values: &[f32]) -> Tensor {
         Tensor::new(vec![values.len()], TensorData::Fp32(values.to_vec())).unwrap()
@@ -258,6 +262,15 @@ mod tests {
         assert_eq!(largest_difference(&floats(&[f32::NAN]), &floats(&[f32::NAN])), (0, 0.0));
         // The sample's `null` stands for an infinity too.
         assert_eq!(largest_difference(&floats(&[f32::NAN]), &floats(&[f32::INFINITY])), (0, 0.0));
+    }
+
+    #[test]
+    fn strings_are_equal_or_beyond_any_slack() {
+        let labels = |second: &'static str| {
+            Tensor::new(vec![2], TensorData::Bytes(vec!["cat".into(), second.into()])).unwrap()
+        };
+        assert_eq!(largest_difference(&labels("dog"), &labels("dog")), (0, 0.0));
+        assert_eq!(largest_difference(&labels("dog"), &labels("cow")), (1, f64::INFINITY));
     }
 
     #[test]

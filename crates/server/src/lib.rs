@@ -25,7 +25,9 @@ mod serve;
 mod tensor;
 mod worker;
 
-pub use backend::{Backend, EngineOptions, LoadError, RunError, TensorSpec, unsupported_operators};
+pub use backend::{
+    Backend, BackendChoice, EngineOptions, LoadError, RunError, TensorSpec, unsupported_operators,
+};
 pub use config::{Config, Drain, Limits, SelfCheck};
 pub use engine::Engine;
 pub use files::{FilesError, INDEX, Index, ModelFiles};

@@ -1,7 +1,7 @@
 //! Fetching a model, and its golden samples, for a server that starts after it.
 //!
-//! What lands in the folder is verified by digest, and the engine has been asked whether it has every operator: a model
-//! that cannot be served fails here, before any server starts.
+//! What lands in the folder is verified by digest, and the built-in engine has been asked whether it has every operator
+//! and type: a model that it cannot serve, and no other engine is here for, fails before any server starts.
 
 use std::path::{Path, PathBuf};
 
@@ -10,7 +10,7 @@ use slipway_artifacts::{
     Category, Error as ArtifactError, Limits, Pulled, Reference, RegistryOptions, Store, silent,
 };
 
-use crate::backend::{LoadError, unsupported_operators};
+use crate::backend::{self, EngineOptions, LoadError};
 use crate::files::{INDEX, Index};
 
 /// Most bytes of a failure's message that are written for the kubelet: all containers of a pod share 12 KiB.
@@ -29,6 +29,8 @@ pub struct PullOptions {
     pub plain_http: Vec<String>,
     /// Most bytes to fetch for each artifact.
     pub size_limit: Option<u64>,
+    /// The engine that will serve.
+    pub engine: EngineOptions,
 }
 
 /// Why a model was not fetched.
@@ -88,7 +90,7 @@ impl PullError {
                 Category::Unreachable | Category::Protocol | Category::Storage => "Storage",
             },
             Self::NoDigest(_) | Self::NoEntry(_) => "ArtifactMissing",
-            Self::Model(LoadError::UnsupportedOperators { .. }) => "UnsupportedOperator",
+            Self::Model(error) if error.category() == "UnsupportedOperators" => "UnsupportedOperator",
             Self::Model(_) => "InvalidModel",
             Self::Write { .. } => "Storage",
         }
@@ -134,7 +136,7 @@ impl PullError {
 pub async fn pull(options: &PullOptions) -> Result<Index, PullError> {
     let (pulled, digest) = fetch(options, &options.reference, "model").await?;
     let model = entry(&options.reference, &pulled)?;
-    check_operators(&model).await?;
+    check_engine(&model, &options.engine).await?;
     let golden = match &options.golden_reference {
         Some(reference) => Some(entry(reference, &fetch(options, reference, "golden").await?.0)?),
         None => None,
@@ -167,15 +169,11 @@ fn entry(reference: &str, pulled: &Pulled) -> Result<PathBuf, PullError> {
     pulled.entry_path().ok_or_else(|| PullError::NoEntry(reference.to_owned()))
 }
 
-async fn check_operators(model: &Path) -> Result<(), PullError> {
-    let path = model.to_path_buf();
-    let asked = tokio::task::spawn_blocking(move || unsupported_operators(&path)).await;
-    let operators = asked
-        .unwrap_or_else(|panic| Err(LoadError::Refused { engine: "rten", message: panic.to_string() }))?;
-    if operators.is_empty() {
-        return Ok(());
-    }
-    Err(LoadError::UnsupportedOperators { engine: "rten", operators }.into())
+async fn check_engine(model: &Path, options: &EngineOptions) -> Result<(), PullError> {
+    let (path, options) = (model.to_path_buf(), options.clone());
+    let asked = tokio::task::spawn_blocking(move || backend::check(&path, &options)).await;
+    let panicked = |panic| Err(LoadError::Refused { engine: "the engine", message: format!("{panic}") });
+    Ok(asked.unwrap_or_else(panicked)?)
 }
 
 fn write_index(folder: &Path, index: &Index) -> Result<(), PullError> {

@@ -9,7 +9,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
-use crate::backend::{EngineOptions, LoadError};
+use crate::backend::LoadError;
 use crate::config::{Config, SelfCheck};
 use crate::engine::Engine;
 use crate::files::{FilesError, ModelFiles};
@@ -155,7 +155,7 @@ fn load(config: &Config) -> Result<Loaded, ServeError> {
         (Some(path), _) => Some(GoldenSamples::read(path)?),
         (None, _) => files.golden.as_deref().map(GoldenSamples::read).transpose()?,
     };
-    let engine = Engine::load(&files.model, EngineOptions { threads: config.threads })?;
+    let engine = Engine::load(&files.model, &config.engine())?;
     Ok(Loaded { engine, golden, digest: files.digest })
 }
 
@@ -169,7 +169,8 @@ fn start(
     let health = app.health.subscribe();
     worker.spawn().map_err(ServeError::Thread)?;
     let Sockets { http, addr, metrics, metrics_addr } = sockets;
-    tracing::info!(%addr, %metrics_addr, model = app.name, engine = app.engine.name(), "listening");
+    let (engine, version) = (app.engine.name(), app.engine.version());
+    tracing::info!(%addr, %metrics_addr, model = app.name, engine, version, "listening");
     let drain = config.drain;
     let task = tokio::spawn(async move {
         let scrapes = tokio::spawn(net::serve_metrics(metrics, Arc::clone(&app.metrics)));
@@ -189,6 +190,7 @@ fn assemble(config: &Config, loaded: Loaded) -> (Arc<App>, Worker) {
         revision: config.revision.as_deref().unwrap_or_default(),
         digest: digest.as_deref().unwrap_or_default(),
         backend: engine.name(),
+        backend_version: engine.version(),
         accuracy: config.accuracy,
     };
     let metrics = Arc::new(Metrics::new(&facts, Arc::clone(&queue)));

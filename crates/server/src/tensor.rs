@@ -1,5 +1,6 @@
 //! Tensors as the protocol and the engines exchange them.
 
+use bytes::Bytes;
 use half::f16;
 use serde::{Serialize, Serializer};
 
@@ -24,6 +25,8 @@ pub enum DataType {
     Fp32,
     /// IEEE 754 double precision.
     Fp64,
+    /// Strings of any bytes; engines take and give text.
+    Bytes,
 }
 
 impl DataType {
@@ -38,16 +41,7 @@ impl DataType {
             Self::Fp16 => "FP16",
             Self::Fp32 => "FP32",
             Self::Fp64 => "FP64",
-        }
-    }
-
-    /// Bytes of one element in the binary form.
-    pub const fn size(self) -> usize {
-        match self {
-            Self::Bool | Self::Int8 | Self::UInt8 => 1,
-            Self::Fp16 => 2,
-            Self::Int32 | Self::Fp32 => 4,
-            Self::Int64 | Self::Fp64 => 8,
+            Self::Bytes => "BYTES",
         }
     }
 }
@@ -77,6 +71,8 @@ pub enum TensorData {
     Fp32(Vec<f32>),
     /// `FP64`
     Fp64(Vec<f64>),
+    /// `BYTES`
+    Bytes(Vec<Bytes>),
 }
 
 /// Runs one expression for whichever vector the data holds.
@@ -91,6 +87,7 @@ macro_rules! each {
             $crate::tensor::TensorData::Fp16($values) => $body,
             $crate::tensor::TensorData::Fp32($values) => $body,
             $crate::tensor::TensorData::Fp64($values) => $body,
+            $crate::tensor::TensorData::Bytes($values) => $body,
         }
     };
 }
@@ -107,13 +104,14 @@ macro_rules! each_pair {
             (TensorData::Fp16($a), TensorData::Fp16($b)) => $body,
             (TensorData::Fp32($a), TensorData::Fp32($b)) => $body,
             (TensorData::Fp64($a), TensorData::Fp64($b)) => $body,
+            (TensorData::Bytes($a), TensorData::Bytes($b)) => $body,
             _ => $otherwise,
         }
     };
 }
 
 impl TensorData {
-    /// `count` zeros of a type.
+    /// `count` zeros of a type, or empty strings.
     pub fn zeros(datatype: DataType, count: usize) -> Self {
         match datatype {
             DataType::Bool => Self::Bool(vec![false; count]),
@@ -124,6 +122,7 @@ impl TensorData {
             DataType::Fp16 => Self::Fp16(vec![f16::ZERO; count]),
             DataType::Fp32 => Self::Fp32(vec![0.0; count]),
             DataType::Fp64 => Self::Fp64(vec![0.0; count]),
+            DataType::Bytes => Self::Bytes(vec![Bytes::new(); count]),
         }
     }
 
@@ -138,6 +137,7 @@ impl TensorData {
             Self::Fp16(_) => DataType::Fp16,
             Self::Fp32(_) => DataType::Fp32,
             Self::Fp64(_) => DataType::Fp64,
+            Self::Bytes(_) => DataType::Bytes,
         }
     }
 
@@ -151,7 +151,8 @@ impl TensorData {
         self.len() == 0
     }
 
-    /// The elements as numbers of double precision; `true` is one. Large `INT64` values lose their last bits.
+    /// The elements as numbers of double precision; `true` is one, a string is no number. Large `INT64` values lose
+    /// their last bits.
     #[expect(
         clippy::cast_precision_loss,
         reason = "documented: for comparing and for metrics, not for transport"
@@ -166,6 +167,7 @@ impl TensorData {
             Self::Fp16(values) => values.iter().map(|v| v.to_f64()).collect(),
             Self::Fp32(values) => values.iter().map(|&v| f64::from(v)).collect(),
             Self::Fp64(values) => values.clone(),
+            Self::Bytes(values) => vec![f64::NAN; values.len()],
         }
     }
 
@@ -185,28 +187,46 @@ impl TensorData {
             Self::Fp16(values) => Self::Fp16(values.get(range)?.to_vec()),
             Self::Fp32(values) => Self::Fp32(values.get(range)?.to_vec()),
             Self::Fp64(values) => Self::Fp64(values.get(range)?.to_vec()),
+            Self::Bytes(values) => Self::Bytes(values.get(range)?.to_vec()),
         })
     }
 
-    /// Decodes the protocol's binary form: little endian, no padding. A `BOOL` byte other than zero is true.
+    /// Decodes the protocol's binary form: little endian, no padding. A `BOOL` byte other than zero is true, and each
+    /// string follows its length in 4 bytes.
     ///
-    /// Trailing bytes that are no whole element are the caller's to refuse.
-    pub fn from_le_bytes(datatype: DataType, bytes: &[u8]) -> Self {
-        match datatype {
+    /// Nothing where the bytes do not end with a whole element.
+    pub fn from_le_bytes(datatype: DataType, bytes: &[u8]) -> Option<Self> {
+        Some(match datatype {
             DataType::Bool => Self::Bool(bytes.iter().map(|&b| b != 0).collect()),
             DataType::Int8 => Self::Int8(bytes.iter().map(|&b| i8::from_le_bytes([b])).collect()),
             DataType::UInt8 => Self::UInt8(bytes.to_vec()),
-            DataType::Int32 => Self::Int32(words(bytes, i32::from_le_bytes)),
-            DataType::Int64 => Self::Int64(words(bytes, i64::from_le_bytes)),
-            DataType::Fp16 => Self::Fp16(words(bytes, f16::from_le_bytes)),
-            DataType::Fp32 => Self::Fp32(words(bytes, f32::from_le_bytes)),
-            DataType::Fp64 => Self::Fp64(words(bytes, f64::from_le_bytes)),
+            DataType::Int32 => Self::Int32(words(bytes, i32::from_le_bytes)?),
+            DataType::Int64 => Self::Int64(words(bytes, i64::from_le_bytes)?),
+            DataType::Fp16 => Self::Fp16(words(bytes, f16::from_le_bytes)?),
+            DataType::Fp32 => Self::Fp32(words(bytes, f32::from_le_bytes)?),
+            DataType::Fp64 => Self::Fp64(words(bytes, f64::from_le_bytes)?),
+            DataType::Bytes => Self::Bytes(strings(bytes)?),
+        })
+    }
+
+    /// Bytes of the binary form.
+    pub fn size_bytes(&self) -> usize {
+        match self {
+            Self::Bool(values) => values.len(),
+            Self::Int8(values) => size_of_val(values.as_slice()),
+            Self::UInt8(values) => size_of_val(values.as_slice()),
+            Self::Int32(values) => size_of_val(values.as_slice()),
+            Self::Int64(values) => size_of_val(values.as_slice()),
+            Self::Fp16(values) => size_of_val(values.as_slice()),
+            Self::Fp32(values) => size_of_val(values.as_slice()),
+            Self::Fp64(values) => size_of_val(values.as_slice()),
+            Self::Bytes(values) => values.iter().map(|value| LENGTH_BYTES + value.len()).sum(),
         }
     }
 
     /// Appends the protocol's binary form to a buffer.
     pub fn write_le_bytes(&self, buffer: &mut Vec<u8>) {
-        buffer.reserve(self.len() * self.datatype().size());
+        buffer.reserve(self.size_bytes());
         match self {
             Self::Bool(values) => buffer.extend(values.iter().map(|&v| u8::from(v))),
             Self::Int8(values) => buffer.extend(values.iter().flat_map(|v| v.to_le_bytes())),
@@ -216,15 +236,40 @@ impl TensorData {
             Self::Fp16(values) => buffer.extend(values.iter().flat_map(|v| v.to_le_bytes())),
             Self::Fp32(values) => buffer.extend(values.iter().flat_map(|v| v.to_le_bytes())),
             Self::Fp64(values) => buffer.extend(values.iter().flat_map(|v| v.to_le_bytes())),
+            Self::Bytes(values) => values.iter().for_each(|value| write_string(value, buffer)),
         }
     }
 }
 
-fn words<const N: usize, T>(bytes: &[u8], decode: fn([u8; N]) -> T) -> Vec<T> {
-    bytes.as_chunks::<N>().0.iter().map(|word| decode(*word)).collect()
+/// Bytes of a string's length in the binary form.
+const LENGTH_BYTES: usize = 4;
+
+fn words<const N: usize, T>(bytes: &[u8], decode: fn([u8; N]) -> T) -> Option<Vec<T>> {
+    let (words, rest) = bytes.as_chunks::<N>();
+    rest.is_empty().then(|| words.iter().map(|word| decode(*word)).collect())
 }
 
-/// As a flat JSON array. NaN and infinities have no JSON form and become `null`.
+fn strings(mut bytes: &[u8]) -> Option<Vec<Bytes>> {
+    let mut strings = Vec::new();
+    while !bytes.is_empty() {
+        let (length, rest) = bytes.split_first_chunk::<LENGTH_BYTES>()?;
+        let length = usize::try_from(u32::from_le_bytes(*length)).ok()?;
+        let (string, rest) = rest.split_at_checked(length)?;
+        strings.push(Bytes::copy_from_slice(string));
+        bytes = rest;
+    }
+    Some(strings)
+}
+
+/// A string of 4 GiB or more has no binary form; it is cut there, and no engine makes one.
+fn write_string(value: &[u8], buffer: &mut Vec<u8>) {
+    let length = u32::try_from(value.len()).unwrap_or(u32::MAX);
+    buffer.extend(length.to_le_bytes());
+    buffer.extend(value.iter().take(length as usize));
+}
+
+/// As a flat JSON array. NaN and infinities have no JSON form and become `null`; bytes of a string that are no text
+/// become the replacement character.
 impl Serialize for TensorData {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
@@ -236,6 +281,7 @@ impl Serialize for TensorData {
             Self::Int64(values) => values.serialize(serializer),
             Self::Fp32(values) => values.serialize(serializer),
             Self::Fp64(values) => values.serialize(serializer),
+            Self::Bytes(values) => serializer.collect_seq(values.iter().map(|v| String::from_utf8_lossy(v))),
         }
     }
 }
@@ -270,7 +316,7 @@ impl Tensor {
 
     /// Bytes of the elements in the binary form.
     pub fn size_bytes(&self) -> usize {
-        self.data.len() * self.datatype().size()
+        self.data.size_bytes()
     }
 
     /// Takes the tensor apart.
@@ -299,13 +345,29 @@ mod tests {
             TensorData::Fp16(vec![f16::MAX, f16::MIN_POSITIVE]),
             TensorData::Fp32(vec![f32::NEG_INFINITY, 1.5e-42]),
             TensorData::Fp64(vec![f64::MAX, -0.0]),
+            TensorData::Bytes(vec![Bytes::new(), Bytes::from_static(b"\xff\0")]),
         ];
         for data in all {
             let mut bytes = Vec::new();
             data.write_le_bytes(&mut bytes);
-            assert_eq!(bytes.len(), 2 * data.datatype().size());
-            assert_eq!(TensorData::from_le_bytes(data.datatype(), &bytes), data);
+            assert_eq!(bytes.len(), data.size_bytes());
+            assert_eq!(TensorData::from_le_bytes(data.datatype(), &bytes), Some(data));
         }
+    }
+
+    #[test]
+    fn bytes_that_are_no_whole_element_are_no_data() {
+        assert_eq!(TensorData::from_le_bytes(DataType::Fp32, &[0; 7]), None);
+        for bytes in [&[1, 0, 0][..], &[1, 0, 0, 0], &[2, 0, 0, 0, b'a'], &[0xff, 0xff, 0xff, 0xff, b'a']] {
+            assert_eq!(TensorData::from_le_bytes(DataType::Bytes, bytes), None, "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn strings_are_text_in_json() {
+        let json =
+            serde_json::to_string(&TensorData::Bytes(vec!["a\"".into(), b"\xff".as_slice().into()])).unwrap();
+        assert_eq!(json, "[\"a\\\"\",\"\u{fffd}\"]");
     }
 
     #[test]

@@ -4,6 +4,7 @@
 mod common;
 
 use common::{doubling, start};
+use slipway_server::BackendChoice;
 use slipway_server::proto::grpc_inference_service_client::GrpcInferenceServiceClient;
 use slipway_server::proto::model_infer_request::{InferInputTensor, InferRequestedOutputTensor};
 use slipway_server::proto::{
@@ -12,6 +13,13 @@ use slipway_server::proto::{
 };
 use tonic::Code;
 use tonic::transport::Channel;
+
+for_each_engine!(
+    describes_server_and_model,
+    raw_requests_get_raw_answers_and_typed_ones_typed,
+    wrong_requests_are_told_what_is_wrong,
+    draining_server_finishes_calls_and_says_goodbye,
+);
 
 async fn client(server: &common::Server) -> GrpcInferenceServiceClient<Channel> {
     GrpcInferenceServiceClient::connect(format!("http://{}", server.running.addr)).await.unwrap()
@@ -35,9 +43,8 @@ fn raw(values: &[f32]) -> bytes::Bytes {
     values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>().into()
 }
 
-#[tokio::test]
-async fn describes_server_and_model() {
-    let server = start(&doubling(), |_| {}).await;
+async fn describes_server_and_model(backend: BackendChoice) {
+    let server = start(backend, &doubling(), |_| {}).await;
     let mut client = client(&server).await;
     assert!(client.server_live(ServerLiveRequest {}).await.unwrap().into_inner().live);
     assert!(client.server_ready(ServerReadyRequest {}).await.unwrap().into_inner().ready);
@@ -46,6 +53,7 @@ async fn describes_server_and_model() {
     assert_eq!(client.server_metadata(ServerMetadataRequest {}).await.unwrap().into_inner().name, "slipway");
     let name = ModelMetadataRequest { name: "doubler".to_owned(), version: String::new() };
     let metadata = client.model_metadata(name).await.unwrap().into_inner();
+    assert_eq!(metadata.platform, format!("onnx_{}", common::name(backend)));
     assert_eq!(metadata.inputs[0].shape, [-1, 2]);
     assert_eq!(metadata.outputs[0].datatype, "FP32");
     let other = ModelMetadataRequest { name: "other".to_owned(), version: String::new() };
@@ -53,9 +61,8 @@ async fn describes_server_and_model() {
     server.ended().await;
 }
 
-#[tokio::test]
-async fn raw_requests_get_raw_answers_and_typed_ones_typed() {
-    let server = start(&doubling(), |_| {}).await;
+async fn raw_requests_get_raw_answers_and_typed_ones_typed(backend: BackendChoice) {
+    let server = start(backend, &doubling(), |_| {}).await;
     let mut client = client(&server).await;
     let mut raw_request = request(&[1, 2]);
     raw_request.raw_input_contents = vec![raw(&[1.0, 2.0])];
@@ -78,9 +85,8 @@ async fn raw_requests_get_raw_answers_and_typed_ones_typed() {
     server.ended().await;
 }
 
-#[tokio::test]
-async fn wrong_requests_are_told_what_is_wrong() {
-    let server = start(&doubling(), |_| {}).await;
+async fn wrong_requests_are_told_what_is_wrong(backend: BackendChoice) {
+    let server = start(backend, &doubling(), |_| {}).await;
     let mut client = client(&server).await;
     let with_raw = |shape: &[i64], values: &[f32]| {
         let mut request = request(shape);
@@ -88,7 +94,7 @@ async fn wrong_requests_are_told_what_is_wrong() {
         request
     };
     let mut other = with_raw(&[1, 2], &[1.0, 2.0]);
-    other.model_name = "other".to_owned();
+    "other".clone_into(&mut other.model_name);
     let mut too_many = with_raw(&[1, 2], &[1.0, 2.0]);
     too_many.raw_input_contents.push(raw(&[]));
     for (request, code, words) in [
@@ -105,9 +111,8 @@ async fn wrong_requests_are_told_what_is_wrong() {
     server.ended().await;
 }
 
-#[tokio::test]
-async fn draining_server_finishes_calls_and_says_goodbye() {
-    let server = start(&doubling(), |_| {}).await;
+async fn draining_server_finishes_calls_and_says_goodbye(backend: BackendChoice) {
+    let server = start(backend, &doubling(), |_| {}).await;
     let mut client = client(&server).await;
     client.server_live(ServerLiveRequest {}).await.unwrap();
     let begin = std::time::Instant::now();

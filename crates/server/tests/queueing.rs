@@ -1,4 +1,5 @@
 //! Batching, overload, cancellation and crashes, with an engine that does as it is told.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a function that cannot work fails its test")]
 
 mod common;
 
@@ -6,10 +7,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use common::{Client, FAILS, PANIC, Puppet, REFUSED, post, row, start_engine};
+use common::{Client, FAILS, PANIC, Puppet, REFUSED, doubling, post, row, start, start_engine};
 use http::StatusCode;
 use serde_json::json;
-use slipway_server::{Batching, Health};
+use slipway_server::{BackendChoice, Batching, Health};
+
+for_each_engine!(rows_of_one_run_go_back_to_their_own_requests);
 
 fn batching(config: &mut slipway_server::Config) {
     config.batching = Batching { max_size: 8, max_delay: Duration::from_millis(200) };
@@ -33,6 +36,23 @@ async fn concurrent_requests_share_a_run_and_each_gets_its_own_answer() {
     let rows: usize = runs[1..].iter().sum();
     assert_eq!(rows, 8, "the first run is the warm-up: {runs:?}");
     assert!(runs[1..].iter().max().is_some_and(|rows| *rows >= 4), "{runs:?}");
+    server.ended().await;
+}
+
+async fn rows_of_one_run_go_back_to_their_own_requests(backend: BackendChoice) {
+    let server = start(backend, &doubling(), batching).await;
+    let address = server.running.addr;
+    let clients = (0..8_u8).map(|index| async move {
+        (index, Client::connect(address).await.infer(row(f32::from(index), 0.5)).await)
+    });
+    for (index, (status, body)) in futures::future::join_all(clients).await {
+        assert_eq!(status, StatusCode::OK);
+        assert_eq!(body["outputs"][0]["data"], json!([f32::from(index) * 2.0, 1.0]));
+    }
+    let metrics = Client::connect(server.running.metrics_addr).await.text("/metrics").await;
+    let runs = "slipway_batch_size_count{model=\"doubler\",revision=\"\"} ";
+    let runs: usize = metrics.lines().find_map(|line| line.strip_prefix(runs)?.parse().ok()).unwrap();
+    assert!(runs < 8, "8 requests took {runs} runs");
     server.ended().await;
 }
 

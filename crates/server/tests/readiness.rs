@@ -1,4 +1,5 @@
 //! Warm-up, golden samples, and what the metrics say about it.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a function that cannot work fails its test")]
 
 mod common;
 
@@ -6,8 +7,13 @@ use common::{Client, Puppet, doubling, row, start, start_engine};
 use http::StatusCode;
 use serde_json::{Value, json};
 use slipway_server::golden::GoldenSamples;
-use slipway_server::{Config, Health, ServeError, serve};
+use slipway_server::{BackendChoice, Config, Health, ServeError, serve};
 use tokio_util::sync::CancellationToken;
+
+for_each_engine!(
+    metrics_tell_requests_model_and_process,
+    golden_samples_are_replayed_by_the_engine_that_serves
+);
 
 fn golden(output: &Value, slack: f64) -> String {
     json!({ "version": 1, "samples": [{
@@ -77,6 +83,26 @@ fn a_pod_whose_self_check_fails_ends_with_the_reason_as_its_last_words() {
     assert!(words.len() < 450, "the operator tells 512 characters: {words}");
 }
 
+async fn golden_samples_are_replayed_by_the_engine_that_serves(backend: BackendChoice) {
+    for (output, passes) in [(json!([2, 4]), true), (json!([2, 5]), false)] {
+        let samples = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(samples.path(), golden(&output, 0.0)).unwrap();
+        let (_folder, model) = common::write(&doubling(), "model.onnx");
+        let options = common::engine(backend);
+        let config = Config {
+            golden: Some(samples.path().to_owned()),
+            backend,
+            onnxruntime_library: options.library,
+            ..Config::local(model, "doubler")
+        };
+        let stop = CancellationToken::new();
+        let mut running = serve(config, stop.clone()).await.unwrap();
+        assert_eq!(running.ready().await.is_ok(), passes, "{output}");
+        stop.cancel();
+        running.ended().await;
+    }
+}
+
 #[tokio::test]
 async fn self_check_can_be_a_warning_or_off() {
     for mode in [slipway_server::SelfCheck::Warn, slipway_server::SelfCheck::Off] {
@@ -116,9 +142,8 @@ async fn missing_model_and_taken_port_are_errors() {
     assert!(matches!(start(config).await, Err(ServeError::Listen { .. })));
 }
 
-#[tokio::test]
-async fn metrics_tell_requests_model_and_process() {
-    let server = start(&doubling(), |config| {
+async fn metrics_tell_requests_model_and_process(backend: BackendChoice) {
+    let server = start(backend, &doubling(), |config| {
         config.revision = Some("r1".to_owned());
         config.accuracy = Some(0.97);
     })
@@ -142,7 +167,8 @@ async fn metrics_tell_requests_model_and_process() {
         format!("slipway_batch_size_bucket{{{of},le=\"1.0\"}} 1"),
         format!("slipway_requests_in_flight{{{of}}} 0"),
         format!("model_accuracy{{{of}}} 0.97"),
-        "slipway_model_info{model=\"doubler\",revision=\"r1\",digest=\"\",backend=\"rten\"} 1".to_owned(),
+        format!("slipway_model_info{{{of},digest=\"\",backend=\"{}\"}} 1", common::name(backend)),
+        format!("slipway_engine_info{{backend=\"{}\",version=\"", common::name(backend)),
         "# TYPE process_cpu_seconds counter".to_owned(),
         "# TYPE process_resident_memory_bytes gauge".to_owned(),
     ] {

@@ -1,4 +1,5 @@
 //! The REST protocol over real sockets.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a function that cannot work fails its test")]
 
 mod common;
 
@@ -6,6 +7,16 @@ use bytes::Bytes;
 use common::{Client, doubling, post, row, start};
 use http::StatusCode;
 use serde_json::{Value, json};
+use slipway_server::BackendChoice;
+
+for_each_engine!(
+    describes_server_and_model,
+    answers_json_with_the_id_and_without_a_version,
+    binary_tensors_go_both_ways,
+    wrong_requests_are_told_what_is_wrong,
+    binary_lengths_that_disagree_are_refused,
+    paths_methods_sizes_and_encodings_have_their_own_status,
+);
 
 const INFER: &str = "/v2/models/doubler/infer";
 
@@ -13,9 +24,8 @@ fn floats(values: &[f32]) -> Vec<u8> {
     values.iter().flat_map(|value| value.to_le_bytes()).collect()
 }
 
-#[tokio::test]
-async fn describes_server_and_model() {
-    let server = start(&doubling(), |config| config.revision = Some("r7".to_owned())).await;
+async fn describes_server_and_model(backend: BackendChoice) {
+    let server = start(backend, &doubling(), |config| config.revision = Some("r7".to_owned())).await;
     let mut client = Client::connect(server.running.addr).await;
     let (status, body) = client.get("/v2").await;
     assert_eq!((status, &body["name"]), (StatusCode::OK, &json!("slipway")));
@@ -24,7 +34,7 @@ async fn describes_server_and_model() {
     assert_eq!(client.get("/v2/health/ready").await, (StatusCode::OK, json!({ "ready": true })));
     assert_eq!(client.get("/v2/models/doubler/ready").await.0, StatusCode::OK);
     let expected = json!({
-        "name": "doubler", "versions": ["r7"], "platform": "onnx_rten",
+        "name": "doubler", "versions": ["r7"], "platform": format!("onnx_{}", common::name(backend)),
         "inputs": [{ "name": "x", "datatype": "FP32", "shape": [-1, 2] }],
         "outputs": [{ "name": "y", "datatype": "FP32", "shape": [-1, 2] }],
     });
@@ -36,9 +46,8 @@ async fn describes_server_and_model() {
     server.ended().await;
 }
 
-#[tokio::test]
-async fn answers_json_with_the_id_and_without_a_version() {
-    let server = start(&doubling(), |_| {}).await;
+async fn answers_json_with_the_id_and_without_a_version(backend: BackendChoice) {
+    let server = start(backend, &doubling(), |_| {}).await;
     let mut client = Client::connect(server.running.addr).await;
     let request = json!({
         "id": "q\"1", "parameters": { "trace": true },
@@ -52,9 +61,8 @@ async fn answers_json_with_the_id_and_without_a_version() {
     server.ended().await;
 }
 
-#[tokio::test]
-async fn binary_tensors_go_both_ways() {
-    let server = start(&doubling(), |_| {}).await;
+async fn binary_tensors_go_both_ways(backend: BackendChoice) {
+    let server = start(backend, &doubling(), |_| {}).await;
     let mut client = Client::connect(server.running.addr).await;
     let head = json!({
         "inputs": [{
@@ -85,9 +93,8 @@ fn binary(json: &Value, tail: &[u8]) -> (String, Bytes) {
     (head.len().to_string(), body.into())
 }
 
-#[tokio::test]
-async fn wrong_requests_are_told_what_is_wrong() {
-    let server = start(&doubling(), |_| {}).await;
+async fn wrong_requests_are_told_what_is_wrong(backend: BackendChoice) {
+    let server = start(backend, &doubling(), |_| {}).await;
     let mut client = Client::connect(server.running.addr).await;
     let input = |changes: Value| {
         let mut input = json!({ "name": "x", "datatype": "FP32", "shape": [1, 2], "data": [1, 2] });
@@ -129,9 +136,8 @@ async fn wrong_requests_are_told_what_is_wrong() {
     server.ended().await;
 }
 
-#[tokio::test]
-async fn binary_lengths_that_disagree_are_refused() {
-    let server = start(&doubling(), |_| {}).await;
+async fn binary_lengths_that_disagree_are_refused(backend: BackendChoice) {
+    let server = start(backend, &doubling(), |_| {}).await;
     let mut client = Client::connect(server.running.addr).await;
     let head = |size: u64| {
         json!({ "inputs": [{
@@ -158,9 +164,8 @@ async fn binary_lengths_that_disagree_are_refused() {
     server.ended().await;
 }
 
-#[tokio::test]
-async fn paths_methods_sizes_and_encodings_have_their_own_status() {
-    let server = start(&doubling(), |config| config.limits.body_bytes = 200).await;
+async fn paths_methods_sizes_and_encodings_have_their_own_status(backend: BackendChoice) {
+    let server = start(backend, &doubling(), |config| config.limits.body_bytes = 200).await;
     let mut client = Client::connect(server.running.addr).await;
     assert_eq!(client.get("/v2/models/other").await.0, StatusCode::NOT_FOUND);
     assert_eq!(client.get("/metrics").await.0, StatusCode::NOT_FOUND);

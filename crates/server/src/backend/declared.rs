@@ -12,10 +12,15 @@ pub(super) struct Declared {
 }
 
 impl Declared {
-    pub(super) fn of(engine: &'static str, model: &OnnxModel) -> Result<Self, LoadError> {
+    /// Reads the declarations for an engine that exchanges some of the protocol's types.
+    pub(super) fn of(
+        engine: &'static str,
+        model: &OnnxModel,
+        exchanges: impl Fn(DataType) -> bool,
+    ) -> Result<Self, LoadError> {
         let facts = model.facts();
         let specs = |values: &[ValueFacts]| {
-            values.iter().map(|value| spec(engine, value)).collect::<Result<Vec<_>, _>>()
+            values.iter().map(|value| spec(engine, value, &exchanges)).collect::<Result<Vec<_>, _>>()
         };
         Ok(Self { inputs: specs(&facts.inputs)?, outputs: specs(&facts.outputs)? })
     }
@@ -29,11 +34,14 @@ pub(super) fn open(path: &std::path::Path) -> Result<OnnxModel, LoadError> {
     })
 }
 
-fn spec(engine: &'static str, value: &ValueFacts) -> Result<TensorSpec, LoadError> {
-    let datatype = datatype(&value.data_type).ok_or_else(|| LoadError::UnsupportedType {
-        engine,
-        tensor: value.name.clone(),
-        datatype: value.data_type.clone(),
+/// One declaration; an error where the engine does not exchange its type.
+pub(super) fn spec(
+    engine: &'static str,
+    value: &ValueFacts,
+    exchanges: impl Fn(DataType) -> bool,
+) -> Result<TensorSpec, LoadError> {
+    let datatype = datatype(&value.data_type).filter(|datatype| exchanges(*datatype)).ok_or_else(|| {
+        LoadError::UnsupportedType { engine, tensor: value.name.clone(), datatype: value.data_type.clone() }
     })?;
     let shape = value.dims.as_ref().map(|dims| dims.iter().map(fixed).collect());
     Ok(TensorSpec { name: value.name.clone(), datatype, shape })
@@ -49,6 +57,7 @@ fn datatype(onnx: &str) -> Option<DataType> {
         "float16" => DataType::Fp16,
         "float" => DataType::Fp32,
         "double" => DataType::Fp64,
+        "string" => DataType::Bytes,
         _ => return None,
     })
 }

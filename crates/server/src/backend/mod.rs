@@ -1,11 +1,17 @@
 //! What runs a model: one trait, one file an engine.
 
+mod choice;
 mod declared;
+mod error;
+mod external;
+#[cfg(feature = "onnxruntime")]
+mod onnxruntime;
 mod operators;
 mod rten;
 
-use std::path::Path;
-
+pub use choice::{BackendChoice, EngineOptions};
+pub(crate) use choice::{check, load};
+pub use error::{LoadError, RunError};
 pub use operators::unsupported_operators;
 
 use crate::tensor::{DataType, Tensor};
@@ -41,94 +47,6 @@ impl TensorSpec {
     }
 }
 
-/// How an engine is to run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct EngineOptions {
-    /// Threads that compute one inference, at least one.
-    pub threads: usize,
-}
-
-impl Default for EngineOptions {
-    fn default() -> Self {
-        Self { threads: 1 }
-    }
-}
-
-/// Why a model cannot be served.
-#[derive(Debug, thiserror::Error)]
-pub enum LoadError {
-    /// The file cannot be read.
-    #[error("cannot read the model {path}")]
-    Read {
-        /// The file.
-        path: String,
-        /// What the operating system said.
-        #[source]
-        source: std::io::Error,
-    },
-    /// The file is no ONNX model, or breaks a limit that is set for hostile files.
-    #[error("not a usable ONNX model: {0}")]
-    Invalid(String),
-    /// The engine lacks operators, each named with its domain, sorted.
-    #[error("{engine} cannot run {}", operators.join(", "))]
-    UnsupportedOperators {
-        /// The engine's name.
-        engine: &'static str,
-        /// Operators, such as `ai.onnx.ml.TreeEnsembleClassifier`.
-        operators: Vec<String>,
-    },
-    /// An input or output has a type that the engine cannot exchange.
-    #[error("{engine} cannot exchange {tensor}: its type is {datatype}")]
-    UnsupportedType {
-        /// The engine's name.
-        engine: &'static str,
-        /// The tensor's name.
-        tensor: String,
-        /// The type as the model declares it.
-        datatype: String,
-    },
-    /// The engine refused the model for another reason.
-    #[error("{engine} cannot load the model: {message}")]
-    Refused {
-        /// The engine's name.
-        engine: &'static str,
-        /// What it said.
-        message: String,
-    },
-}
-
-impl LoadError {
-    /// A stable word for the kind of failure, for reports and metrics.
-    pub fn category(&self) -> &'static str {
-        match self {
-            Self::Read { .. } => "ModelUnreadable",
-            Self::Invalid(_) => "ModelInvalid",
-            Self::UnsupportedOperators { .. } => "UnsupportedOperators",
-            Self::UnsupportedType { .. } => "UnsupportedType",
-            Self::Refused { .. } => "ModelRefused",
-        }
-    }
-
-    /// Whether the same model may load when tried again.
-    pub fn is_retryable(&self) -> bool {
-        matches!(self, Self::Read { .. })
-    }
-}
-
-/// Why one inference gave no answer.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum RunError {
-    /// The input cannot be processed; another one may.
-    #[error("{0}")]
-    Input(String),
-    /// The engine broke its own promise.
-    #[error("the engine failed: {0}")]
-    Engine(String),
-    /// The engine panicked; its state may be damaged.
-    #[error("the engine crashed on this request")]
-    Panicked,
-}
-
 /// An engine with one model in it.
 ///
 /// Calls of `run` may come from any thread; a caller that makes many of them makes them inside `on_worker`, where
@@ -136,6 +54,9 @@ pub enum RunError {
 pub trait Backend: Send + Sync + 'static {
     /// Name of the engine, such as `rten`.
     fn name(&self) -> &'static str;
+
+    /// Version of the engine, such as `0.27.0`.
+    fn version(&self) -> &str;
 
     /// The model's inputs, in its own order.
     fn inputs(&self) -> &[TensorSpec];
@@ -153,9 +74,4 @@ pub trait Backend: Send + Sync + 'static {
     fn on_worker(&self, work: &mut (dyn FnMut() + Send)) {
         work();
     }
-}
-
-/// Loads a model into the engine that can run it.
-pub(crate) fn load(path: &Path, options: EngineOptions) -> Result<Box<dyn Backend>, LoadError> {
-    Ok(Box::new(rten::Rten::load(path, options)?))
 }

@@ -3,19 +3,23 @@
 //! It computes in `f32`, `i32`, `i8` and `u8`. What a model declares as another type is converted here, at the edge,
 //! and a value that does not fit is refused.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use half::f16;
+use prost::Message;
 use rten::{Model, ModelOptions, NodeId, RunErrorKind, RunOptions, ThreadPool, Value, ValueOrView};
 use rten_tensor::Layout;
 use slipway_model::onnx::OnnxModel;
 
 use super::declared::{self, Declared};
-use super::{Backend, EngineOptions, LoadError, RunError, TensorSpec, operators};
+use super::external::Renamed;
+use super::{Backend, LoadError, RunError, TensorSpec, operators};
 use crate::tensor::{DataType, Tensor, TensorData};
 
 const NAME: &str = "rten";
+/// As the lock file pins it; the crate does not say.
+const VERSION: &str = "0.27.0";
 
 /// A model in rten.
 pub(super) struct Rten {
@@ -27,22 +31,31 @@ pub(super) struct Rten {
 }
 
 impl Rten {
-    pub(super) fn load(path: &Path, options: EngineOptions) -> Result<Self, LoadError> {
+    pub(super) fn load(path: &Path, threads: usize) -> Result<Self, LoadError> {
         let file = declared::open(path)?;
-        let missing = operators::missing(&file);
-        if !missing.is_empty() {
-            return Err(LoadError::UnsupportedOperators { engine: NAME, operators: missing });
-        }
-        let declared = Declared::of(NAME, &file)?;
+        let declared = declared_by(&file)?;
         let model = load_weights(path, file)?;
         let ids = |specs: &[TensorSpec]| {
             let id = |spec: &TensorSpec| model.node_id(&spec.name).map_err(refused);
             specs.iter().map(id).collect::<Result<Vec<_>, _>>()
         };
         let (input_ids, output_ids) = (ids(&declared.inputs)?, ids(&declared.outputs)?);
-        let pool = Arc::new(ThreadPool::with_num_threads(options.threads.max(1)));
+        let pool = Arc::new(ThreadPool::with_num_threads(threads.max(1)));
         Ok(Self { model, pool, declared, input_ids, output_ids })
     }
+}
+
+/// Whether the engine has every operator and type of a model, told without its weights.
+pub(super) fn check(path: &Path) -> Result<(), LoadError> {
+    declared_by(&declared::open(path)?).map(drop)
+}
+
+fn declared_by(file: &OnnxModel) -> Result<Declared, LoadError> {
+    let missing = operators::missing(file);
+    if !missing.is_empty() {
+        return Err(LoadError::UnsupportedOperators { engine: NAME, operators: missing });
+    }
+    Declared::of(NAME, file, |datatype| datatype != DataType::Bytes)
 }
 
 fn refused(error: impl std::fmt::Display) -> LoadError {
@@ -51,44 +64,28 @@ fn refused(error: impl std::fmt::Display) -> LoadError {
 
 /// Reads the weights in the way that needs the least memory for this model.
 fn load_weights(path: &Path, file: OnnxModel) -> Result<Model, LoadError> {
-    let folder = file.folder().to_path_buf();
-    let mut files = file.files();
-    files.remove(file.path());
+    let mut options = ModelOptions::with_all_ops();
+    let renamed = Renamed::of(&file)?;
     drop(file);
-    let options = ModelOptions::with_all_ops();
-    if path.extension().is_some_and(|end| end.eq_ignore_ascii_case("onnx"))
-        && files.iter().all(|f| found_by_rten(f, &folder))
-    {
+    // The ending is how rten tells what a file is.
+    let is_named = path.extension().is_some_and(|end| end.eq_ignore_ascii_case("onnx"));
+    if is_named && renamed.found {
         return options.load_file(path).map_err(refused);
     }
-    load_from_memory(path, &folder, &files, options)
-}
-
-/// Whether rten opens a file of external data itself: it goes by place and name.
-fn found_by_rten(file: &Path, folder: &Path) -> bool {
-    let end = file.extension().and_then(|end| end.to_str()).unwrap_or_default();
-    file.parent() == Some(folder) && (end.starts_with("data") || end.starts_with("onnx_data"))
-}
-
-fn load_from_memory<'a>(
-    path: &Path,
-    folder: &Path,
-    files: impl IntoIterator<Item = &'a PathBuf>,
-    mut options: ModelOptions,
-) -> Result<Model, LoadError> {
-    let read = |file: &Path| {
-        std::fs::read(file).map_err(|source| LoadError::Read { path: file.display().to_string(), source })
-    };
-    for file in files {
-        let location = file.strip_prefix(folder).unwrap_or(file).to_string_lossy().into_owned();
-        options.external_data(&location, read(file)?);
+    for (name, file) in renamed.files {
+        let read = |source| LoadError::Read { path: file.display().to_string(), source };
+        options.external_data(&name, std::fs::read(&file).map_err(read)?);
     }
-    options.load(read(path)?).map_err(refused)
+    options.load(renamed.model.encode_to_vec()).map_err(refused)
 }
 
 impl Backend for Rten {
     fn name(&self) -> &'static str {
         NAME
+    }
+
+    fn version(&self) -> &'static str {
+        VERSION
     }
 
     fn inputs(&self) -> &[TensorSpec] {
@@ -138,6 +135,7 @@ fn to_value(spec: &TensorSpec, tensor: Tensor) -> Result<Value, RunError> {
         TensorData::Fp16(values) => value(&shape, values.into_iter().map(f16::to_f32).collect()),
         TensorData::Fp32(values) => value(&shape, values),
         TensorData::Fp64(values) => value(&shape, narrow_floats(spec, &values)?),
+        TensorData::Bytes(_) => Err(RunError::Engine(format!("{NAME} has no strings"))),
     }
 }
 
@@ -191,4 +189,15 @@ fn from_value(spec: &TensorSpec, value: Value) -> Result<Tensor, RunError> {
         (value, want) => return Err(wrong(format!("has type {}, the model declares {want}", value.dtype()))),
     };
     Tensor::new(shape, data).ok_or_else(|| wrong("has fewer elements than its shape".to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn version_is_the_one_that_is_built_in() {
+        let lock = include_str!("../../../../Cargo.lock");
+        assert!(lock.contains(&format!("name = \"rten\"\nversion = \"{VERSION}\"\n")), "not {VERSION}");
+    }
 }

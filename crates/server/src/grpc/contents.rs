@@ -32,6 +32,7 @@ pub(super) fn decode(
         DataType::Int64 => TensorData::Int64(contents.int64_contents.clone()),
         DataType::Fp32 => TensorData::Fp32(contents.fp32_contents.clone()),
         DataType::Fp64 => TensorData::Fp64(contents.fp64_contents.clone()),
+        DataType::Bytes => TensorData::Bytes(contents.bytes_contents.clone()),
         DataType::Fp16 => {
             return Err(ApiError::BadRequest(format!(
                 "input {name:?} is FP16: send it in raw_input_contents"
@@ -48,6 +49,7 @@ fn length(datatype: DataType, contents: &InferTensorContents) -> Option<usize> {
         DataType::Int64 => contents.int64_contents.len(),
         DataType::Fp32 => contents.fp32_contents.len(),
         DataType::Fp64 => contents.fp64_contents.len(),
+        DataType::Bytes => contents.bytes_contents.len(),
         DataType::Fp16 => return None,
     })
 }
@@ -67,6 +69,7 @@ pub(super) fn encode(data: &TensorData) -> Option<InferTensorContents> {
         TensorData::Int64(values) => contents.int64_contents.clone_from(values),
         TensorData::Fp32(values) => contents.fp32_contents.clone_from(values),
         TensorData::Fp64(values) => contents.fp64_contents.clone_from(values),
+        TensorData::Bytes(values) => contents.bytes_contents.clone_from(values),
         TensorData::Fp16(_) => return None,
     }
     Some(contents)
@@ -86,6 +89,7 @@ mod tests {
             TensorData::Int64(vec![i64::MIN, 1]),
             TensorData::Fp32(vec![0.5, -1.0]),
             TensorData::Fp64(vec![0.5, -1.0]),
+            TensorData::Bytes(vec!["a".into(), "".into()]),
         ] {
             let contents = encode(&data).unwrap();
             assert_eq!(decode("x", data.datatype(), 2, Some(&contents)), Ok(data));

@@ -67,6 +67,7 @@ pub(crate) struct ModelFacts<'a> {
     pub(crate) revision: &'a str,
     pub(crate) digest: &'a str,
     pub(crate) backend: &'static str,
+    pub(crate) backend_version: &'a str,
     pub(crate) accuracy: Option<f64>,
 }
 
@@ -169,6 +170,9 @@ fn latency_histogram() -> Histogram {
 fn register_info(registry: &mut Registry, model: &ModelFacts<'_>) {
     let build = Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
     registry.register("slipway_build", "The server's build", build);
+    let engine = [("backend", model.backend), ("version", model.backend_version)];
+    let engine = engine.map(|(key, value)| (key, value.to_owned())).to_vec();
+    registry.register("slipway_engine", "The engine that runs the model", Info::new(engine));
     let facts = [
         ("model", model.name),
         ("revision", model.revision),

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::marker::PhantomData;
 
+use bytes::Bytes;
 use half::f16;
 use serde::de::{DeserializeSeed, Deserializer, Error, SeqAccess, Unexpected, Visitor};
 use serde_json::value::RawValue;
@@ -12,7 +13,7 @@ use crate::tensor::{DataType, TensorData};
 
 /// Reads the elements of one input; at most `count` are kept, one more is an error.
 ///
-/// Numbers must fit their type; `null` stands for NaN in the float types, as it does in answers.
+/// Numbers must fit their type; `null` stands for NaN in the float types, as it does in answers. A string is text.
 pub(crate) fn decode_json(
     name: &str,
     datatype: DataType,
@@ -29,6 +30,7 @@ pub(crate) fn decode_json(
             DataType::Fp16 => TensorData::Fp16(flatten(data, count)?),
             DataType::Fp32 => TensorData::Fp32(flatten(data, count)?),
             DataType::Fp64 => TensorData::Fp64(flatten(data, count)?),
+            DataType::Bytes => TensorData::Bytes(flatten(data, count)?),
         })
     };
     read().map_err(|error| ApiError::BadRequest(format!("input {name:?} of {datatype}: {error}")))
@@ -49,8 +51,15 @@ trait Element: Sized {
     fn from_f64(_: f64) -> Option<Self> {
         None
     }
-    fn from_i64(value: i64) -> Option<Self>;
-    fn from_u64(value: u64) -> Option<Self>;
+    fn from_i64(_: i64) -> Option<Self> {
+        None
+    }
+    fn from_u64(_: u64) -> Option<Self> {
+        None
+    }
+    fn from_text(_: &str) -> Option<Self> {
+        None
+    }
     fn from_bool(_: bool) -> Option<Self> {
         None
     }
@@ -80,6 +89,14 @@ integer_elements!(
     i32 => "an integer of 32 bits",
     i64 => "an integer of 64 bits"
 );
+
+impl Element for Bytes {
+    const EXPECTED: &'static str = "a string";
+
+    fn from_text(value: &str) -> Option<Self> {
+        Some(Self::copy_from_slice(value.as_bytes()))
+    }
+}
 
 impl Element for bool {
     const EXPECTED: &'static str = "true, false, 0 or 1";
@@ -195,6 +212,10 @@ impl<'de, T: Element> Visitor<'de> for FlattenVisitor<'_, T> {
         self.keep(T::from_bool(value), Unexpected::Bool(value))
     }
 
+    fn visit_str<E: Error>(self, value: &str) -> Result<(), E> {
+        self.keep(T::from_text(value), Unexpected::Str(value))
+    }
+
     fn visit_unit<E: Error>(self) -> Result<(), E> {
         self.keep(T::from_null(), Unexpected::Unit)
     }
@@ -235,6 +256,15 @@ mod tests {
         ] {
             let error = read(datatype, 1, json).unwrap_err();
             assert!(error.contains("\"x\"") && error.contains(datatype.name()), "{json}: {error}");
+        }
+    }
+
+    #[test]
+    fn strings_are_read_as_text() {
+        let expected = TensorData::Bytes(vec!["\u{e9}\n".into(), Bytes::new()]);
+        assert_eq!(read(DataType::Bytes, 2, r#"[["\u00e9\n"], [""]]"#), Ok(expected));
+        for json in ["[1]", "[null]", "[true]"] {
+            assert!(read(DataType::Bytes, 1, json).unwrap_err().contains("expected a string"), "{json}");
         }
     }
 

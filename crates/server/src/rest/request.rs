@@ -190,6 +190,9 @@ mod tests {
         fn name(&self) -> &'static str {
             "unused"
         }
+        fn version(&self) -> &'static str {
+            "0"
+        }
         fn inputs(&self) -> &[TensorSpec] {
             &self.0
         }

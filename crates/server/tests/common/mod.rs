@@ -16,18 +16,67 @@ use serde_json::Value;
 use slipway_model::onnx::build::ModelBuilder;
 use slipway_server::golden::GoldenSamples;
 use slipway_server::{
-    Backend, Config, DataType, Drain, Engine, RunError, Running, Tensor, TensorData, TensorSpec, serve,
-    serve_engine,
+    Backend, BackendChoice, Config, DataType, Drain, Engine, EngineOptions, RunError, Running, Tensor,
+    TensorData, TensorSpec, serve, serve_engine,
 };
 use tempfile::TempDir;
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
+/// Makes each named function a test of its own for every engine that is built in.
+#[macro_export]
+macro_rules! for_each_engine {
+    ($($test:ident),+ $(,)?) => {
+        mod rten {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $test() {
+                super::$test(slipway_server::BackendChoice::Rten).await;
+            })+
+        }
+        #[cfg(feature = "onnxruntime")]
+        mod onnxruntime {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $test() {
+                super::$test(slipway_server::BackendChoice::OnnxRuntime).await;
+            })+
+        }
+    };
+}
+
+/// An engine with one thread, and where its library is.
+pub fn engine(backend: BackendChoice) -> EngineOptions {
+    let library = cfg!(feature = "onnxruntime").then(library);
+    EngineOptions { backend, library, ..EngineOptions::default() }
+}
+
+/// The folder of caches that the scripts fill.
+pub fn cache() -> PathBuf {
+    let home = || PathBuf::from(std::env::var_os("HOME").unwrap_or_default()).join(".cache/slipway");
+    std::env::var_os("SLIPWAY_CACHE").map_or_else(home, PathBuf::from)
+}
+
+/// The ONNX Runtime library that `SLIPWAY_ONNXRUNTIME` names, else the one that the scripts fetch.
+pub fn library() -> PathBuf {
+    let fetched = || cache().join("onnxruntime");
+    let path = std::env::var_os("SLIPWAY_ONNXRUNTIME").map_or_else(fetched, PathBuf::from);
+    assert!(path.exists(), "there is no {}: run scripts/onnxruntime.sh", path.display());
+    path
+}
+
+/// The engine's name in metrics and metadata.
+pub fn name(backend: BackendChoice) -> &'static str {
+    match backend {
+        BackendChoice::Auto => panic!("a test names its engine"),
+        BackendChoice::Rten => "rten",
+        BackendChoice::OnnxRuntime => "onnxruntime",
+    }
+}
+
 /// A running server and what stops it.
 pub struct Server {
     pub running: Running,
     pub stop: CancellationToken,
-    _files: Option<TempDir>,
+    files: Option<TempDir>,
 }
 
 impl Server {
@@ -57,14 +106,26 @@ pub fn config(path: impl Into<PathBuf>) -> Config {
 }
 
 /// Serves a model from its file, once it is ready.
-pub async fn start(model: &ModelBuilder, adjust: impl FnOnce(&mut Config)) -> Server {
+pub async fn start(backend: BackendChoice, model: &ModelBuilder, adjust: impl FnOnce(&mut Config)) -> Server {
     let (files, path) = write(model, "model.onnx");
-    let mut config = config(path);
+    let mut server = serve_file(backend, path, adjust).await;
+    server.files = Some(files);
+    server
+}
+
+/// Serves a model file, once it is ready.
+pub async fn serve_file(
+    backend: BackendChoice,
+    path: impl Into<PathBuf>,
+    adjust: impl FnOnce(&mut Config),
+) -> Server {
+    let EngineOptions { backend, library, .. } = engine(backend);
+    let mut config = Config { backend, onnxruntime_library: library, ..config(path) };
     adjust(&mut config);
     let stop = CancellationToken::new();
     let mut running = serve(config, stop.clone()).await.unwrap();
     running.ready().await.unwrap();
-    Server { running, stop, _files: Some(files) }
+    Server { running, stop, files: None }
 }
 
 /// Serves any engine, once it has warmed up.
@@ -80,7 +141,28 @@ pub async fn start_engine(
     let mut running = serve_engine(config, engine, golden, stop.clone()).await.unwrap();
     // Settled: ready, or never to be; the tests look themselves.
     drop(running.ready().await);
-    Server { running, stop, _files: None }
+    Server { running, stop, files: None }
+}
+
+/// Inputs of `rows` rows that differ in every element and are the same in every run.
+pub fn pseudo_inputs(engine: &Engine, rows: usize) -> Vec<Tensor> {
+    let mut state = 1_u32;
+    let mut next = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        u8::try_from(state >> 24).unwrap()
+    };
+    let tensor = |spec: &TensorSpec| {
+        let shape: Vec<usize> = spec.shape.iter().flatten().map(|size| size.unwrap_or(rows)).collect();
+        let values = (0..shape.iter().product()).map(|_| next());
+        let data = match spec.datatype {
+            DataType::Fp32 => TensorData::Fp32(values.map(|value| f32::from(value) / 255.0).collect()),
+            DataType::Int32 => TensorData::Int32(values.map(i32::from).collect()),
+            DataType::Int64 => TensorData::Int64(values.map(i64::from).collect()),
+            other => panic!("no inputs of {other} yet"),
+        };
+        Tensor::new(shape, data).unwrap()
+    };
+    engine.inputs().iter().map(tensor).collect()
 }
 
 /// One keep-alive connection.
@@ -169,6 +251,10 @@ pub const FAILS: f32 = 500.0;
 impl Backend for Puppet {
     fn name(&self) -> &'static str {
         "puppet"
+    }
+
+    fn version(&self) -> &'static str {
+        "1"
     }
 
     fn inputs(&self) -> &[TensorSpec] {

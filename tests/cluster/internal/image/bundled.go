@@ -3,8 +3,10 @@ package image
 import (
 	"debug/elf"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"slipway.dev/tests/cluster/internal/options"
 )
@@ -73,7 +75,7 @@ func (i Image) refresh(archive string) error {
 	}
 	fresh = fresh && made.ModTime().After(self.ModTime())
 	for _, source := range i.Files {
-		if err := CheckStatic(source); err != nil {
+		if err := i.CheckStarts(source); err != nil {
 			return err
 		}
 		info, err := os.Stat(source)
@@ -88,26 +90,44 @@ func (i Image) refresh(archive string) error {
 	return i.WriteFile(archive)
 }
 
-// CheckStatic fails for a program that needs a dynamic loader: it could not
-// start in an image that holds nothing else. Files that are no programs pass.
-func CheckStatic(name string) error {
+// CheckStarts fails for a program that asks for a dynamic loader which the
+// image does not hold: it could not start.
+func (i Image) CheckStarts(program string) error {
+	loader, err := loaderOf(program)
+	if err != nil {
+		return err
+	}
+	if _, ok := i.Files[loader]; loader != "" && !ok {
+		return fmt.Errorf("%s is not static: it asks for the dynamic loader %s", program, loader)
+	}
+	return nil
+}
+
+// loaderOf is the dynamic loader that a program asks for, empty for static
+// programs and for files that are no programs.
+func loaderOf(name string) (string, error) {
 	file, err := os.Open(name)
 	if err != nil {
-		return fmt.Errorf("program for an image: %w", err)
+		return "", fmt.Errorf("program for an image: %w", err)
 	}
 	defer file.Close()
 	magic := make([]byte, len(elf.ELFMAG))
 	if n, _ := file.ReadAt(magic, 0); string(magic[:n]) != elf.ELFMAG {
-		return nil
+		return "", nil
 	}
 	program, err := elf.NewFile(file)
 	if err != nil {
-		return fmt.Errorf("program %s: %w", name, err)
+		return "", fmt.Errorf("program %s: %w", name, err)
 	}
 	for _, segment := range program.Progs {
-		if segment.Type == elf.PT_INTERP {
-			return fmt.Errorf("%s is not static: it asks for a dynamic loader", name)
+		if segment.Type != elf.PT_INTERP {
+			continue
 		}
+		path, err := io.ReadAll(segment.Open())
+		if err != nil {
+			return "", fmt.Errorf("program %s: %w", name, err)
+		}
+		return strings.TrimRight(string(path), "\x00"), nil
 	}
-	return nil
+	return "", nil
 }

@@ -125,21 +125,21 @@ func TestMissingOrOddFileIsAnErrorAndLeavesNothing(t *testing.T) {
 	}
 }
 
-func TestOnlyStaticProgramsPass(t *testing.T) {
-	if err := CheckStatic("/bin/sh"); err == nil || !strings.Contains(err.Error(), "not static") {
+func TestOnlyProgramsThatCanStartPass(t *testing.T) {
+	if err := (Image{}).CheckStarts("/bin/sh"); err == nil || !strings.Contains(err.Error(), "not static") {
 		t.Errorf("/bin/sh: %v", err)
 	}
 	short := filepath.Join(t.TempDir(), "short")
 	if err := os.WriteFile(short, []byte("x"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := CheckStatic(short); err != nil {
+	if err := (Image{}).CheckStarts(short); err != nil {
 		t.Errorf("a data file: %v", err)
 	}
 	if err := os.WriteFile(short, []byte("\x7fELFgarbage"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := CheckStatic(short); err == nil {
+	if err := (Image{}).CheckStarts(short); err == nil {
 		t.Error("a broken program passes")
 	}
 }
