@@ -8,7 +8,7 @@ use std::error::Error;
 use std::path::PathBuf;
 
 use slipway_optimizer::progress::Silent;
-use slipway_optimizer::stage::quantize::{DynamicOptions, Granularity, quantize_dynamic};
+use slipway_optimizer::stage::quantize::{Granularity, Method, Options, quantize};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args_os().skip(1).map(PathBuf::from);
@@ -20,8 +20,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         Some("per-tensor") => Granularity::PerTensor,
         Some(other) => return Err(format!("unknown granularity {other}").into()),
     };
-    let options = DynamicOptions { granularity, ..DynamicOptions::default() };
-    let report = quantize_dynamic(&input, &output, &options, &Silent)?;
+    let method = Method::Dynamic { granularity, reduce_range: true };
+    let options = Options { method, ..Options::default() };
+    let report = quantize(&input, &output, &options, &Silent)?;
     println!("{}", serde_json::to_string(&report)?);
     Ok(())
 }

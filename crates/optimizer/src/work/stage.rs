@@ -17,7 +17,10 @@ use super::{
     publish::Made,
     source::{of_model, refuse_unknown_operators},
 };
-use crate::stage::quantize::{self, DynamicOptions, QuantizeError, QuantizeReport, quantize_dynamic};
+use crate::{
+    file::FileError,
+    stage::quantize::{self, Method, Options, QuantizeError, QuantizeReport, quantize},
+};
 
 /// The name of the model's file in a stage's output.
 const ENTRY: &str = "model.onnx";
@@ -32,13 +35,13 @@ pub(super) async fn run(
     let folder = scratch.join("output");
     std::fs::create_dir_all(&folder).map_err(|error| fail(FailureCategory::Storage, error.to_string()))?;
     let output = folder.join(ENTRY);
-    let Some(StageKind::Quantize(quantize)) = stage.kind() else {
+    let Some(StageKind::Quantize(spec)) = stage.kind() else {
         return Err(fail(FailureCategory::Internal, format!("stage {} has no kind", stage.name)));
     };
-    let Some(QuantizeMethod::Dynamic(dynamic)) = quantize.method() else {
+    let Some(QuantizeMethod::Dynamic(dynamic)) = spec.method() else {
         return Err(fail(FailureCategory::Internal, format!("stage {}: quantize has no method", stage.name)));
     };
-    let options = options(dynamic);
+    let options = Options { source: Some(input.to_owned()), ..options(dynamic) };
     let progress = super::Forward(context.progress.clone());
     let (report, files) = tokio::task::spawn_blocking(move || apply(&model, &output, &options, &progress))
         .await
@@ -65,10 +68,10 @@ fn made(input: &str, report: &QuantizeReport, files: Vec<(String, PathBuf)>) -> 
 fn apply(
     model: &Path,
     output: &Path,
-    options: &DynamicOptions,
+    options: &Options,
     progress: &dyn crate::progress::Progress,
 ) -> Result<(QuantizeReport, Vec<(String, PathBuf)>), Failure> {
-    let report = quantize_dynamic(model, output, options, progress).map_err(|error| of_quantize(&error))?;
+    let report = quantize(model, output, options, progress).map_err(|error| of_quantize(&error))?;
     let written = OnnxModel::open(output).map_err(|error| of_model(&error))?;
     refuse_unknown_operators(output)?;
     let files = written.files().into_iter().map(|file| {
@@ -92,14 +95,14 @@ pub(super) async fn pulled(digest: &str, context: &Context, into: &Path) -> Resu
 }
 
 /// The quantizer's options for what a user wrote.
-pub fn options(dynamic: &Dynamic) -> DynamicOptions {
+pub fn options(dynamic: &Dynamic) -> Options {
     let Dynamic { weights, granularity } = dynamic;
     let WeightType::Int8 = weights;
     let granularity = match granularity {
         Granularity::PerChannel => quantize::Granularity::PerChannel,
         Granularity::PerTensor => quantize::Granularity::PerTensor,
     };
-    DynamicOptions { granularity, ..DynamicOptions::default() }
+    Options { method: Method::Dynamic { granularity, reduce_range: true }, ..Options::default() }
 }
 
 fn of_quantize(error: &QuantizeError) -> Failure {
@@ -107,7 +110,7 @@ fn of_quantize(error: &QuantizeError) -> Failure {
         QuantizeError::NothingChanged { .. } | QuantizeError::Bigger { .. } => {
             FailureCategory::NothingChanged
         }
-        QuantizeError::Read { .. } | QuantizeError::Write { .. } => FailureCategory::Storage,
+        QuantizeError::File(FileError::Read { .. } | FileError::Write { .. }) => FailureCategory::Storage,
         _ => FailureCategory::InvalidModel,
     };
     Failure { category, retryable: error.is_retryable(), message: chain(error) }

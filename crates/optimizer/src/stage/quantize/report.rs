@@ -32,6 +32,8 @@ pub struct TensorReport {
     pub name: String,
     /// Its shape as the multiplication sees it, inner axis last.
     pub shape: Vec<u64>,
+    /// What its users became: the first of them names it.
+    pub form: Form,
     /// The element type and the bits used of it, for example `int8/7`.
     pub scheme: String,
     /// How many values share a scale.
@@ -49,6 +51,20 @@ pub struct TensorReport {
     pub saturated: u64,
     /// Something else still uses the float tensor, so the output holds both.
     pub float_kept: bool,
+}
+
+/// How an operator computes with a quantized weight.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Form {
+    /// `MatMulInteger`, with activations quantized at run time.
+    MatMulInteger,
+    /// `ConvInteger`, with activations quantized at run time.
+    ConvInteger,
+    /// `Gather` of integers, then their scale.
+    GatherInteger,
+    /// The operator as it was, with the weight brought back to floats before it.
+    Expanded,
 }
 
 /// An operator that stayed as it was.

@@ -1,0 +1,65 @@
+//! `Gather` of rows of integers: an embedding.
+//!
+//! ```text
+//! Gather(w, ids) → Cast → Mul(Gather(w_scale, ids))
+//! ```
+
+use slipway_model::onnx::proto::NodeProto;
+
+use super::super::emit::Emitter;
+use super::super::select::{Axes, Selector};
+use super::super::{Form, Granularity};
+use super::{Site, expanded};
+use crate::graph::{GraphId, int_or};
+
+/// The rows of a table are its channels.
+const ROWS: Axes = Axes { channels: 0, batch: 0 };
+
+/// A look-up in a constant table.
+#[derive(Debug)]
+pub(in super::super) struct Gather {
+    weight: usize,
+    /// One scale a row.
+    scale_dims: Vec<i64>,
+    data_type: i32,
+}
+
+/// `None` where the table is no float constant: most look-ups are of shapes.
+pub(super) fn consider(
+    selector: &mut Selector<'_>,
+    graph: GraphId,
+    node: &NodeProto,
+) -> Option<Result<Site, String>> {
+    let table = selector.scopes.resolve(graph, node.input.first()?).ok()?;
+    let is_float = super::super::weight::is_readable(selector.scopes.tensor(table.source).data_type());
+    if !is_float || table.dims.len() < 2 {
+        return None;
+    }
+    let axis = int_or(node, "axis", 0);
+    if table.transposed || axis != 0 {
+        return Some(expanded::consider(selector, graph, node, &[0]));
+    }
+    Some(selector.operand(graph, node, 0).map(|operand| {
+        let weight = selector.want(&operand, ROWS, Form::GatherInteger, false);
+        let scale_dims = ROWS.scale_dims(&operand.dims);
+        Site::Gather(Gather { weight, scale_dims, data_type: operand.data_type })
+    }))
+}
+
+impl Gather {
+    pub(super) fn emit(&self, node: &NodeProto, emitter: &mut Emitter<'_>) {
+        let output = node.output.first().map_or("", String::as_str);
+        let (table, rows) = (emitter.stored(self.weight, false), &node.input[1]);
+        let integers = emitter.apply("Gather", &[&table, rows], output);
+        let floats = emitter.to_float(&integers);
+        let scale = match emitter.granularity() {
+            Granularity::PerTensor => emitter.scale_tensor(self.weight, &[], 1.0),
+            Granularity::PerChannel => {
+                let scales = emitter.scale_tensor(self.weight, &self.scale_dims, 1.0);
+                emitter.apply("Gather", &[&scales, rows], &format!("{output}_scale"))
+            }
+        };
+        let scaled = emitter.apply("Mul", &[&floats, &scale], output);
+        emitter.finish(&scaled, output, self.data_type);
+    }
+}

@@ -1,0 +1,79 @@
+//! The forms in which an operator computes with a quantized weight. One file a form.
+//!
+//! A form looks at a node and says what it needs ([`consider`]), and later writes the nodes that
+//! take its place ([`Site::emit`]).
+
+mod conv;
+mod expanded;
+mod gather;
+mod matmul;
+
+use slipway_kernels::quantize::Scheme;
+use slipway_model::onnx::proto::NodeProto;
+
+use super::emit::Emitter;
+use super::select::Selector;
+use super::Method;
+use crate::graph::GraphId;
+
+/// A node that is going to be replaced.
+#[derive(Debug)]
+pub(super) enum Site {
+    MatMul(matmul::MatMul),
+    Conv(conv::Conv),
+    Gather(gather::Gather),
+    Expanded(expanded::Expanded),
+}
+
+impl Site {
+    /// Writes what takes the place of `node`; its outputs keep their names.
+    pub(super) fn emit(&self, node: &NodeProto, emitter: &mut Emitter<'_>) {
+        match self {
+            Self::MatMul(site) => site.emit(node, emitter),
+            Self::Conv(site) => site.emit(node, emitter),
+            Self::Gather(site) => site.emit(node, emitter),
+            Self::Expanded(site) => site.emit(node, emitter),
+        }
+    }
+
+    /// Whether the operators of integer arithmetic are needed.
+    pub(super) fn needs_integers(&self) -> bool {
+        matches!(self, Self::MatMul(_) | Self::Conv(_))
+    }
+}
+
+/// Refuses a sum of so many products that 32 bits may not hold it.
+fn refuse_overflow(selector: &Selector<'_>, depth: i64) -> Result<(), String> {
+    let scheme = match selector.options.method {
+        Method::Dynamic { reduce_range: true, .. } => Scheme::INT8_REDUCED,
+        _ => Scheme::INT8,
+    };
+    let largest = depth.saturating_mul(255 * i64::from(scheme.highest));
+    if largest > i64::from(i32::MAX) {
+        return Err(format!("sums over {depth} products may overflow 32 bits"));
+    }
+    Ok(())
+}
+
+/// What becomes of a node, or why it stays; `None` for operators without weights.
+pub(super) fn consider(
+    selector: &mut Selector<'_>,
+    graph: GraphId,
+    node: &NodeProto,
+) -> Option<Result<Site, String>> {
+    let dynamic = matches!(selector.options.method, Method::Dynamic { .. });
+    let integers = dynamic && selector.integers.is_ok();
+    Some(match node.op_type() {
+        "MatMul" | "Gemm" if integers => matmul::consider(selector, graph, node),
+        "Conv" if integers => conv::consider(selector, graph, node),
+        "MatMul" => expanded::consider(selector, graph, node, &[0, 1]),
+        "Gemm" | "Conv" | "ConvTranspose" => expanded::consider(selector, graph, node, &[1]),
+        "LSTM" | "GRU" | "RNN" => expanded::consider(selector, graph, node, &[1, 2]),
+        "Gather" => return gather::consider(selector, graph, node),
+        "MatMulInteger" | "ConvInteger" | "QLinearMatMul" | "QLinearConv" => {
+            Err("it is quantized already".to_owned())
+        }
+        "Einsum" => Err("no form of it takes quantized weights".to_owned()),
+        _ => return None,
+    })
+}

@@ -1,0 +1,77 @@
+"""Holds quantized models against their originals, with everything but the tool that made them.
+
+    check.py MODELS OUTPUTS
+
+For every OUTPUTS/NAME.METHOD.onnx: the ONNX checker with full shape inference, the same inputs and
+outputs as MODELS/NAME.onnx, and the answers of ONNX Runtime and of the reference evaluator within
+the tolerance of MODELS/NAME.json. Prints one line a model that fails, and exits 1 if any does.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+from onnx.reference import ReferenceEvaluator
+
+# What the reference evaluator of onnx 1.23 cannot run, float or quantized.
+NO_REFERENCE = {"a_domain_of_others", "brain_floats_in_storage", "inside_a_loop", "gru", "lstm"}
+
+
+def interface(model):
+    frozen = {tensor.name for tensor in model.graph.initializer}
+    inputs = [value for value in model.graph.input if value.name not in frozen]
+    return [value.SerializeToString() for value in inputs], [value.SerializeToString() for value in model.graph.output]
+
+
+def far(wanted, found, loose):
+    """Why two answers differ, or nothing."""
+    wanted, found = np.asarray(wanted, np.float64), np.asarray(found, np.float64)
+    if wanted.shape != found.shape:
+        return f"shape {found.shape}, not {wanted.shape}"
+    if not np.isfinite(found).all():
+        return "not finite"
+    worst, largest = np.abs(wanted - found).max(), np.abs(wanted).max()
+    if largest == 0:
+        return "the float model answers zeros: that proves nothing"
+    return f"off by {worst / largest:.4f}" if worst > loose * largest else None
+
+
+def problems(source, output, feeds, facts):
+    name = source.stem
+    onnx.checker.check_model(str(output), full_check=True)
+    if interface(onnx.load(source, load_external_data=False)) != interface(onnx.load(output, load_external_data=False)):
+        yield "inputs or outputs changed"
+    loose = facts.get("loose", 0.05)
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    run = lambda path: onnxruntime.InferenceSession(path, options).run(None, feeds)
+    wanted = run(source)
+    for value, want in zip(run(output), wanted):
+        if why := far(want, value, loose):
+            yield f"ONNX Runtime: {why}"
+    if name not in NO_REFERENCE:
+        for value, want in zip(ReferenceEvaluator(str(output)).run(None, feeds), wanted):
+            if why := far(want, value, loose):
+                yield f"reference: {why}"
+
+
+def main():
+    models, outputs = map(Path, sys.argv[1:])
+    failed = 0
+    for output in sorted(outputs.glob("*.onnx")):
+        source = models / f"{output.name.split('.')[0]}.onnx"
+        feeds = dict(np.load(source.with_suffix(".npz")))
+        try:
+            found = list(problems(source, output, feeds, json.loads(source.with_suffix(".json").read_text())))
+        except Exception as error:
+            found = [f"{type(error).__name__}: {error}"]
+        for problem in found:
+            failed += 1
+            print(f"{output.name}: {problem}")
+    sys.exit(1 if failed else 0)
+
+
+main()
