@@ -6,12 +6,12 @@ use std::path::Path;
 use slipway_model::onnx::Payload;
 use tempfile::{NamedTempFile, SpooledTempFile};
 
+use super::FileError;
 use super::output::{
     ALIGNMENT, Output, OutputTensor, Streamed, model_prefix, tensor_field, tensor_field_len,
 };
 use super::producer::{MakeError, Part, Producer};
 use super::target::{Target, Written};
-use super::FileError;
 use crate::progress::Progress;
 
 /// Protobuf's own limit for a message.
@@ -241,7 +241,12 @@ fn make<P: Producer>(
     Ok(report)
 }
 
-fn copy(name: &str, payload: &Payload, sink: &mut Sink<'_>, progress: &dyn Progress) -> Result<(), FileError> {
+fn copy(
+    name: &str,
+    payload: &Payload,
+    sink: &mut Sink<'_>,
+    progress: &dyn Progress,
+) -> Result<(), FileError> {
     let read = |source| FileError::Read { tensor: name.to_owned(), source };
     let file = payload.open().map_err(read)?;
     let mut buffer = vec![0; COPY];

@@ -94,7 +94,9 @@ impl Inliner {
         }
         let mut copy = Copy { call, function: &function, renamed, names: &mut self.names };
         let mut nodes = function.node.clone();
-        nodes.iter_mut().for_each(|node| copy.node(node));
+        for node in &mut nodes {
+            copy.node(node);
+        }
         Some(nodes)
     }
 }

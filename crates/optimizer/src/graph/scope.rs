@@ -11,6 +11,9 @@ use super::tensor::integers_of;
 /// Nodes a walk passes at most: a graph with a cycle is no model, but may be a file.
 const STEPS: usize = 16;
 
+/// Nodes that are looked at to tell whether a value is a constant.
+const FUEL: usize = 256;
+
 /// The number of a graph: the main one is 0, each other follows the graph that holds it.
 pub(crate) type GraphId = usize;
 
@@ -35,6 +38,15 @@ pub(crate) struct Operand {
     pub(crate) data_type: i32,
     /// The nodes between the tensor and its user, the `Constant` included.
     pub(crate) path: Vec<(GraphId, usize)>,
+}
+
+/// Why no constant is found behind a name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Unresolved {
+    /// The value depends on an input of the model, or nobody gives it.
+    Computed,
+    /// It is a constant, but not one that can be taken as it is.
+    Because(String),
 }
 
 /// One graph, with its initializers, producing nodes and inputs by name.
@@ -70,26 +82,48 @@ impl<'a> Scopes<'a> {
     }
 
     /// The constant behind a name as it is seen from one graph, or why there is none.
-    pub(crate) fn resolve(&self, graph: GraphId, name: &str) -> Result<Operand, String> {
+    pub(crate) fn resolve(&self, graph: GraphId, name: &str) -> Result<Operand, Unresolved> {
         let (mut id, mut name) = (graph, name);
         let mut walk = Walk::default();
         for _ in 0..STEPS {
-            id = self.owner(id, name).ok_or_else(computed)?;
+            id = self.owner(id, name).ok_or(Unresolved::Computed)?;
             let scope = &self.0[id];
             if let Some(index) = scope.initializers.get(name) {
                 return walk.end(Source::Initializer(id, *index), &scope.graph.initializer[*index]);
             }
-            let index = *scope.producers.get(name).ok_or_else(computed)?;
+            let index = *scope.producers.get(name).ok_or(Unresolved::Computed)?;
             let node = &scope.graph.node[index];
             walk.path.push((id, index));
-            if node.op_type() == "Constant" && is_default_domain(node.domain()) {
-                let tensor = constant_value(node).ok_or("the constant is no tensor")?;
+            if let Some(tensor) = constant_value(node) {
                 return walk.end(Source::Constant(id, index), tensor);
             }
-            walk.pass(node, |name| self.shape(id, name))?;
-            name = node.input.first().ok_or_else(computed)?;
+            if let Err(reason) = walk.pass(node, |name| self.shape(id, name)) {
+                let constant = self.is_constant(id, name, &mut { FUEL });
+                return Err(if constant { Unresolved::Because(reason) } else { Unresolved::Computed });
+            }
+            name = node.input.first().ok_or(Unresolved::Computed)?;
         }
-        Err(computed())
+        Err(Unresolved::Computed)
+    }
+
+    /// Whether a value depends on constants alone; no, when there is no fuel left to tell.
+    fn is_constant(&self, graph: GraphId, name: &str, fuel: &mut usize) -> bool {
+        let Some(id) = self.owner(graph, name) else { return false };
+        let scope = &self.0[id];
+        if scope.initializers.contains_key(name) {
+            return true;
+        }
+        let node = &scope.graph.node[scope.producers[name]];
+        *fuel = fuel.saturating_sub(1);
+        let sources = node.op_type() == "Constant" || !node.input.is_empty();
+        *fuel > 0
+            && sources
+            && slipway_model::onnx::subgraphs(node).next().is_none()
+            && node
+                .input
+                .iter()
+                .filter(|input| !input.is_empty())
+                .all(|input| self.is_constant(id, input, fuel))
     }
 
     /// The integers of a constant: the target of a `Reshape`.
@@ -168,11 +202,7 @@ struct Walk {
 
 impl Walk {
     /// Passes one node that moves elements; an error when it does anything else.
-    fn pass(
-        &mut self,
-        node: &NodeProto,
-        shape: impl Fn(&str) -> Option<Vec<i64>>,
-    ) -> Result<(), String> {
+    fn pass(&mut self, node: &NodeProto, shape: impl Fn(&str) -> Option<Vec<i64>>) -> Result<(), String> {
         if !is_default_domain(node.domain()) {
             return Err(format!("the weight is computed by {}", OperatorId::of(node)));
         }
@@ -197,7 +227,7 @@ impl Walk {
 
     fn transpose(&mut self, perm: Option<&[i64]>) -> Result<(), String> {
         match perm {
-            Some(perm) if perm.iter().copied().eq(0..perm.len() as i64) => Ok(()),
+            Some(perm) if perm.iter().copied().zip(0_i64..).all(|(axis, place)| axis == place) => Ok(()),
             None | Some([1, 0]) if self.reshaped.is_none() => {
                 self.transposed = !self.transposed;
                 Ok(())
@@ -206,14 +236,17 @@ impl Walk {
         }
     }
 
-    fn end(self, source: Source, tensor: &TensorProto) -> Result<Operand, String> {
+    fn end(self, source: Source, tensor: &TensorProto) -> Result<Operand, Unresolved> {
         let Self { transposed, reshaped, cast, path } = self;
+        let because = |reason: &str| Unresolved::Because(reason.to_owned());
         let dims = match reshaped {
-            Some(target) => reshape(&tensor.dims, &target).ok_or("the weight is reshaped wrongly")?,
+            Some(target) => {
+                reshape(&tensor.dims, &target).ok_or_else(|| because("the weight is reshaped wrongly"))?
+            }
             None => tensor.dims.clone(),
         };
         if transposed && dims.len() != 2 {
-            return Err(format!("a transposed weight of {} dimensions", dims.len()));
+            return Err(because("the weight is transposed, and no matrix"));
         }
         Ok(Operand { source, transposed, dims, data_type: cast.unwrap_or(tensor.data_type()), path })
     }
@@ -240,12 +273,10 @@ fn is_float(code: i32) -> bool {
     [DataType::FLOAT, DataType::FLOAT16, DataType::BFLOAT16].iter().any(|float| float.code() == code)
 }
 
-fn computed() -> String {
-    "the weight is computed at run time".to_owned()
-}
-
+/// The tensor of a `Constant` node.
 fn constant_value(node: &NodeProto) -> Option<&TensorProto> {
-    attribute(node, "value")?.t.as_ref()
+    let is_constant = node.op_type() == "Constant" && is_default_domain(node.domain());
+    attribute(node, "value").filter(|_| is_constant)?.t.as_ref()
 }
 
 /// Lets `change` edit every graph, each with the number that [`Scopes`] gives it.

@@ -1,8 +1,8 @@
 //! Making and reading small tensors.
 
+use slipway_model::onnx::DataType;
 use slipway_model::onnx::proto::tensor_shape_proto::{Dimension, dimension};
 use slipway_model::onnx::proto::{TensorProto, TensorShapeProto, TypeProto, ValueInfoProto, type_proto};
-use slipway_model::onnx::DataType;
 
 /// A tensor without its data.
 pub(crate) fn header(name: &str, dims: &[i64], data_type: DataType) -> TensorProto {

@@ -269,14 +269,16 @@ def depthwise_with_unequal_channels():
 @model
 def one_outlier_among_small_weights():
     g = Graph()
-    x = g.noise(3, 32)
-    x[:, 7] = 0
-    g.input("x", [3, 32], x)
+    g.input("x", [3, 32])
     value = g.noise(32, 24, scale=0.01)
-    value[7, :] = 1000
-    g.weight("w", value, quantized=False)
-    g.weight("v", g.noise(24, 24))
-    g.output(chain(g, "w", "v"))
+    value[7, 3] = 1000
+    g.weight("w", value)
+    h = chain(g, "w")
+    g.output(h)
+    level = np.full((1, 24), 100, np.float32)
+    level[0, 3] = 1e-4
+    g.tensors.append(numpy_helper.from_array(level, "level"))
+    g.output(g.node("Mul", [h, "level"], ["y"]))
     return g.build()
 
 

@@ -100,7 +100,7 @@ impl<'a> Emitter<'a> {
 
     /// Gives the last node's output the name that its users know, in the type that they expect.
     pub(super) fn finish(&mut self, value: &str, output: &str, data_type: i32) {
-        let value = self.from_float(value, data_type);
+        let value = self.narrow(value, data_type);
         let last = self.graph.nodes.last_mut().filter(|node| node.output == [value]);
         last.expect("the last node made the value").output = vec![output.to_owned()];
     }
@@ -131,18 +131,18 @@ impl<'a> Emitter<'a> {
         if let Some(known) = self.graph.floats.get(name) {
             return known.clone();
         }
-        let floats = self.to_float(name);
+        let floats = self.widen(name);
         self.graph.floats.insert(name.to_owned(), floats.clone());
         floats
     }
 
     /// Casts to single precision.
-    pub(super) fn to_float(&mut self, name: &str) -> String {
+    pub(super) fn widen(&mut self, name: &str) -> String {
         self.cast(name, DataType::FLOAT.code())
     }
 
     /// Casts from single precision to the type of the model.
-    pub(super) fn from_float(&mut self, name: &str, data_type: i32) -> String {
+    pub(super) fn narrow(&mut self, name: &str, data_type: i32) -> String {
         if data_type == DataType::FLOAT.code() { name.to_owned() } else { self.cast(name, data_type) }
     }
 

@@ -11,7 +11,9 @@ use super::select::{Selection, Wanted};
 use super::weight::{Channels, Encoding, Layout, Weight};
 use super::{Form, Method, Options, QuantizeError};
 use crate::file::{FileError, Output, OutputTensor, embed, kept};
-use crate::graph::{GraphId, Names, Scopes, Source, prune, prune_descriptions, raise, raise_ir, rewrite as each_graph};
+use crate::graph::{
+    GraphId, Names, Scopes, Source, prune, prune_descriptions, raise, raise_ir, rewrite as each_graph,
+};
 use crate::work::TOOL;
 
 /// Bytes from which the value of a `Constant` node becomes an initializer, to be copied from file
@@ -87,9 +89,10 @@ fn replace_nodes(
 
 /// The values that quantized weights replace, and those on the way to them.
 fn replaced_names(scopes: &Scopes<'_>, selection: &Selection) -> HashSet<(GraphId, String)> {
-    let path = selection.path.iter().flat_map(|node| {
-        scopes.outputs(*node).iter().map(|output| (node.0, output.clone()))
-    });
+    let path = selection
+        .path
+        .iter()
+        .flat_map(|node| scopes.outputs(*node).iter().map(|output| (node.0, output.clone())));
     let sources = selection.weights.iter().map(|weight| (graph_of(weight.source), weight.name.clone()));
     path.chain(sources).collect()
 }

@@ -50,12 +50,18 @@ mod tests {
     #[test]
     fn stars_and_question_marks_stand_for_characters() {
         let fits = |pattern: &str, name: &str| matches(pattern.as_bytes(), name.as_bytes());
-        for (pattern, name) in
-            [("*", ""), ("/head/*", "/head/MatMul"), ("a?c", "abc"), ("*weight", "a.weight.weight"), ("a*b*c", "a1b2b3c")]
-        {
+        for (pattern, name) in [
+            ("*", ""),
+            ("/head/*", "/head/MatMul"),
+            ("a?c", "abc"),
+            ("*weight", "a.weight.weight"),
+            ("a*b*c", "a1b2b3c"),
+        ] {
             assert!(fits(pattern, name), "{pattern} {name}");
         }
-        for (pattern, name) in [("", "a"), ("/head/*", "head/x"), ("a?c", "ac"), ("*weight", "weights"), ("a*b", "ba")] {
+        for (pattern, name) in
+            [("", "a"), ("/head/*", "head/x"), ("a?c", "ac"), ("*weight", "weights"), ("a*b", "ba")]
+        {
             assert!(!fits(pattern, name), "{pattern} {name}");
         }
     }

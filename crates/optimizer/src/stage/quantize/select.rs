@@ -9,7 +9,7 @@ use super::form::{Site, consider};
 use super::rules::first_match;
 use super::weight::is_readable;
 use super::{Form, Options, Skipped};
-use crate::graph::{GraphId, Operand, Scopes, Source, node_name};
+use crate::graph::{GraphId, Operand, Scopes, Source, Unresolved, node_name};
 
 /// What the axes of a constant are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -66,8 +66,14 @@ pub(super) fn select(
     lost: &BTreeSet<String>,
 ) -> Selection {
     let scopes = Scopes::of(graph);
-    let mut selector =
-        Selector { scopes: &scopes, options, integers, lost, known: HashMap::new(), found: Selection::default() };
+    let mut selector = Selector {
+        scopes: &scopes,
+        options,
+        integers,
+        lost,
+        known: HashMap::new(),
+        found: Selection::default(),
+    };
     for (id, graph) in scopes.graphs() {
         for (place, node) in graph.node.iter().enumerate() {
             selector.node(id, place, node);
@@ -91,36 +97,48 @@ impl Selector<'_> {
             return;
         }
         match consider(self, graph, node) {
-            Some(Ok(site)) => drop(self.found.sites.insert((graph, place), site)),
-            Some(Err(reason)) => self.found.skipped.push(Skipped {
+            Ok(site) => drop(self.found.sites.insert((graph, place), site)),
+            Err(Unresolved::Because(reason)) => self.found.skipped.push(Skipped {
                 node: node_name(node).to_owned(),
                 op: node.op_type().to_owned(),
                 reason,
             }),
-            None => {}
+            Err(Unresolved::Computed) => {}
         }
     }
 
     /// The constant behind an input, if it may be quantized.
-    pub(super) fn operand(&self, graph: GraphId, node: &NodeProto, input: usize) -> Result<Operand, String> {
-        let name = node.input.get(input).filter(|name| !name.is_empty());
-        let name = name.ok_or_else(|| format!("it has no input {input}"))?;
+    pub(super) fn operand(
+        &self,
+        graph: GraphId,
+        node: &NodeProto,
+        input: usize,
+    ) -> Result<Operand, Unresolved> {
+        let name = node.input.get(input).filter(|name| !name.is_empty()).ok_or(Unresolved::Computed)?;
         let operand = self.scopes.resolve(graph, name)?;
+        match self.reason_to_keep(&operand, node, name) {
+            Some(reason) => Err(Unresolved::Because(reason)),
+            None => Ok(operand),
+        }
+    }
+
+    fn reason_to_keep(&self, operand: &Operand, node: &NodeProto, name: &str) -> Option<String> {
         let own = self.scopes.name(operand.source);
-        if first_match(&self.options.rules, &[node_name(node), own, name]).is_some_and(|rule| rule.keep_float) {
-            return Err("a rule keeps it".to_owned());
+        if first_match(&self.options.rules, &[node_name(node), own, name]).is_some_and(|rule| rule.keep_float)
+        {
+            return Some("a rule keeps it".to_owned());
         }
         if self.lost.contains(own) {
-            return Err(format!("a few values of {own:?} are so large that more than a third of the others would become zero"));
+            return Some(format!(
+                "one scale for all of {own:?} would turn whole channels to zero: use a scale for each"
+            ));
         }
         if !is_readable(self.scopes.tensor(operand.source).data_type()) {
-            return Err("the weight is not of a float type of 16 or 32 bits".to_owned());
+            return Some("the weight is not of a float type of 16 or 32 bits".to_owned());
         }
         let elements: i64 = operand.dims.iter().product();
-        if elements.unsigned_abs() < self.options.least_elements {
-            return Err(format!("the weight has {elements} elements, too few to gain anything"));
-        }
-        Ok(operand)
+        let too_few = elements.unsigned_abs() < self.options.least_elements;
+        too_few.then(|| format!("the weight has {elements} elements, too few to gain anything"))
     }
 
     /// Wants a constant stored with its channels along one of its own axes.

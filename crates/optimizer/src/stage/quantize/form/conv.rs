@@ -12,8 +12,8 @@ use slipway_model::onnx::proto::{AttributeProto, NodeProto};
 use super::super::emit::Emitter;
 use super::super::select::{Axes, Selector};
 use super::super::{Form, Granularity};
-use super::{Site, refuse_overflow};
-use crate::graph::{GraphId, attribute, ints};
+use super::{Site, because, refuse_overflow};
+use crate::graph::{GraphId, Unresolved, attribute, ints};
 
 /// A convolution with a constant kernel.
 #[derive(Debug)]
@@ -28,10 +28,10 @@ pub(super) fn consider(
     selector: &mut Selector<'_>,
     graph: GraphId,
     node: &NodeProto,
-) -> Result<Site, String> {
+) -> Result<Site, Unresolved> {
     let operand = selector.operand(graph, node, 1)?;
     if operand.transposed || operand.dims.len() < 3 {
-        return Err(format!("the kernel has {} dimensions", operand.dims.len()));
+        return Err(because(format!("the kernel has {} dimensions", operand.dims.len())));
     }
     let depth: i64 = operand.dims[1..].iter().product();
     refuse_overflow(selector, depth)?;
@@ -46,8 +46,9 @@ impl Conv {
         let kernel = emitter.stored(self.weight, false);
         let zero = emitter.zero_point(128);
         let inputs = [&*activation.quantized, &kernel, &activation.zero_point, &zero];
-        let integers = emitter.apply_with("ConvInteger", &inputs, output, attributes(node, self.dims.len() - 2));
-        let floats = emitter.to_float(&integers);
+        let integers =
+            emitter.apply_with("ConvInteger", &inputs, output, attributes(node, self.dims.len() - 2));
+        let floats = emitter.widen(&integers);
         let per_channel = self.per_channel();
         let dims: &[i64] = match emitter.granularity() {
             Granularity::PerTensor => &[],

@@ -12,8 +12,8 @@ use slipway_model::onnx::proto::NodeProto;
 use super::super::emit::Emitter;
 use super::super::select::{Axes, Selector};
 use super::super::{Form, Granularity};
-use super::{Site, conv};
-use crate::graph::{GraphId, Operand, flag};
+use super::{Site, because, conv};
+use crate::graph::{GraphId, Operand, Unresolved, flag};
 
 /// An operator with constant inputs.
 #[derive(Debug)]
@@ -38,14 +38,17 @@ pub(super) fn consider(
     graph: GraphId,
     node: &NodeProto,
     places: &[usize],
-) -> Result<Site, String> {
+) -> Result<Site, Unresolved> {
     let mut inputs = Vec::new();
-    let mut reason = String::new();
+    let mut reason = Unresolved::Computed;
     for place in places {
         match selector.operand(graph, node, *place) {
-            Ok(operand) if operand.dims.len() >= least_dims(node) => inputs.push(input(selector, node, *place, &operand)),
-            Ok(operand) => reason = format!("the weight has {} dimensions", operand.dims.len()),
-            Err(why) => reason = why,
+            Ok(operand) if operand.dims.len() >= least_dims(node) => {
+                inputs.push(input(selector, node, *place, &operand));
+            }
+            Ok(operand) => reason = because(format!("the weight has {} dimensions", operand.dims.len())),
+            Err(why @ Unresolved::Because(_)) => reason = why,
+            Err(Unresolved::Computed) => {}
         }
     }
     if inputs.is_empty() { Err(reason) } else { Ok(Site::Expanded(Expanded { inputs })) }
@@ -103,7 +106,7 @@ impl Input {
             return known;
         }
         let stored = emitter.stored(self.weight, false);
-        let floats = emitter.to_float(&stored);
+        let floats = emitter.widen(&stored);
         let dims: &[i64] = match emitter.granularity() {
             Granularity::PerTensor => &[],
             Granularity::PerChannel => &self.scale_dims,
@@ -113,7 +116,7 @@ impl Input {
         if self.transposed {
             value = emitter.transposed(&value);
         }
-        value = emitter.from_float(&value, self.data_type);
+        value = emitter.narrow(&value, self.data_type);
         emitter.remember(key, &value);
         value
     }

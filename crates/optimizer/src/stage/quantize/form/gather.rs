@@ -8,9 +8,10 @@ use slipway_model::onnx::proto::NodeProto;
 
 use super::super::emit::Emitter;
 use super::super::select::{Axes, Selector};
+use super::super::weight::is_readable;
 use super::super::{Form, Granularity};
 use super::{Site, expanded};
-use crate::graph::{GraphId, int_or};
+use crate::graph::{GraphId, Unresolved, int_or};
 
 /// The rows of a table are its channels.
 const ROWS: Axes = Axes { channels: 0, batch: 0 };
@@ -24,26 +25,24 @@ pub(in super::super) struct Gather {
     data_type: i32,
 }
 
-/// `None` where the table is no float constant: most look-ups are of shapes.
+/// Says nothing of a table that is no float constant: most look-ups are of shapes.
 pub(super) fn consider(
     selector: &mut Selector<'_>,
     graph: GraphId,
     node: &NodeProto,
-) -> Option<Result<Site, String>> {
-    let table = selector.scopes.resolve(graph, node.input.first()?).ok()?;
-    let is_float = super::super::weight::is_readable(selector.scopes.tensor(table.source).data_type());
-    if !is_float || table.dims.len() < 2 {
-        return None;
+) -> Result<Site, Unresolved> {
+    let name = node.input.first().ok_or(Unresolved::Computed)?;
+    let table = selector.scopes.resolve(graph, name)?;
+    if !is_readable(selector.scopes.tensor(table.source).data_type()) || table.dims.len() < 2 {
+        return Err(Unresolved::Computed);
     }
-    let axis = int_or(node, "axis", 0);
-    if table.transposed || axis != 0 {
-        return Some(expanded::consider(selector, graph, node, &[0]));
+    if table.transposed || int_or(node, "axis", 0) != 0 {
+        return expanded::consider(selector, graph, node, &[0]);
     }
-    Some(selector.operand(graph, node, 0).map(|operand| {
-        let weight = selector.want(&operand, ROWS, Form::GatherInteger, false);
-        let scale_dims = ROWS.scale_dims(&operand.dims);
-        Site::Gather(Gather { weight, scale_dims, data_type: operand.data_type })
-    }))
+    let operand = selector.operand(graph, node, 0)?;
+    let weight = selector.want(&operand, ROWS, Form::GatherInteger, false);
+    let scale_dims = ROWS.scale_dims(&operand.dims);
+    Ok(Site::Gather(Gather { weight, scale_dims, data_type: operand.data_type }))
 }
 
 impl Gather {
@@ -51,7 +50,7 @@ impl Gather {
         let output = node.output.first().map_or("", String::as_str);
         let (table, rows) = (emitter.stored(self.weight, false), &node.input[1]);
         let integers = emitter.apply("Gather", &[&table, rows], output);
-        let floats = emitter.to_float(&integers);
+        let floats = emitter.widen(&integers);
         let scale = match emitter.granularity() {
             Granularity::PerTensor => emitter.scale_tensor(self.weight, &[], 1.0),
             Granularity::PerChannel => {

@@ -11,8 +11,8 @@ use slipway_model::onnx::proto::NodeProto;
 use super::super::emit::Emitter;
 use super::super::select::{Axes, Selector};
 use super::super::{Form, Granularity};
-use super::{Site, expanded, refuse_overflow};
-use crate::graph::{GraphId, Operand, flag, float_or};
+use super::{Site, because, expanded, refuse_overflow};
+use crate::graph::{GraphId, Operand, Unresolved, flag, float_or};
 
 /// `alpha · A' · B' + beta · C`; a `MatMul` is one with all at their defaults.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -54,7 +54,7 @@ pub(super) fn consider(
     selector: &mut Selector<'_>,
     graph: GraphId,
     node: &NodeProto,
-) -> Result<Site, String> {
+) -> Result<Site, Unresolved> {
     let gemm = Gemm::of(node);
     let left = node.input.first().map_or("", String::as_str);
     if selector.scopes.resolve(graph, left).is_ok() {
@@ -73,11 +73,11 @@ pub(super) fn consider(
 }
 
 /// Depth and width of a constant as the multiplication sees it.
-fn matrix(operand: &Operand, transposed: bool) -> Result<[i64; 2], String> {
+fn matrix(operand: &Operand, transposed: bool) -> Result<[i64; 2], Unresolved> {
     match operand.dims.as_slice() {
         [width, depth] if transposed => Ok([*depth, *width]),
         [.., depth, width] if !transposed => Ok([*depth, *width]),
-        dims => Err(format!("the weight has {} dimensions", dims.len())),
+        dims => Err(because(format!("the weight has {} dimensions", dims.len()))),
     }
 }
 
@@ -92,8 +92,9 @@ impl MatMul {
         };
         let right = emitter.stored(self.weight, self.transposed);
         let zero = emitter.zero_point(0);
-        let integers = emitter.apply("MatMulInteger", &[&left, &right, &activation.zero_point, &zero], output);
-        let floats = emitter.to_float(&integers);
+        let integers =
+            emitter.apply("MatMulInteger", &[&left, &right, &activation.zero_point, &zero], output);
+        let floats = emitter.widen(&integers);
         let dims: &[i64] = match emitter.granularity() {
             Granularity::PerTensor => &[],
             Granularity::PerChannel => &self.scale_dims,

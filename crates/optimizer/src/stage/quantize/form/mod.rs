@@ -11,10 +11,10 @@ mod matmul;
 use slipway_kernels::quantize::Scheme;
 use slipway_model::onnx::proto::NodeProto;
 
+use super::Method;
 use super::emit::Emitter;
 use super::select::Selector;
-use super::Method;
-use crate::graph::GraphId;
+use crate::graph::{GraphId, Unresolved};
 
 /// A node that is going to be replaced.
 #[derive(Debug)]
@@ -43,37 +43,40 @@ impl Site {
 }
 
 /// Refuses a sum of so many products that 32 bits may not hold it.
-fn refuse_overflow(selector: &Selector<'_>, depth: i64) -> Result<(), String> {
+fn refuse_overflow(selector: &Selector<'_>, depth: i64) -> Result<(), Unresolved> {
     let scheme = match selector.options.method {
         Method::Dynamic { reduce_range: true, .. } => Scheme::INT8_REDUCED,
         _ => Scheme::INT8,
     };
     let largest = depth.saturating_mul(255 * i64::from(scheme.highest));
     if largest > i64::from(i32::MAX) {
-        return Err(format!("sums over {depth} products may overflow 32 bits"));
+        return Err(because(format!("sums over {depth} products may overflow 32 bits")));
     }
     Ok(())
 }
 
-/// What becomes of a node, or why it stays; `None` for operators without weights.
+fn because(reason: impl Into<String>) -> Unresolved {
+    Unresolved::Because(reason.into())
+}
+
+/// What becomes of a node, or why it stays; nothing is said of one without constants.
 pub(super) fn consider(
     selector: &mut Selector<'_>,
     graph: GraphId,
     node: &NodeProto,
-) -> Option<Result<Site, String>> {
+) -> Result<Site, Unresolved> {
     let dynamic = matches!(selector.options.method, Method::Dynamic { .. });
     let integers = dynamic && selector.integers.is_ok();
-    Some(match node.op_type() {
+    match node.op_type() {
         "MatMul" | "Gemm" if integers => matmul::consider(selector, graph, node),
         "Conv" if integers => conv::consider(selector, graph, node),
         "MatMul" => expanded::consider(selector, graph, node, &[0, 1]),
         "Gemm" | "Conv" | "ConvTranspose" => expanded::consider(selector, graph, node, &[1]),
         "LSTM" | "GRU" | "RNN" => expanded::consider(selector, graph, node, &[1, 2]),
-        "Gather" => return gather::consider(selector, graph, node),
+        "Gather" => gather::consider(selector, graph, node),
         "MatMulInteger" | "ConvInteger" | "QLinearMatMul" | "QLinearConv" => {
-            Err("it is quantized already".to_owned())
+            Err(because("it is quantized already"))
         }
-        "Einsum" => Err("no form of it takes quantized weights".to_owned()),
-        _ => return None,
-    })
+        _ => Err(Unresolved::Computed),
+    }
 }

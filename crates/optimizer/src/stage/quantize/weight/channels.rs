@@ -42,59 +42,35 @@ impl Channels {
         }
     }
 
-    /// The scale of each maximum.
+    /// The scales of a tensor whose channels have these maxima.
     pub(super) fn scales_of(self, maxima: &[f32]) -> Vec<f32> {
-        maxima.iter().map(|maximum| symmetric_scale(*maximum, self.scheme)).collect()
-    }
-
-    /// The largest magnitude of the tensor or of each channel.
-    pub(super) fn maxima(self, layout: &Layout, reader: &mut Reader) -> Result<Vec<f32>, MakeError> {
-        let mut maxima = vec![0.0_f32; self.scales(layout)];
-        let mut floats = buffer(layout, 0.0);
-        for piece in pieces(layout) {
-            let floats = &mut floats[..piece.len()];
-            reader.read(piece.start, floats)?;
-            match self.granularity {
-                Granularity::PerTensor => maxima[0] = abs_max(&[maxima[0], abs_max(floats)]),
-                Granularity::PerChannel => raise(layout, piece.start, floats, &mut maxima),
-            }
+        let scale = |maximum: f32| symmetric_scale(maximum, self.scheme);
+        match self.granularity {
+            Granularity::PerTensor => vec![scale(abs_max(maxima))],
+            Granularity::PerChannel => maxima.iter().copied().map(scale).collect(),
         }
-        if maxima.iter().all(|maximum| maximum.is_finite()) { Ok(maxima) } else { Err(MakeError::NotFinite) }
     }
 
-    /// Writes the integers in the order of the result; with their quality, how many values became zero.
+    /// Writes the integers in the order of the result.
     pub(super) fn write(
         self,
         layout: &Layout,
         reader: &mut Reader,
         scales: &[f32],
         sink: &mut dyn Write,
-    ) -> Result<(Quality, u64), MakeError> {
+    ) -> Result<Quality, MakeError> {
         if layout.transposed {
             return self.panels(layout, reader, scales, sink);
         }
-        let (mut quality, mut flushed) = (Quality::default(), 0);
+        let mut quality = Quality::default();
         let (mut floats, mut bytes) = (buffer(layout, 0.0), buffer(layout, 0));
         for piece in pieces(layout) {
             let (floats, bytes) = (&mut floats[..piece.len()], &mut bytes[..piece.len()]);
             reader.read(piece.start, floats)?;
             quality.merge(self.piece(layout, piece.start, floats, scales, bytes));
-            flushed += self.flushed(floats, bytes);
             sink.write_all(bytes).map_err(MakeError::Write)?;
         }
-        Ok((quality, flushed))
-    }
-
-    /// How many values other than zero became zero.
-    ///
-    /// Where fewer than a quarter did, the answer may be 0: looking twice at every value costs.
-    fn flushed(self, floats: &[f32], bytes: &[u8]) -> u64 {
-        let zero = self.scheme.zero_point.to_le_bytes()[0];
-        let zeros = bytes.iter().filter(|byte| **byte == zero).count();
-        if zeros * 4 < bytes.len() {
-            return 0;
-        }
-        (zeros - floats.iter().filter(|value| **value == 0.0).count()) as u64
+        Ok(quality)
     }
 
     /// Quantizes values that lie side by side from index `start` on.
@@ -120,13 +96,13 @@ impl Channels {
         reader: &mut Reader,
         scales: &[f32],
         sink: &mut dyn Write,
-    ) -> Result<(Quality, u64), MakeError> {
+    ) -> Result<Quality, MakeError> {
         let columns = Layout { axis: 1, ..layout.clone() }.width();
         let rows = layout.elements().checked_div(columns).unwrap_or(0);
         let width = (PANEL / rows.max(1)).clamp(1, PIECE).min(columns.max(1));
         let (mut floats, mut panel, mut turned) =
             (vec![0.0; width], vec![0; rows * width], vec![0; rows * width]);
-        let (mut quality, mut flushed) = (Quality::default(), 0);
+        let mut quality = Quality::default();
         for column in (0..columns).step_by(width) {
             let width = width.min(columns - column);
             let size = rows * width;
@@ -134,13 +110,31 @@ impl Channels {
                 let (start, floats) = (row * columns + column, &mut floats[..width]);
                 reader.read(start, floats)?;
                 quality.merge(self.piece(layout, start, floats, scales, out));
-                flushed += self.flushed(floats, out);
             }
             transpose(&panel[..size], rows, width, &mut turned[..size]);
             sink.write_all(&turned[..size]).map_err(MakeError::Write)?;
         }
-        Ok((quality, flushed))
+        Ok(quality)
     }
+}
+
+/// Whether one scale for all would turn more than one channel in twenty to zero.
+pub(super) fn loses_channels(maxima: &[f32], scales: &[f32]) -> bool {
+    let [scale] = scales else { return false };
+    let lost = maxima.iter().filter(|maximum| **maximum > 0.0 && **maximum < scale / 2.0).count();
+    lost * 20 > maxima.len()
+}
+
+/// The largest magnitude of each channel.
+pub(super) fn maxima(layout: &Layout, reader: &mut Reader) -> Result<Vec<f32>, MakeError> {
+    let mut maxima = vec![0.0_f32; layout.channels()];
+    let mut floats = buffer(layout, 0.0);
+    for piece in pieces(layout) {
+        let floats = &mut floats[..piece.len()];
+        reader.read(piece.start, floats)?;
+        raise(layout, piece.start, floats, &mut maxima);
+    }
+    if maxima.iter().all(|maximum| maximum.is_finite()) { Ok(maxima) } else { Err(MakeError::NotFinite) }
 }
 
 fn buffer<T: Clone>(layout: &Layout, value: T) -> Vec<T> {

@@ -49,7 +49,7 @@ pub(super) struct Weight {
 /// A weight that was stored.
 pub(super) struct Stored {
     pub(super) report: TensorReport,
-    /// A few values are so much larger than the rest that more than a third would become zero.
+    /// One scale for all would turn whole channels to zero.
     pub(super) is_lost: bool,
 }
 
@@ -79,13 +79,16 @@ impl Producer for Weight {
         let Encoding::Channels(channels) = &self.encoding;
         let (data, rest) = sinks.split_first_mut().expect("one sink for each part");
         let mut reader = reader::Reader::open(&self.payload, self.data_type)?;
-        let maxima = channels.maxima(&self.layout, &mut reader)?;
+        let maxima = channels::maxima(&self.layout, &mut reader)?;
         let scales = channels.scales_of(&maxima);
-        let (quality, flushed) = channels.write(&self.layout, &mut reader, &scales, *data)?;
+        let quality = channels.write(&self.layout, &mut reader, &scales, *data)?;
         for (tensor, sink) in self.scales.iter().zip(rest) {
             tensor.write(&scales, *sink).map_err(MakeError::Write)?;
         }
-        Ok(Stored { report: self.report(&scales, quality), is_lost: flushed * 3 > self.layout.elements() as u64 })
+        Ok(Stored {
+            report: self.report(&scales, quality),
+            is_lost: channels::loses_channels(&maxima, &scales),
+        })
     }
 }
 

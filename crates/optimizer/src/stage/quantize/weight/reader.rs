@@ -40,10 +40,18 @@ impl Reader {
         match self.element {
             Element::Float => self.read_floats(start, floats),
             Element::Half => self.read_narrow(start, floats.len(), |words| {
-                words.iter().map(|word| f16::from_bits(*word)).collect::<Vec<_>>().convert_to_f32_slice(floats);
+                words
+                    .iter()
+                    .map(|word| f16::from_bits(*word))
+                    .collect::<Vec<_>>()
+                    .convert_to_f32_slice(floats);
             }),
             Element::Brain => self.read_narrow(start, floats.len(), |words| {
-                words.iter().map(|word| bf16::from_bits(*word)).collect::<Vec<_>>().convert_to_f32_slice(floats);
+                words
+                    .iter()
+                    .map(|word| bf16::from_bits(*word))
+                    .collect::<Vec<_>>()
+                    .convert_to_f32_slice(floats);
             }),
         }
     }
@@ -52,12 +60,19 @@ impl Reader {
         let bytes = bytemuck::cast_slice_mut(&mut *floats);
         self.file.read_at(bytes, start as u64 * 4).map_err(MakeError::Read)?;
         if cfg!(target_endian = "big") {
-            floats.iter_mut().for_each(|value| *value = f32::from_bits(value.to_bits().swap_bytes()));
+            for value in floats {
+                *value = f32::from_bits(value.to_bits().swap_bytes());
+            }
         }
         Ok(())
     }
 
-    fn read_narrow(&mut self, start: usize, count: usize, take: impl FnOnce(&[u16])) -> Result<(), MakeError> {
+    fn read_narrow(
+        &mut self,
+        start: usize,
+        count: usize,
+        take: impl FnOnce(&[u16]),
+    ) -> Result<(), MakeError> {
         self.bytes.resize(count * 2, 0);
         self.file.read_at(&mut self.bytes, start as u64 * 2).map_err(MakeError::Read)?;
         let words: Vec<u16> =

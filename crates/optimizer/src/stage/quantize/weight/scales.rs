@@ -22,8 +22,7 @@ impl ScaleTensor {
     }
 
     pub(super) fn write(&self, scales: &[f32], sink: &mut dyn Write) -> io::Result<()> {
-        let bytes: Vec<u8> =
-            scales.iter().flat_map(|scale| (scale * self.factor).to_le_bytes()).collect();
+        let bytes: Vec<u8> = scales.iter().flat_map(|scale| (scale * self.factor).to_le_bytes()).collect();
         sink.write_all(&bytes)
     }
 }
