@@ -1,16 +1,16 @@
 //! Quantizes one file and prints the report as JSON; what the benchmarks measure.
 //!
 //! ```text
-//! quantize_file INPUT OUTPUT [dynamic|weights [per-tensor|per-channel]]
+//! quantize_file INPUT OUTPUT [dynamic|eight|four|half [per-tensor|per-channel]]
 //! ```
 
 use std::error::Error;
 use std::path::PathBuf;
 
 use slipway_optimizer::progress::Silent;
-use slipway_optimizer::stage::quantize::{Granularity, Method, Options, quantize};
+use slipway_optimizer::stage::quantize::{Fit, Granularity, HalfFloat, Method, Options, quantize};
 
-const USAGE: &str = "usage: quantize_file INPUT OUTPUT [dynamic|weights [per-tensor|per-channel]]";
+const USAGE: &str = "usage: quantize_file INPUT OUTPUT [dynamic|eight|four|half [per-tensor|per-channel]]";
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -22,7 +22,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let method = match rest.first().map(String::as_str) {
         None | Some("dynamic") => Method::Dynamic { granularity, reduce_range: true },
-        Some("weights") => Method::WeightOnly { granularity },
+        Some("eight") => Method::Eight { granularity },
+        Some("four") => Method::Four { block: 32, zero_points: false, fit: Fit::Nearest },
+        Some("half") => Method::Half { float: HalfFloat::Float16 },
         Some(_) => return Err(USAGE.into()),
     };
     let options = Options { method, ..Options::default() };

@@ -17,7 +17,7 @@ pub(crate) use attribute::{attribute, flag, float_or, int, int_or, ints};
 pub(crate) use functions::inline_functions;
 pub(crate) use names::Names;
 pub(crate) use node::{node, node_name};
-pub(crate) use opset::{opset, raise, raise_ir, reaches_11};
+pub(crate) use opset::{opset, raise, raise_ir, reaches_11, use_domain};
 pub(crate) use prune::{prune, prune_descriptions};
 pub(crate) use scope::{GraphId, Operand, Scopes, Source, Unresolved, rewrite};
 pub(crate) use tensor::{float_tensor, header, int_scalar, value_info};

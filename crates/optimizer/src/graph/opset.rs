@@ -124,6 +124,13 @@ pub(crate) fn raise_ir(model: &mut ModelProto) {
     model.ir_version = Some(model.ir_version().max(LEAST_IR));
 }
 
+/// Makes the operators of another domain known, where they are not.
+pub(crate) fn use_domain(model: &mut ModelProto, domain: &str) {
+    if !model.opset_import.iter().any(|import| import.domain() == domain) {
+        model.opset_import.push(import(domain, 1));
+    }
+}
+
 fn import(domain: &str, version: i64) -> OperatorSetIdProto {
     OperatorSetIdProto { domain: Some(domain.to_owned()), version: Some(version) }
 }

@@ -25,7 +25,7 @@ use crate::graph::{inline_functions, opset, reaches_11};
 use crate::progress::Progress;
 
 pub use error::QuantizeError;
-pub use options::{Granularity, Method, Options};
+pub use options::{Engine, Fit, Granularity, HalfFloat, Method, Options};
 pub use report::{Form, QuantizeReport, Skipped, TensorReport};
 pub use rules::Rule;
 
@@ -48,6 +48,7 @@ pub fn quantize(
     options: &Options,
     progress: &dyn Progress,
 ) -> Result<QuantizeReport, QuantizeError> {
+    check(options)?;
     let model = OnnxModel::open(input)?;
     let target = Target::beside(&model, output)?;
     let before = total_len(&model)?;
@@ -62,6 +63,26 @@ pub fn quantize(
             return Err(QuantizeError::Bigger { before, after: attempt.written.bytes });
         }
         return attempt.keep(&target, before);
+    }
+}
+
+/// Refuses what no model could be made from, or what the engine could not load.
+fn check(options: &Options) -> Result<(), QuantizeError> {
+    match (options.method, options.engine) {
+        (Method::Four { block, .. }, _) if block < 16 || !block.is_power_of_two() => {
+            Err(QuantizeError::Options {
+                reason: format!("a block of {block}: it has to be a power of two from 16 up"),
+            })
+        }
+        (Method::Four { zero_points: true, .. }, Engine::Rten) => Err(QuantizeError::Options {
+            reason:
+                "the built-in engine takes no zero points of blocks: leave them out, or take ONNX Runtime"
+                    .into(),
+        }),
+        (Method::Half { float: HalfFloat::Bfloat16 }, Engine::Rten) => Err(QuantizeError::Options {
+            reason: "the built-in engine cannot load bfloat16: take float16, or ONNX Runtime".into(),
+        }),
+        _ => Ok(()),
     }
 }
 

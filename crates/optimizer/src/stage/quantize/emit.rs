@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use slipway_model::onnx::DataType;
 use slipway_model::onnx::proto::{AttributeProto, NodeProto, TensorProto, ValueInfoProto};
 
-use super::Granularity;
 use super::select::Wanted;
 use super::weight::ScaleTensor;
+use super::{Granularity, Method};
 use crate::graph::{Names, float_tensor, header, int, int_scalar, ints, node, value_info};
 
 /// A quantized activation: its integers, and what they stand for.
@@ -23,6 +23,7 @@ pub(super) struct Activation {
 pub(super) struct Stored {
     pub(super) name: String,
     pub(super) scales: Vec<ScaleTensor>,
+    pub(super) zero_points: Option<String>,
 }
 
 /// What a weight became in floats again: its index, whether transposed, its element type.
@@ -45,21 +46,25 @@ pub(super) struct Emitter<'a> {
     pub(super) stored: Vec<Stored>,
     wanted: &'a [Wanted],
     names: Names,
-    granularity: Granularity,
+    method: Method,
     zero_points: HashMap<u8, String>,
     graph: Scratch,
 }
 
 impl<'a> Emitter<'a> {
-    pub(super) fn new(mut names: Names, wanted: &'a [Wanted], granularity: Granularity) -> Self {
+    pub(super) fn new(mut names: Names, wanted: &'a [Wanted], method: Method) -> Self {
         let name = |weight: &Wanted| names.fresh(&format!("{}_quantized", weight.name));
-        let stored = wanted.iter().map(name).map(|name| Stored { name, scales: Vec::new() }).collect();
+        let stored = wanted
+            .iter()
+            .map(name)
+            .map(|name| Stored { name, scales: Vec::new(), zero_points: None })
+            .collect();
         Self {
             constants: Vec::new(),
             stored,
             wanted,
             names,
-            granularity,
+            method,
             zero_points: HashMap::new(),
             graph: Scratch::default(),
         }
@@ -71,7 +76,12 @@ impl<'a> Emitter<'a> {
     }
 
     pub(super) fn granularity(&self) -> Granularity {
-        self.granularity
+        self.method.granularity()
+    }
+
+    /// Whether a stored weight is worth something only with its scales.
+    pub(super) fn has_scales(&self) -> bool {
+        !matches!(self.method, Method::Half { .. })
     }
 
     /// Adds a node as it is.
@@ -95,6 +105,20 @@ impl<'a> Emitter<'a> {
         let value = self.names.fresh(&format!("{output}_{}", op.to_ascii_lowercase()));
         let name = self.names.fresh(&format!("{output}_{op}"));
         self.keep(NodeProto { attribute, ..node(name, op, inputs, &[&value]) });
+        value
+    }
+
+    /// The same in a domain of its own.
+    pub(super) fn apply_in(
+        &mut self,
+        domain: &str,
+        op: &str,
+        inputs: &[&str],
+        output: &str,
+        attribute: Vec<AttributeProto>,
+    ) -> String {
+        let value = self.apply_with(op, inputs, output, attribute);
+        self.graph.nodes.last_mut().expect("a node was added").domain = Some(domain.to_owned());
         value
     }
 
@@ -207,6 +231,13 @@ impl<'a> Emitter<'a> {
         let name = self.names.fresh(&format!("{}_scale", self.wanted[weight].name));
         self.stored[weight].scales.push(ScaleTensor { name: name.clone(), dims: dims.to_vec(), factor });
         name
+    }
+
+    /// The zero points of a weight's blocks.
+    pub(super) fn zero_points(&mut self, weight: usize) -> String {
+        let name = format!("{}_zero_points", self.wanted[weight].name);
+        let names = &mut self.names;
+        self.stored[weight].zero_points.get_or_insert_with(|| names.fresh(&name)).clone()
     }
 
     /// The product of both scales, described with its shape: rten fuses only where it knows it.

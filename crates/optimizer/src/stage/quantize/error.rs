@@ -15,6 +15,12 @@ pub enum QuantizeError {
     /// The output could not be made.
     #[error(transparent)]
     File(#[from] FileError),
+    /// The options contradict each other, or what the engine can load.
+    #[error("{reason}")]
+    Options {
+        /// What is wrong, and what to do.
+        reason: String,
+    },
     /// No weight could be quantized.
     #[error("nothing changed: {}", reasons(skipped))]
     NothingChanged {
@@ -37,7 +43,7 @@ impl QuantizeError {
         match self {
             Self::Model(error) => error.is_retryable(),
             Self::File(error) => error.is_retryable(),
-            Self::NothingChanged { .. } | Self::Bigger { .. } => false,
+            Self::Options { .. } | Self::NothingChanged { .. } | Self::Bigger { .. } => false,
         }
     }
 }

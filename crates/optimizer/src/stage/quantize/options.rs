@@ -17,7 +17,7 @@ pub enum Granularity {
 
 /// What is quantized, and how.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum Method {
     /// Weights ahead, activations while the model runs: integer arithmetic.
     Dynamic {
@@ -26,11 +26,49 @@ pub enum Method {
         /// Use 7 of the 8 bits, so that sums cannot saturate on x86 without VNNI.
         reduce_range: bool,
     },
-    /// Weights alone: they are stored in 8 bits and computed with as floats.
-    WeightOnly {
+    /// Weights alone, in 8 bits: engines bring them back to floats when they load the model.
+    Eight {
         /// How many weights share a scale.
         granularity: Granularity,
     },
+    /// Matrices in 4 bits, with a scale for each block of a column; other weights as
+    /// [`Eight`](Self::Eight), and matrices too that the engine cannot take in blocks.
+    Four {
+        /// Weights of a block, an even number.
+        block: u32,
+        /// A zero point for each block: for weights that do not lie around zero.
+        zero_points: bool,
+        /// How the scale of a block is chosen.
+        fit: Fit,
+    },
+    /// Weights alone, as 16-bit floats.
+    Half {
+        /// Which 16-bit floats.
+        float: HalfFloat,
+    },
+}
+
+/// How the scale of a block is chosen.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Fit {
+    /// From the range alone, bit for bit as ONNX Runtime's quantizer.
+    Nearest,
+    /// The scale of the least squared error.
+    #[default]
+    LeastSquares,
+    /// The zero point of a half-quadratic search (HQQ), which forgives outliers.
+    HalfQuadratic,
+}
+
+/// Which 16-bit floats.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum HalfFloat {
+    /// IEEE: 11 bits of precision, up to 65,504.
+    Float16,
+    /// The upper half of a single: 8 bits of precision, the range of singles.
+    Bfloat16,
 }
 
 impl Default for Method {
@@ -41,12 +79,25 @@ impl Default for Method {
 }
 
 impl Method {
-    /// How many weights share a scale.
+    /// How many weights of a byte share a scale.
     pub fn granularity(self) -> Granularity {
         match self {
-            Self::Dynamic { granularity, .. } | Self::WeightOnly { granularity } => granularity,
+            Self::Dynamic { granularity, .. } | Self::Eight { granularity } => granularity,
+            Self::Four { .. } | Self::Half { .. } => Granularity::PerChannel,
         }
     }
+}
+
+/// The engine that is going to run the model, which decides the forms that it may have.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Engine {
+    /// The built-in one: blocks must divide the depth of a matrix and have no zero points, and
+    /// 16-bit brain floats cannot be loaded.
+    #[default]
+    Rten,
+    /// ONNX Runtime.
+    OnnxRuntime,
 }
 
 /// Options of [`quantize`](super::quantize).
@@ -54,6 +105,8 @@ impl Method {
 pub struct Options {
     /// What is quantized, and how.
     pub method: Method,
+    /// The engine that is going to run the model.
+    pub engine: Engine,
     /// Exceptions by name; of those that match, the first counts.
     pub rules: Vec<Rule>,
     /// Weights of fewer elements stay float: the nodes around them would cost more bytes.
@@ -70,6 +123,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             method: Method::default(),
+            engine: Engine::default(),
             rules: Vec::new(),
             least_elements: 128,
             inline_limit: 1_500_000_000,

@@ -2,8 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Granularity;
-
 /// The report of one quantization, sorted, so that equal work gives equal bytes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -34,14 +32,10 @@ pub struct TensorReport {
     pub shape: Vec<u64>,
     /// What its users became: the first of them names it.
     pub form: Form,
-    /// The element type and the bits used of it, for example `int8/7`.
+    /// The element type and the bits used of it, for example `int8/7`, or the block, for example `uint4×32`.
     pub scheme: String,
-    /// How many values share a scale.
-    pub granularity: Granularity,
-    /// The smallest scale.
-    pub scale_min: f32,
-    /// The largest scale.
-    pub scale_max: f32,
+    /// Number of scales.
+    pub scales: u64,
     /// The largest distance between a weight and what stands for it.
     pub max_error: f32,
     /// Signal to quantization noise in decibels; absent when every weight is exact.
@@ -63,6 +57,8 @@ pub enum Form {
     ConvInteger,
     /// `Gather` of integers, then their scale.
     GatherInteger,
+    /// `MatMulNBits`: blocks of four bits.
+    MatMulNBits,
     /// The operator as it was, with the weight brought back to floats before it.
     Expanded,
 }

@@ -7,12 +7,14 @@ use slipway_model::onnx::proto::{GraphProto, ModelProto, StringStringEntryProto}
 use slipway_model::onnx::{DataType, OnnxModel};
 
 use super::emit::{Emitter, Stored, is_transposed};
+use super::form::{DOMAIN, Site};
 use super::select::{Selection, Wanted};
-use super::weight::{Channels, Encoding, Layout, Weight};
+use super::weight::{Blocks, Channels, Encoding, Layout, Weight};
 use super::{Form, Method, Options, QuantizeError};
 use crate::file::{FileError, Output, OutputTensor, embed, kept};
 use crate::graph::{
     GraphId, Names, Scopes, Source, prune, prune_descriptions, raise, raise_ir, rewrite as each_graph,
+    use_domain,
 };
 use crate::work::TOOL;
 
@@ -37,7 +39,7 @@ pub(super) fn rewrite(
     let replaced = replaced_names(&before, selection);
     let tensors: Vec<_> =
         selection.weights.iter().map(|weight| before.tensor(weight.source).clone()).collect();
-    let mut emitter = Emitter::new(Names::of(&graph), &selection.weights, options.method.granularity());
+    let mut emitter = Emitter::new(Names::of(&graph), &selection.weights, options.method);
     let added = replace_nodes(&mut graph, selection, &mut emitter);
     let Emitter { constants, stored, .. } = emitter;
     let frozen = prune(&mut graph, &replaced);
@@ -57,8 +59,11 @@ pub(super) fn rewrite(
         let weight = Weight { payload, data_type, float_kept, ..weight(wanted, stored, options) };
         outputs.push(OutputTensor::Made(weight));
     }
-    if selection.sites.values().any(super::form::Site::needs_integers) {
+    if selection.sites.values().any(Site::needs_integers) {
         raise(&mut proto);
+    }
+    if selection.sites.values().any(Site::needs_contrib) {
+        use_domain(&mut proto, DOMAIN);
     }
     raise_ir(&mut proto);
     describe(&mut proto, options);
@@ -105,12 +110,6 @@ fn graph_of(source: Source) -> GraphId {
 
 /// How a weight is stored; its bytes are the caller's to add.
 fn weight(wanted: &Wanted, stored: Stored, options: &Options) -> Weight {
-    let scheme = match (options.method, wanted.form) {
-        (Method::Dynamic { reduce_range: true, .. }, Form::ConvInteger) => Scheme::UINT8_REDUCED,
-        (_, Form::ConvInteger) => Scheme::UINT8,
-        (Method::Dynamic { reduce_range: true, .. }, _) if wanted.is_multiplied => Scheme::INT8_REDUCED,
-        _ => Scheme::INT8,
-    };
     Weight {
         name: wanted.name.clone(),
         stored: stored.name,
@@ -123,10 +122,25 @@ fn weight(wanted: &Wanted, stored: Stored, options: &Options) -> Weight {
             transposed: is_transposed(wanted),
         },
         form: wanted.form,
-        encoding: Encoding::Channels(Channels { scheme, granularity: options.method.granularity() }),
+        encoding: encoding(wanted, options.method),
         scales: stored.scales,
+        zero_points: stored.zero_points,
         float_kept: false,
     }
+}
+
+fn encoding(wanted: &Wanted, method: Method) -> Encoding {
+    let scheme = match (method, wanted.form) {
+        (Method::Half { float }, _) => return Encoding::Half(float),
+        (Method::Four { block, zero_points, fit }, Form::MatMulNBits) => {
+            return Encoding::Blocks(Blocks { size: block as usize, zero_points, fit });
+        }
+        (Method::Dynamic { reduce_range: true, .. }, Form::ConvInteger) => Scheme::UINT8_REDUCED,
+        (_, Form::ConvInteger) => Scheme::UINT8,
+        (Method::Dynamic { reduce_range: true, .. }, _) if wanted.is_multiplied => Scheme::INT8_REDUCED,
+        _ => Scheme::INT8,
+    };
+    Encoding::Channels(Channels { scheme, granularity: method.granularity() })
 }
 
 /// Turns large constants of the main graph into initializers.

@@ -28,6 +28,24 @@ impl Axes {
     }
 }
 
+/// Forms of one kind can share what is stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Kind {
+    Signed,
+    Unsigned,
+    Blocks,
+}
+
+impl Kind {
+    fn of(form: Form) -> Self {
+        match form {
+            Form::MatMulInteger | Form::GatherInteger | Form::Expanded => Self::Signed,
+            Form::ConvInteger => Self::Unsigned,
+            Form::MatMulNBits => Self::Blocks,
+        }
+    }
+}
+
 /// A constant tensor, as its users want it stored.
 #[derive(Debug)]
 pub(super) struct Wanted {
@@ -87,7 +105,7 @@ pub(super) struct Selector<'a> {
     pub(super) options: &'a Options,
     pub(super) integers: Result<(), String>,
     lost: &'a BTreeSet<String>,
-    known: HashMap<(Source, Vec<i64>, Axes, bool), usize>,
+    known: HashMap<(Source, Vec<i64>, Axes, Kind), usize>,
     found: Selection,
 }
 
@@ -143,8 +161,8 @@ impl Selector<'_> {
 
     /// Wants a constant stored with its channels along one of its own axes.
     pub(super) fn want(&mut self, operand: &Operand, axes: Axes, form: Form, transposed: bool) -> usize {
-        let unsigned = form == Form::ConvInteger;
-        let key = (operand.source, operand.dims.clone(), axes, unsigned);
+        let kind = Kind::of(form);
+        let key = (operand.source, operand.dims.clone(), axes, kind);
         let index = *self.known.entry(key).or_insert_with(|| {
             self.found.weights.push(Wanted {
                 source: operand.source,

@@ -111,8 +111,11 @@ impl Input {
             Granularity::PerTensor => &[],
             Granularity::PerChannel => &self.scale_dims,
         };
-        let scale = emitter.scale_tensor(self.weight, dims, 1.0);
-        let mut value = emitter.apply("Mul", &[&floats, &scale], &format!("{stored}_value"));
+        let mut value = floats;
+        if emitter.has_scales() {
+            let scale = emitter.scale_tensor(self.weight, dims, 1.0);
+            value = emitter.apply("Mul", &[&value, &scale], &stored);
+        }
         if self.transposed {
             value = emitter.transposed(&value);
         }

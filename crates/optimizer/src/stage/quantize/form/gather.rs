@@ -9,7 +9,7 @@ use slipway_model::onnx::proto::NodeProto;
 use super::super::emit::Emitter;
 use super::super::select::{Axes, Selector};
 use super::super::weight::is_readable;
-use super::super::{Form, Granularity};
+use super::super::{Form, Granularity, Method};
 use super::{Site, expanded};
 use crate::graph::{GraphId, Unresolved, int_or};
 
@@ -36,7 +36,8 @@ pub(super) fn consider(
     if !is_readable(selector.scopes.tensor(table.source).data_type()) || table.dims.len() < 2 {
         return Err(Unresolved::Computed);
     }
-    if table.transposed || int_or(node, "axis", 0) != 0 {
+    let half = matches!(selector.options.method, Method::Half { .. });
+    if half || table.transposed || int_or(node, "axis", 0) != 0 {
         return expanded::consider(selector, graph, node, &[0]);
     }
     let operand = selector.operand(graph, node, 0)?;

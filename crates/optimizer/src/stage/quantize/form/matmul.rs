@@ -16,15 +16,15 @@ use crate::graph::{GraphId, Operand, Unresolved, flag, float_or};
 
 /// `alpha · A' · B' + beta · C`; a `MatMul` is one with all at their defaults.
 #[derive(Debug, Clone, Copy, PartialEq)]
-struct Gemm {
-    alpha: f32,
+pub(super) struct Gemm {
+    pub(super) alpha: f32,
     beta: f32,
-    trans_a: bool,
-    trans_b: bool,
+    pub(super) trans_a: bool,
+    pub(super) trans_b: bool,
 }
 
 impl Gemm {
-    fn of(node: &NodeProto) -> Self {
+    pub(super) fn of(node: &NodeProto) -> Self {
         match node.op_type() {
             "Gemm" => Self {
                 alpha: float_or(node, "alpha", 1.0),
@@ -34,6 +34,23 @@ impl Gemm {
             },
             _ => Self { alpha: 1.0, beta: 1.0, trans_a: false, trans_b: false },
         }
+    }
+
+    /// The product plus the node's bias, where it has one.
+    pub(super) fn bias(
+        self,
+        node: &NodeProto,
+        product: &str,
+        data_type: i32,
+        emitter: &mut Emitter<'_>,
+    ) -> String {
+        let Some(bias) = node.input.get(2).filter(|bias| !bias.is_empty()) else {
+            return product.to_owned();
+        };
+        let bias = emitter.as_float(bias, data_type);
+        let bias = emitter.times(&bias, self.beta);
+        let output = node.output.first().map_or("", String::as_str);
+        emitter.apply("Add", &[product, &bias], output)
     }
 }
 
@@ -101,14 +118,7 @@ impl MatMul {
         };
         let scale = emitter.scale(self.weight, dims, self.gemm.alpha, &activation.scale, output);
         let scaled = emitter.apply("Mul", &[&floats, &scale], output);
-        let biased = match node.input.get(2).filter(|bias| !bias.is_empty()) {
-            Some(bias) => {
-                let bias = emitter.as_float(bias, self.data_type);
-                let bias = emitter.times(&bias, self.gemm.beta);
-                emitter.apply("Add", &[&scaled, &bias], output)
-            }
-            None => scaled,
-        };
+        let biased = self.gemm.bias(node, &scaled, self.data_type, emitter);
         emitter.finish(&biased, output, self.data_type);
     }
 }

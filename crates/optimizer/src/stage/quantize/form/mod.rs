@@ -7,6 +7,7 @@ mod conv;
 mod expanded;
 mod gather;
 mod matmul;
+mod nbits;
 
 use slipway_kernels::quantize::Scheme;
 use slipway_model::onnx::proto::NodeProto;
@@ -22,6 +23,7 @@ pub(super) enum Site {
     MatMul(matmul::MatMul),
     Conv(conv::Conv),
     Gather(gather::Gather),
+    NBits(nbits::MatMulNBits),
     Expanded(expanded::Expanded),
 }
 
@@ -32,8 +34,14 @@ impl Site {
             Self::MatMul(site) => site.emit(node, emitter),
             Self::Conv(site) => site.emit(node, emitter),
             Self::Gather(site) => site.emit(node, emitter),
+            Self::NBits(site) => site.emit(node, emitter),
             Self::Expanded(site) => site.emit(node, emitter),
         }
+    }
+
+    /// Whether an operator of ONNX Runtime's own domain is needed.
+    pub(super) fn needs_contrib(&self) -> bool {
+        matches!(self, Self::NBits(_))
     }
 
     /// Whether the operators of integer arithmetic are needed.
@@ -59,15 +67,18 @@ fn because(reason: impl Into<String>) -> Unresolved {
     Unresolved::Because(reason.into())
 }
 
+pub(super) use nbits::DOMAIN;
+
 /// What becomes of a node, or why it stays; nothing is said of one without constants.
 pub(super) fn consider(
     selector: &mut Selector<'_>,
     graph: GraphId,
     node: &NodeProto,
 ) -> Result<Site, Unresolved> {
-    let dynamic = matches!(selector.options.method, Method::Dynamic { .. });
-    let integers = dynamic && selector.integers.is_ok();
+    let method = selector.options.method;
+    let integers = matches!(method, Method::Dynamic { .. }) && selector.integers.is_ok();
     match node.op_type() {
+        "MatMul" | "Gemm" if matches!(method, Method::Four { .. }) => nbits::consider(selector, graph, node),
         "MatMul" | "Gemm" if integers => matmul::consider(selector, graph, node),
         "Conv" if integers => conv::consider(selector, graph, node),
         "MatMul" => expanded::consider(selector, graph, node, &[0, 1]),

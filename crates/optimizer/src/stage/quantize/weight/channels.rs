@@ -11,7 +11,9 @@ use slipway_model::onnx::DataType;
 use super::super::Granularity;
 use super::layout::Layout;
 use super::reader::{PIECE, Reader};
-use crate::file::MakeError;
+use super::{Outcome, Weight};
+use crate::file::{MakeError, Part};
+use crate::graph::header;
 
 /// Bytes of one panel of a transposed tensor.
 const PANEL: usize = 4 << 20;
@@ -24,7 +26,32 @@ pub(in super::super) struct Channels {
 }
 
 impl Channels {
-    pub(super) fn data_type(self) -> DataType {
+    pub(super) fn parts(self, weight: &Weight) -> Vec<Part> {
+        let data = Part {
+            header: header(&weight.stored, &weight.layout.result_dims(), self.data_type()),
+            length: weight.layout.elements() as u64,
+        };
+        let count = self.scales(&weight.layout);
+        std::iter::once(data).chain(weight.scales.iter().map(|scale| scale.part(count))).collect()
+    }
+
+    pub(super) fn make(
+        self,
+        weight: &Weight,
+        mut reader: Reader,
+        sinks: &mut [&mut dyn Write],
+    ) -> Result<Outcome, MakeError> {
+        let (data, rest) = sinks.split_first_mut().expect("one sink for each part");
+        let maxima = maxima(&weight.layout, &mut reader)?;
+        let scales = self.scales_of(&maxima);
+        let quality = self.write(&weight.layout, &mut reader, &scales, *data)?;
+        for (tensor, sink) in weight.scales.iter().zip(rest) {
+            tensor.write(&scales, *sink).map_err(MakeError::Write)?;
+        }
+        Ok(Outcome { quality, is_lost: loses_channels(&maxima, &scales) })
+    }
+
+    fn data_type(self) -> DataType {
         if self.scheme.lowest < 0 { DataType::INT8 } else { DataType::UINT8 }
     }
 
@@ -43,7 +70,7 @@ impl Channels {
     }
 
     /// The scales of a tensor whose channels have these maxima.
-    pub(super) fn scales_of(self, maxima: &[f32]) -> Vec<f32> {
+    fn scales_of(self, maxima: &[f32]) -> Vec<f32> {
         let scale = |maximum: f32| symmetric_scale(maximum, self.scheme);
         match self.granularity {
             Granularity::PerTensor => vec![scale(abs_max(maxima))],
@@ -52,7 +79,7 @@ impl Channels {
     }
 
     /// Writes the integers in the order of the result.
-    pub(super) fn write(
+    fn write(
         self,
         layout: &Layout,
         reader: &mut Reader,
@@ -119,14 +146,14 @@ impl Channels {
 }
 
 /// Whether one scale for all would turn more than one channel in twenty to zero.
-pub(super) fn loses_channels(maxima: &[f32], scales: &[f32]) -> bool {
+fn loses_channels(maxima: &[f32], scales: &[f32]) -> bool {
     let [scale] = scales else { return false };
     let lost = maxima.iter().filter(|maximum| **maximum > 0.0 && **maximum < scale / 2.0).count();
     lost * 20 > maxima.len()
 }
 
 /// The largest magnitude of each channel.
-pub(super) fn maxima(layout: &Layout, reader: &mut Reader) -> Result<Vec<f32>, MakeError> {
+fn maxima(layout: &Layout, reader: &mut Reader) -> Result<Vec<f32>, MakeError> {
     let mut maxima = vec![0.0_f32; layout.channels()];
     let mut floats = buffer(layout, 0.0);
     for piece in pieces(layout) {

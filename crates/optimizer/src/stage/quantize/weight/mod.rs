@@ -1,9 +1,11 @@
 //! One weight on its way from floats to fewer bits.
 //!
-//! The float tensor is read in pieces that fit the second-level cache, once for its ranges and
-//! once for its values, so memory depends neither on the tensor nor on the model.
+//! The float tensor is read in pieces that fit the second-level cache, so memory depends neither
+//! on the tensor nor on the model.
 
+mod blocks;
 mod channels;
+mod half;
 mod layout;
 mod reader;
 mod scales;
@@ -15,18 +17,25 @@ use slipway_model::onnx::{DataType, Payload};
 
 use super::report::{Form, TensorReport};
 use crate::file::{MakeError, Part, Producer};
-use crate::graph::header;
+use reader::Reader;
 
+pub(super) use blocks::Blocks;
 pub(super) use channels::Channels;
 pub(super) use layout::Layout;
 pub(super) use reader::is_readable;
 pub(super) use scales::ScaleTensor;
+
+use super::options::HalfFloat;
 
 /// How a weight is stored.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Encoding {
     /// A byte a value, with one scale for all or one for each channel.
     Channels(Channels),
+    /// Four bits a value, with a scale for each block of a column.
+    Blocks(Blocks),
+    /// 16-bit floats.
+    Half(HalfFloat),
 }
 
 /// A float tensor, and what becomes of it.
@@ -42,6 +51,8 @@ pub(super) struct Weight {
     pub(super) form: Form,
     pub(super) encoding: Encoding,
     pub(super) scales: Vec<ScaleTensor>,
+    /// The name of the tensor of zero points, where blocks have them.
+    pub(super) zero_points: Option<String>,
     /// Something else still uses the float tensor.
     pub(super) float_kept: bool,
 }
@@ -51,6 +62,12 @@ pub(super) struct Stored {
     pub(super) report: TensorReport,
     /// One scale for all would turn whole channels to zero.
     pub(super) is_lost: bool,
+}
+
+/// What an encoding tells of its work.
+struct Outcome {
+    quality: Quality,
+    is_lost: bool,
 }
 
 impl Producer for Weight {
@@ -65,44 +82,37 @@ impl Producer for Weight {
     }
 
     fn parts(&self) -> Vec<Part> {
-        let Encoding::Channels(channels) = &self.encoding;
-        let dims = self.layout.result_dims();
-        let data = Part {
-            header: header(&self.stored, &dims, channels.data_type()),
-            length: self.layout.elements() as u64,
-        };
-        let count = channels.scales(&self.layout);
-        std::iter::once(data).chain(self.scales.iter().map(|scale| scale.part(count))).collect()
+        match &self.encoding {
+            Encoding::Channels(channels) => channels.parts(self),
+            Encoding::Blocks(blocks) => blocks.parts(self),
+            Encoding::Half(float) => half::parts(self, *float),
+        }
     }
 
     fn make(&self, sinks: &mut [&mut dyn Write]) -> Result<Stored, MakeError> {
-        let Encoding::Channels(channels) = &self.encoding;
-        let (data, rest) = sinks.split_first_mut().expect("one sink for each part");
-        let mut reader = reader::Reader::open(&self.payload, self.data_type)?;
-        let maxima = channels::maxima(&self.layout, &mut reader)?;
-        let scales = channels.scales_of(&maxima);
-        let quality = channels.write(&self.layout, &mut reader, &scales, *data)?;
-        for (tensor, sink) in self.scales.iter().zip(rest) {
-            tensor.write(&scales, *sink).map_err(MakeError::Write)?;
-        }
-        Ok(Stored {
-            report: self.report(&scales, quality),
-            is_lost: channels::loses_channels(&maxima, &scales),
-        })
+        let reader = Reader::open(&self.payload, self.data_type)?;
+        let outcome = match &self.encoding {
+            Encoding::Channels(channels) => channels.make(self, reader, sinks),
+            Encoding::Blocks(blocks) => blocks.make(self, reader, sinks),
+            Encoding::Half(float) => half::make(self, *float, reader, sinks),
+        }?;
+        Ok(Stored { report: self.report(outcome.quality), is_lost: outcome.is_lost })
     }
 }
 
 impl Weight {
-    fn report(&self, scales: &[f32], quality: Quality) -> TensorReport {
-        let Encoding::Channels(channels) = &self.encoding;
+    fn report(&self, quality: Quality) -> TensorReport {
+        let (scheme, scales) = match &self.encoding {
+            Encoding::Channels(channels) => (channels.name(), channels.scales(&self.layout)),
+            Encoding::Blocks(blocks) => (blocks.name(), blocks.scales(&self.layout)),
+            Encoding::Half(float) => (half::name(*float), 0),
+        };
         TensorReport {
             name: self.name.clone(),
             shape: self.layout.result_dims().iter().map(|dim| dim.unsigned_abs()).collect(),
             form: self.form,
-            scheme: channels.name(),
-            granularity: channels.granularity,
-            scale_min: scales.iter().copied().fold(f32::INFINITY, f32::min),
-            scale_max: scales.iter().copied().fold(0.0, f32::max),
+            scheme,
+            scales: scales as u64,
             max_error: quality.max_error,
             sqnr_db: quality.sqnr_db(),
             saturated: quality.saturated,
