@@ -40,7 +40,12 @@ fn seed() -> Vec<u8> {
         .node("ArgMax", &["b"], &["ids"])
         .node("Gather", &["table", "ids"], &["rows"])
         .node("Add", &["b", "b"], &["c"])
-        .node_with("If", &["flag"], &["y"], vec![graph("then_branch", body.clone()), graph("else_branch", body)])
+        .node_with(
+            "If",
+            &["flag"],
+            &["y"],
+            vec![graph("then_branch", body.clone()), graph("else_branch", body)],
+        )
         .node_with("Conv", &["picture", "kernel", "bias"], &["h"], vec![ints("pads", &[1, 1, 1, 1])])
         .bytes()
 }
