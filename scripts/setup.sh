@@ -69,15 +69,15 @@ ensure_go() {
     chmod +x "$CACHE"/go/bin/* "$CACHE"/go/pkg/tool/*/*
 }
 
-# ensure_magika: a real model for the tests, from PyPI, in a virtual environment of its own.
-ensure_magika() {
-    local venv=$CACHE/venv-magika wanted=$ROOT/examples/magika/requirements.txt
+# ensure_venv NAME REQUIREMENTS: packages from PyPI, in a virtual environment of their own.
+ensure_venv() {
+    local venv=$CACHE/venv-$1 wanted=$ROOT/$2
     if cmp -s "$wanted" "$venv/requirements.txt"; then
-        say skip "magika (installed)"
+        say skip "$1 (installed)"
         return
     fi
     command -v python3 >/dev/null && python3 -c 'import ensurepip' 2>/dev/null || apt_install python3 python3-venv
-    say pip "magika"
+    say pip "$1"
     { python3 -m venv "$venv" && "$venv/bin/pip" install --quiet --requirement "$wanted"; } \
         >"$CACHE/logs/pip.log" 2>&1 || die "pip: $(tail -n 20 "$CACHE/logs/pip.log")"
     cp "$wanted" "$venv/requirements.txt"
@@ -106,7 +106,9 @@ fi
 # shellcheck disable=SC2086 # a list of words
 apt_install $PACKAGES
 ensure_go
-ensure_magika
+# A real model for the tests on a node, and what the quantizer is held against.
+ensure_venv magika examples/magika/requirements.txt
+ensure_venv oracle crates/optimizer/tests/oracle/requirements.txt
 "$ROOT/scripts/onnxruntime.sh" library
 "$ROOT/scripts/build-tools.sh"
 say ok "set-up"

@@ -29,7 +29,7 @@ cat "$work/model.onnx.data" >/dev/null
 for granularity in per-channel per-tensor; do
     echo "== $granularity"
     "$venv/bin/python" "$here/quantize_peer.py" ours "$SLIPWAY_BIN/quantize_file" \
-        "$work/model.onnx" "$work/ours.onnx" "$granularity" | tee "$work/ours.json"
+        "$work/model.onnx" "$work/ours.onnx" dynamic "$granularity" | tee "$work/ours.json"
     "$venv/bin/python" "$here/quantize_peer.py" onnxruntime \
         "$work/model.onnx" "$work/peer.onnx" "$granularity" | tee "$work/peer.json"
     "$venv/bin/python" - "$work/ours.json" "$work/peer.json" <<'PY'

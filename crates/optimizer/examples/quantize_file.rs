@@ -1,27 +1,34 @@
-//! Quantizes one file and prints the report as JSON; what `bench/quantize.sh` measures.
+//! Quantizes one file and prints the report as JSON; what the benchmarks measure.
 //!
 //! ```text
-//! quantize_file INPUT OUTPUT [per-tensor|per-channel]
+//! quantize_file INPUT OUTPUT [dynamic|eight|four|half [per-tensor|per-channel]]
 //! ```
 
 use std::error::Error;
 use std::path::PathBuf;
 
 use slipway_optimizer::progress::Silent;
-use slipway_optimizer::stage::quantize::{DynamicOptions, Granularity, quantize_dynamic};
+use slipway_optimizer::stage::quantize::{Fit, Granularity, HalfFloat, Method, Options, quantize};
+
+const USAGE: &str = "usage: quantize_file INPUT OUTPUT [dynamic|eight|four|half [per-tensor|per-channel]]";
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let mut arguments = std::env::args_os().skip(1).map(PathBuf::from);
-    let (Some(input), Some(output)) = (arguments.next(), arguments.next()) else {
-        return Err("usage: quantize_file INPUT OUTPUT [per-tensor|per-channel]".into());
-    };
-    let granularity = match arguments.next().as_deref().and_then(|name| name.to_str()) {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [input, output, rest @ ..] = arguments.as_slice() else { return Err(USAGE.into()) };
+    let granularity = match rest.get(1).map(String::as_str) {
         None | Some("per-channel") => Granularity::PerChannel,
         Some("per-tensor") => Granularity::PerTensor,
-        Some(other) => return Err(format!("unknown granularity {other}").into()),
+        Some(_) => return Err(USAGE.into()),
     };
-    let options = DynamicOptions { granularity, ..DynamicOptions::default() };
-    let report = quantize_dynamic(&input, &output, &options, &Silent)?;
+    let method = match rest.first().map(String::as_str) {
+        None | Some("dynamic") => Method::Dynamic { granularity, reduce_range: true },
+        Some("eight") => Method::Eight { granularity },
+        Some("four") => Method::Four { block: 32, zero_points: false, fit: Fit::Nearest },
+        Some("half") => Method::Half { float: HalfFloat::Float16 },
+        Some(_) => return Err(USAGE.into()),
+    };
+    let options = Options { method, ..Options::default() };
+    let report = quantize(&PathBuf::from(input), &PathBuf::from(output), &options, &Silent)?;
     println!("{}", serde_json::to_string(&report)?);
     Ok(())
 }

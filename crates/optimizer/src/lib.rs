@@ -4,6 +4,8 @@
 //! arithmetic is lives in `slipway-kernels`, what a file is in `slipway-model`.
 
 pub mod evaluate;
+pub mod file;
+mod graph;
 pub mod pod;
 pub mod progress;
 pub mod stage;

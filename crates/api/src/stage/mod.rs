@@ -7,7 +7,9 @@ use crate::schema;
 
 mod quantize;
 
-pub use quantize::{Dynamic, Granularity, Quantize, QuantizeMethod, WeightType};
+pub use quantize::{
+    BlockFit, Dynamic, Granularity, Quantize, QuantizeMethod, Rule, StoredType, WeightOnly, WeightType,
+};
 
 /// One step of the pipeline: a name and exactly one kind.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

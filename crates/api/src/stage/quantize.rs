@@ -10,12 +10,19 @@ use crate::schema;
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(transform = schema::closed)]
 #[schemars(extend("x-kubernetes-validations" = [
-    {"rule": "has(self.dynamic)", "message": "quantize needs exactly one method: dynamic"}
+    {"rule": "[has(self.dynamic), has(self.weightOnly)].filter(x, x).size() == 1", "message": "quantize needs exactly one method: dynamic or weightOnly"}
 ]))]
 pub struct Quantize {
     /// Weights quantized ahead, activations while the model runs. Needs no data.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dynamic: Option<Dynamic>,
+    /// Weights alone: a smaller file that computes in floats. Needs no data.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weight_only: Option<WeightOnly>,
+    /// Exceptions by name; of those that match, the first counts. Default: none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    pub rules: Vec<Rule>,
 }
 
 /// The method of a quantization, with what it needs.
@@ -23,22 +30,28 @@ pub struct Quantize {
 pub enum QuantizeMethod<'a> {
     /// Weights ahead, activations while the model runs.
     Dynamic(&'a Dynamic),
+    /// Weights alone.
+    WeightOnly(&'a WeightOnly),
 }
 
 impl Quantize {
     /// The method; `None` when the user wrote none, which the CRD refuses.
     pub fn method(&self) -> Option<QuantizeMethod<'_>> {
-        self.dynamic.as_ref().map(QuantizeMethod::Dynamic)
+        let dynamic = self.dynamic.as_ref().map(QuantizeMethod::Dynamic);
+        dynamic.or_else(|| self.weight_only.as_ref().map(QuantizeMethod::WeightOnly))
     }
 }
 
-/// Dynamic quantization of `MatMul` and `Gemm`: weights ahead, activations while the model runs.
+/// Dynamic quantization: integer arithmetic, with weights ahead and activations while the model runs.
+///
+/// `MatMul`, `Gemm` and `Conv` compute in integers, `Gather` looks up integers, and the weights of other operators are
+/// stored in 8 bits.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(transform = schema::closed)]
 pub struct Dynamic {
-    /// The type of the stored weights. Default and only value: `int8` (7 bits of it are used, so that no engine
-    /// saturates).
+    /// The type of the stored weights. Default and only value: `int8` (7 bits of it are used where integers are
+    /// multiplied, so that no engine saturates).
     #[serde(default, skip_serializing_if = "WeightType::is_default")]
     pub weights: WeightType,
     /// One scale for each output channel, or one for the whole tensor. Default: `perChannel`.
@@ -46,7 +59,56 @@ pub struct Dynamic {
     pub granularity: Granularity,
 }
 
-/// The type of stored weights.
+/// Weights alone in fewer bits.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(transform = schema::closed)]
+#[schemars(extend("x-kubernetes-validations" = [
+    {"rule": "!has(self.granularity) || !has(self.weights) || self.weights == 'int8'", "message": "granularity is for weights: int8"},
+    {"rule": "!(has(self.block) || has(self.fit)) || has(self.weights) && self.weights == 'int4'", "message": "block and fit are for weights: int4"}
+]))]
+pub struct WeightOnly {
+    /// The type of the stored weights. `int8`: a byte each, and a scale for each channel. `int4`: matrices in blocks
+    /// of four bits, other weights as `int8`. `float16`: half the size, and nearly nothing lost. Default: `int8`.
+    #[serde(default, skip_serializing_if = "StoredType::is_default")]
+    pub weights: StoredType,
+    /// One scale for each output channel, or one for the whole tensor; for `int8`. Default: `perChannel`.
+    #[serde(default, skip_serializing_if = "Granularity::is_default")]
+    pub granularity: Granularity,
+    /// Weights that share a scale, a power of two from 16 to 256; for `int4`. Matrices whose depth it does not divide
+    /// are stored as `int8`. Default: 32.
+    #[serde(default = "default_block", skip_serializing_if = "is_default_block")]
+    #[schemars(range(min = 16, max = 256))]
+    #[schemars(extend("x-kubernetes-validations" = [
+        {"rule": "self in [16, 32, 64, 128, 256]", "message": "block has to be 16, 32, 64, 128 or 256"}
+    ]))]
+    pub block: i32,
+    /// How the scale of a block is chosen; for `int4`. Default: `LeastSquares`.
+    #[serde(default, skip_serializing_if = "BlockFit::is_default")]
+    pub fit: BlockFit,
+}
+
+impl Default for WeightOnly {
+    fn default() -> Self {
+        Self {
+            weights: StoredType::default(),
+            granularity: Granularity::default(),
+            block: default_block(),
+            fit: BlockFit::default(),
+        }
+    }
+}
+
+fn default_block() -> i32 {
+    32
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_default_block(block: &i32) -> bool {
+    *block == default_block()
+}
+
+/// The type of multiplied weights.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum WeightType {
@@ -56,6 +118,25 @@ pub enum WeightType {
 }
 
 impl WeightType {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// The type of weights that are stored and not multiplied.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum StoredType {
+    /// Signed 8-bit integers.
+    #[default]
+    Int8,
+    /// 4-bit integers in blocks.
+    Int4,
+    /// 16-bit IEEE floats.
+    Float16,
+}
+
+impl StoredType {
     fn is_default(&self) -> bool {
         *self == Self::default()
     }
@@ -76,4 +157,36 @@ impl Granularity {
     fn is_default(&self) -> bool {
         *self == Self::default()
     }
+}
+
+/// How the scale of a block is chosen.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum BlockFit {
+    /// The scale of the least squared error.
+    #[default]
+    LeastSquares,
+    /// From the range alone, bit for bit as ONNX Runtime's quantizer: the fastest.
+    Nearest,
+}
+
+impl BlockFit {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// What is done differently where a name matches.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(transform = schema::closed)]
+#[schemars(extend("x-kubernetes-validations" = [
+    {"rule": "self.keepFloat", "message": "a rule says keepFloat: true"}
+]))]
+pub struct Rule {
+    /// The name of a node or of a weight, in which `*` stands for any characters and `?` for one. Example: `/head/*`.
+    #[serde(rename = "match")]
+    #[schemars(length(min = 1, max = 256))]
+    pub matches: String,
+    /// Leave what matches as it is.
+    pub keep_float: bool,
 }

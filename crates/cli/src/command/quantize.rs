@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use slipway_api::stage::{self, Dynamic, WeightType};
+use slipway_api::stage::{self, Dynamic, Quantize as Spec, Rule, WeightOnly, WeightType};
 use slipway_optimizer::{
-    stage::quantize::{QuantizeReport, quantize_dynamic},
+    stage::quantize::{QuantizeReport, quantize},
     work,
 };
 
@@ -22,7 +22,9 @@ use crate::{
 #[command(after_help = "\
 Examples:
   slipway quantize model.onnx small.onnx --scheme dynamic
-  slipway quantize model.onnx small.onnx --scheme dynamic --granularity per-tensor --json")]
+  slipway quantize model.onnx small.onnx --scheme dynamic --granularity per-tensor --json
+  slipway quantize model.onnx small.onnx --scheme weight-only --weights int4 --block 64
+  slipway quantize model.onnx small.onnx --keep-float '/head/*'")]
 pub(crate) struct Quantize {
     /// The ONNX model to read.
     input: PathBuf,
@@ -31,15 +33,39 @@ pub(crate) struct Quantize {
     /// How activations are treated.
     #[arg(long, value_enum, default_value_t = Scheme::Dynamic)]
     scheme: Scheme,
+    /// The type of the stored weights; int4 and float16 are for weight-only.
+    #[arg(long, value_enum, default_value_t = Weights::Int8)]
+    weights: Weights,
     /// One scale for each output channel, or one for the whole tensor.
     #[arg(long, value_enum, default_value_t = Granularity::PerChannel)]
     granularity: Granularity,
+    /// Weights that share a scale, for int4: a power of two.
+    #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(i32).range(16..=256))]
+    block: i32,
+    /// How the scale of a block is chosen, for int4.
+    #[arg(long, value_enum, default_value_t = Fit::LeastSquares)]
+    fit: Fit,
+    /// Leave the nodes or weights of this name as they are; * and ? stand for characters. May be repeated.
+    #[arg(long, value_name = "NAME")]
+    keep_float: Vec<String>,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
 enum Scheme {
-    /// Weights ahead, activations while the model runs; needs no data.
+    /// Weights ahead, activations while the model runs: integer arithmetic; needs no data.
     Dynamic,
+    /// Weights alone: a smaller file that computes in floats; needs no data.
+    WeightOnly,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Weights {
+    /// A byte each.
+    Int8,
+    /// Matrices in blocks of four bits, other weights as int8.
+    Int4,
+    /// Half the size, and nearly nothing lost.
+    Float16,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -48,20 +74,65 @@ enum Granularity {
     PerTensor,
 }
 
+#[derive(Clone, Copy, ValueEnum)]
+enum Fit {
+    /// The scale of the least squared error.
+    LeastSquares,
+    /// From the range alone, bit for bit as ONNX Runtime: the fastest.
+    Nearest,
+}
+
 impl Quantize {
     pub(crate) fn run(self, json: bool) -> Result<(), Error> {
-        let Scheme::Dynamic = self.scheme;
-        let granularity = match self.granularity {
-            Granularity::PerChannel => stage::Granularity::PerChannel,
-            Granularity::PerTensor => stage::Granularity::PerTensor,
-        };
-        let options = work::options(&Dynamic { weights: WeightType::Int8, granularity });
+        let options = work::options(&self.spec()?).expect("the scheme is the method");
         let bar = work::Forward(progress::bar(json));
-        let report = quantize_dynamic(&self.input, &self.output, &options, &bar)
+        let report = quantize(&self.input, &self.output, &options, &bar)
             .map_err(|error| Error::file(&self.input, &error))?;
         // The bar leaves the terminal before anything else is written to it.
         drop(bar);
         if json { output::json(&report) } else { output::print(&text(&report)) }
+    }
+
+    /// The stage that a user would write for this.
+    fn spec(&self) -> Result<Spec, Error> {
+        let granularity = match self.granularity {
+            Granularity::PerChannel => stage::Granularity::PerChannel,
+            Granularity::PerTensor => stage::Granularity::PerTensor,
+        };
+        let rules = self.keep_float.iter().map(|matches| Rule { matches: matches.clone(), keep_float: true });
+        let mut spec = Spec { dynamic: None, weight_only: None, rules: rules.collect() };
+        match self.scheme {
+            Scheme::Dynamic if self.weights != Weights::Int8 => {
+                return Err(Error::Usage(
+                    "dynamic takes --weights int8; the others are for --scheme weight-only".into(),
+                ));
+            }
+            Scheme::Dynamic => spec.dynamic = Some(Dynamic { weights: WeightType::Int8, granularity }),
+            Scheme::WeightOnly => {
+                let (weights, fit) = (self.weights.of_api(), self.fit.of_api());
+                spec.weight_only = Some(WeightOnly { weights, granularity, block: self.block, fit });
+            }
+        }
+        Ok(spec)
+    }
+}
+
+impl Weights {
+    fn of_api(self) -> stage::StoredType {
+        match self {
+            Self::Int8 => stage::StoredType::Int8,
+            Self::Int4 => stage::StoredType::Int4,
+            Self::Float16 => stage::StoredType::Float16,
+        }
+    }
+}
+
+impl Fit {
+    fn of_api(self) -> stage::BlockFit {
+        match self {
+            Self::LeastSquares => stage::BlockFit::LeastSquares,
+            Self::Nearest => stage::BlockFit::Nearest,
+        }
     }
 }
 
@@ -71,12 +142,13 @@ fn text(report: &QuantizeReport) -> String {
             vec![
                 tensor.name.clone(),
                 format!("{:?}", tensor.shape),
+                tensor.scheme.clone(),
                 tensor.sqnr_db.map(|sqnr| format!("{sqnr:.1}")).unwrap_or_default(),
                 format!("{:.2e}", tensor.max_error),
             ]
         })
         .collect();
-    let mut text = table(&["TENSOR", "SHAPE", "SQNR dB", "MAX ERROR"], &rows);
+    let mut text = table(&["TENSOR", "SHAPE", "STORED AS", "SQNR dB", "MAX ERROR"], &rows);
     for skipped in &report.skipped {
         text = format!("{text}\nleft as it is: {} ({}): {}", skipped.node, skipped.op, skipped.reason);
     }

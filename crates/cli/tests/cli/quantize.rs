@@ -16,11 +16,46 @@ fn weights_become_int8_and_the_input_stays() {
 
     let text = room.slipway(&["quantize", &model, "tensor.onnx", "--granularity", "per-tensor"]).text();
     assert!(
-        text.contains("TENSOR         SHAPE      SQNR dB  MAX ERROR\nlayer0.weight  [64, 160]"),
+        text.contains(
+            "TENSOR         SHAPE      STORED AS  SQNR dB  MAX ERROR\nlayer0.weight  [64, 160]  int8/7"
+        ),
         "{text}"
     );
     let read = |file| std::fs::read(room.path(file)).unwrap();
     assert_ne!(read("small.onnx"), read("tensor.onnx"), "the granularity is heard");
+}
+
+#[test]
+fn weights_alone_take_four_bits_sixteen_or_none() {
+    let room = Room::new();
+    let model = example("model.onnx");
+    let size = |name: &str, more: &[&str]| {
+        let arguments =
+            [&["quantize", model.as_str(), name, "--scheme", "weight-only", "--json"], more].concat();
+        let report = room.slipway(&arguments).json();
+        (report["sizeAfter"].as_u64().unwrap(), report["tensors"][0]["scheme"].as_str().unwrap().to_owned())
+    };
+    let (eight, int8) = size("eight.onnx", &[]);
+    let (four, int4) = size("four.onnx", &["--weights", "int4", "--block", "16"]);
+    let (half, float16) = size("half.onnx", &["--weights", "float16"]);
+    assert!(four < eight && eight < half, "{four} {eight} {half}");
+    assert_eq!([int8.as_str(), &int4, &float16], ["int8/8", "uint4×16", "float16"]);
+
+    let kept = room.slipway(&["quantize", &model, "kept.onnx", "--keep-float", "layer0.*"]).text();
+    assert!(kept.contains("a rule keeps it"), "{kept}");
+    room.slipway(&["quantize", &model, "wrong.onnx", "--weights", "int4"]).fails(2, &["weight-only"]);
+    room.slipway(&[
+        "quantize",
+        &model,
+        "wrong.onnx",
+        "--scheme",
+        "weight-only",
+        "--weights",
+        "int4",
+        "--block",
+        "48",
+    ])
+    .fails(1, &["power of two"]);
 }
 
 #[test]

@@ -17,6 +17,12 @@ impl DataType {
     pub const UINT8: Self = Self(Code::Uint8);
     /// Signed 8-bit integer.
     pub const INT8: Self = Self(Code::Int8);
+    /// Signed 64-bit integer.
+    pub const INT64: Self = Self(Code::Int64);
+    /// 16-bit IEEE float.
+    pub const FLOAT16: Self = Self(Code::Float16);
+    /// 16-bit brain float: the upper half of a 32-bit IEEE float.
+    pub const BFLOAT16: Self = Self(Code::Bfloat16);
 
     /// Reads the schema's code; `None` when it is unknown or `UNDEFINED`.
     pub fn from_code(code: i32) -> Option<Self> {

@@ -1,82 +1,138 @@
 //! The stage `quantize`: fewer bits for the weights of a model.
 //!
-//! [`quantize_dynamic`] gives every `MatMul` and `Gemm` with a constant float weight an 8-bit one
-//! and measures the activations at run time:
-//!
-//! ```text
-//! DynamicQuantizeLinear(x) → MatMulInteger(x, w) → Cast → Mul(x_scale · w_scale) → Add(bias)
-//! ```
-//!
-//! which is the form that ONNX Runtime and rten both run, and fuse. The weights are streamed
-//! through fixed buffers, so that memory does not grow with the model. The input is never
-//! touched, and the output appears whole or not at all.
+//! [`quantize`] looks at every operator with a constant float weight, in the main graph, in the
+//! bodies of `If`, `Loop` and `Scan` and in functions, and gives it one of the forms of [`Form`].
+//! The weights are streamed through fixed buffers, so that memory does not grow with the model.
+//! The input is never touched, and the output appears whole or not at all.
 
-mod embed;
 mod emit;
 mod error;
-mod file;
-mod gemm;
-mod names;
-mod operand;
-mod opset;
+mod form;
 mod options;
-mod output;
-mod prune;
 mod report;
 mod rewrite;
+mod rules;
 mod select;
-mod target;
-mod tensor;
-mod uses;
+mod weight;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use slipway_model::onnx::OnnxModel;
 
+use crate::file::{Target, Written, total_len, write};
+use crate::graph::{inline_functions, opset, reaches_11};
 use crate::progress::Progress;
 
 pub use error::QuantizeError;
-pub use options::{DynamicOptions, Granularity, WeightType};
-pub use report::{QuantizeReport, Skipped, TensorReport};
+pub use options::{Engine, Fit, Granularity, HalfFloat, Method, Options};
+pub use report::{Form, QuantizeReport, Skipped, TensorReport};
+pub use rules::Rule;
 
 /// Quantizes the weights of the model at `input` and writes the result to `output`.
 ///
 /// Names, types and dimensions of what a caller gives and gets stay as they are; initializers
 /// that a graph also lists as inputs count as constants, and those that are quantized are named
-/// in [`QuantizeReport::frozen`]. The file holds its tensors itself below
-/// [`DynamicOptions::inline_limit`] and keeps them in `<output>.data` beside it above. The bytes
-/// written depend on the input and the options alone.
+/// in [`QuantizeReport::frozen`]. Functions are written out in place of their calls. The file
+/// holds its tensors itself below [`Options::inline_limit`] and keeps them in `<output>.data`
+/// beside it above. The bytes written depend on the input and the options alone.
 ///
 /// # Errors
 /// [`QuantizeError::NothingChanged`] when no weight can be quantized, with a reason a node;
-/// [`QuantizeError::Bigger`] when the result would not be smaller;
-/// [`QuantizeError::NotFinite`] for weights that are NaN or infinite. See the type for the rest.
-pub fn quantize_dynamic(
+/// [`QuantizeError::Bigger`] when the result would not be smaller; a
+/// [`FileError`](crate::file::FileError) for weights that are NaN or infinite, and for files that
+/// cannot be read or written.
+pub fn quantize(
     input: &Path,
     output: &Path,
-    options: &DynamicOptions,
+    options: &Options,
     progress: &dyn Progress,
 ) -> Result<QuantizeReport, QuantizeError> {
+    check(options)?;
     let model = OnnxModel::open(input)?;
-    let place = target::Target::beside(&model, output)?;
-    let selection = select::select(&model, options);
-    if selection.candidates.is_empty() {
+    let target = Target::beside(&model, output)?;
+    let before = total_len(&model)?;
+    let mut lost = BTreeSet::new();
+    loop {
+        let attempt = attempt(&model, &target, options, &lost, progress)?;
+        if lost.len() < attempt.lost.len() {
+            lost = attempt.lost;
+            continue;
+        }
+        if attempt.written.bytes >= before && !options.allow_bigger {
+            return Err(QuantizeError::Bigger { before, after: attempt.written.bytes });
+        }
+        return attempt.keep(&target, before);
+    }
+}
+
+/// Refuses what no model could be made from, or what the engine could not load.
+fn check(options: &Options) -> Result<(), QuantizeError> {
+    match (options.method, options.engine) {
+        (Method::Four { block, .. }, _) if block < 16 || !block.is_power_of_two() => {
+            Err(QuantizeError::Options {
+                reason: format!("a block of {block}: it has to be a power of two from 16 up"),
+            })
+        }
+        (Method::Four { zero_points: true, .. }, Engine::Rten) => Err(QuantizeError::Options {
+            reason:
+                "the built-in engine takes no zero points of blocks: leave them out, or take ONNX Runtime"
+                    .into(),
+        }),
+        (Method::Half { float: HalfFloat::Bfloat16 }, Engine::Rten) => Err(QuantizeError::Options {
+            reason: "the built-in engine cannot load bfloat16: take float16, or ONNX Runtime".into(),
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// An output that has no name yet.
+struct Attempt {
+    written: Written<weight::Stored>,
+    skipped: Vec<Skipped>,
+    frozen: Vec<String>,
+    opset: i64,
+    /// Every weight found so far of which nothing but a few values would be left.
+    lost: BTreeSet<String>,
+}
+
+/// Writes the output with some weights left as they are.
+fn attempt(
+    model: &OnnxModel,
+    target: &Target,
+    options: &Options,
+    lost: &BTreeSet<String>,
+    progress: &dyn Progress,
+) -> Result<Attempt, QuantizeError> {
+    let mut proto = model.proto().clone();
+    inline_functions(&mut proto);
+    let integers = reaches_11(&proto);
+    let graph = proto.graph.as_ref().expect("a model without a graph is refused on opening");
+    let selection = select::select(graph, options, integers, lost);
+    if selection.sites.is_empty() {
         return Err(QuantizeError::NothingChanged { skipped: selection.skipped });
     }
-    let rewritten = rewrite::rewrite(&model, &selection, options)?;
-    let before = target::total_len(&model)?;
-    let written = file::write(rewritten.output, &place, options, progress)?;
-    if written.bytes >= before && !options.allow_bigger {
-        return Err(QuantizeError::Bigger { before, after: written.bytes });
+    let rewritten = rewrite::rewrite(model, proto, &selection, options)?;
+    let opset = opset(&rewritten.output.model);
+    let written = write(rewritten.output, target, options.inline_limit, progress)?;
+    let found = written.reports.iter().filter(|stored| stored.is_lost);
+    let lost = found.map(|stored| stored.report.name.clone()).chain(lost.iter().cloned()).collect();
+    Ok(Attempt { written, skipped: selection.skipped, frozen: rewritten.frozen, opset, lost })
+}
+
+impl Attempt {
+    fn keep(self, target: &Target, size_before: u64) -> Result<QuantizeReport, QuantizeError> {
+        let Self { written, skipped, frozen, opset, lost: _ } = self;
+        let (size_after, external_data) = (written.bytes, written.is_external());
+        let stored = written.keep(target)?;
+        Ok(QuantizeReport {
+            tensors: stored.into_iter().map(|stored| stored.report).collect(),
+            skipped,
+            frozen,
+            opset,
+            size_before,
+            size_after,
+            external_data,
+        })
     }
-    let kept = written.keep(&place)?;
-    Ok(QuantizeReport {
-        tensors: kept.tensors,
-        skipped: selection.skipped,
-        frozen: rewritten.frozen,
-        opset: rewritten.opset,
-        size_before: before,
-        size_after: kept.bytes,
-        external_data: kept.external,
-    })
 }

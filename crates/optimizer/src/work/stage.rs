@@ -6,7 +6,7 @@ use serde_json::json;
 use slipway_api::{
     Stage, StageKind,
     job::{Failure, FailureCategory, JobResult},
-    stage::{Dynamic, Granularity, QuantizeMethod, WeightType},
+    stage::{BlockFit, Dynamic, Granularity, Quantize, QuantizeMethod, StoredType, WeightOnly, WeightType},
 };
 use slipway_artifacts::Kind;
 use slipway_model::onnx::OnnxModel;
@@ -17,7 +17,10 @@ use super::{
     publish::Made,
     source::{of_model, refuse_unknown_operators},
 };
-use crate::stage::quantize::{self, DynamicOptions, QuantizeError, QuantizeReport, quantize_dynamic};
+use crate::{
+    file::FileError,
+    stage::quantize::{self, HalfFloat, Method, Options, QuantizeError, QuantizeReport, quantize},
+};
 
 /// The name of the model's file in a stage's output.
 const ENTRY: &str = "model.onnx";
@@ -32,13 +35,13 @@ pub(super) async fn run(
     let folder = scratch.join("output");
     std::fs::create_dir_all(&folder).map_err(|error| fail(FailureCategory::Storage, error.to_string()))?;
     let output = folder.join(ENTRY);
-    let Some(StageKind::Quantize(quantize)) = stage.kind() else {
+    let Some(StageKind::Quantize(spec)) = stage.kind() else {
         return Err(fail(FailureCategory::Internal, format!("stage {} has no kind", stage.name)));
     };
-    let Some(QuantizeMethod::Dynamic(dynamic)) = quantize.method() else {
-        return Err(fail(FailureCategory::Internal, format!("stage {}: quantize has no method", stage.name)));
-    };
-    let options = options(dynamic);
+    let options = options(spec).ok_or_else(|| {
+        fail(FailureCategory::Internal, format!("stage {}: quantize has no method", stage.name))
+    })?;
+    let options = Options { source: Some(input.to_owned()), ..options };
     let progress = super::Forward(context.progress.clone());
     let (report, files) = tokio::task::spawn_blocking(move || apply(&model, &output, &options, &progress))
         .await
@@ -65,10 +68,10 @@ fn made(input: &str, report: &QuantizeReport, files: Vec<(String, PathBuf)>) -> 
 fn apply(
     model: &Path,
     output: &Path,
-    options: &DynamicOptions,
+    options: &Options,
     progress: &dyn crate::progress::Progress,
 ) -> Result<(QuantizeReport, Vec<(String, PathBuf)>), Failure> {
-    let report = quantize_dynamic(model, output, options, progress).map_err(|error| of_quantize(&error))?;
+    let report = quantize(model, output, options, progress).map_err(|error| of_quantize(&error))?;
     let written = OnnxModel::open(output).map_err(|error| of_model(&error))?;
     refuse_unknown_operators(output)?;
     let files = written.files().into_iter().map(|file| {
@@ -91,15 +94,42 @@ pub(super) async fn pulled(digest: &str, context: &Context, into: &Path) -> Resu
     })
 }
 
-/// The quantizer's options for what a user wrote.
-pub fn options(dynamic: &Dynamic) -> DynamicOptions {
-    let Dynamic { weights, granularity } = dynamic;
-    let WeightType::Int8 = weights;
-    let granularity = match granularity {
+/// The quantizer's options for what a user wrote; `None` where no method is there, which the CRD refuses.
+pub fn options(spec: &Quantize) -> Option<Options> {
+    let method = match spec.method()? {
+        QuantizeMethod::Dynamic(Dynamic { weights: WeightType::Int8, granularity: of }) => {
+            Method::Dynamic { granularity: granularity(*of), reduce_range: true }
+        }
+        QuantizeMethod::WeightOnly(WeightOnly { weights, granularity: of, block, fit: by }) => {
+            match weights {
+                StoredType::Int8 => Method::Eight { granularity: granularity(*of) },
+                StoredType::Int4 => {
+                    Method::Four { block: block.unsigned_abs(), zero_points: false, fit: fit(*by) }
+                }
+                StoredType::Float16 => Method::Half { float: HalfFloat::Float16 },
+            }
+        }
+    };
+    Some(Options { method, rules: spec.rules.iter().map(rule).collect(), ..Options::default() })
+}
+
+fn granularity(granularity: Granularity) -> quantize::Granularity {
+    match granularity {
         Granularity::PerChannel => quantize::Granularity::PerChannel,
         Granularity::PerTensor => quantize::Granularity::PerTensor,
-    };
-    DynamicOptions { granularity, ..DynamicOptions::default() }
+    }
+}
+
+fn fit(fit: BlockFit) -> quantize::Fit {
+    match fit {
+        BlockFit::LeastSquares => quantize::Fit::LeastSquares,
+        BlockFit::Nearest => quantize::Fit::Nearest,
+    }
+}
+
+fn rule(rule: &slipway_api::stage::Rule) -> quantize::Rule {
+    let slipway_api::stage::Rule { matches, keep_float } = rule;
+    quantize::Rule { matches: matches.clone(), keep_float: *keep_float }
 }
 
 fn of_quantize(error: &QuantizeError) -> Failure {
@@ -107,7 +137,7 @@ fn of_quantize(error: &QuantizeError) -> Failure {
         QuantizeError::NothingChanged { .. } | QuantizeError::Bigger { .. } => {
             FailureCategory::NothingChanged
         }
-        QuantizeError::Read { .. } | QuantizeError::Write { .. } => FailureCategory::Storage,
+        QuantizeError::File(FileError::Read { .. } | FileError::Write { .. }) => FailureCategory::Storage,
         _ => FailureCategory::InvalidModel,
     };
     Failure { category, retryable: error.is_retryable(), message: chain(error) }

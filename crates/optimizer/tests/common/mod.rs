@@ -18,7 +18,7 @@ use slipway_model::onnx::build::ModelBuilder;
 use slipway_model::onnx::proto::TensorProto;
 use slipway_optimizer::progress::Silent;
 use slipway_optimizer::stage::quantize::{
-    DynamicOptions, Granularity, QuantizeError, QuantizeReport, quantize_dynamic,
+    Granularity, Method, Options, QuantizeError, QuantizeReport, quantize,
 };
 use tempfile::TempDir;
 
@@ -50,8 +50,8 @@ impl Case {
         Self { folder, input, output }
     }
 
-    pub fn quantize(&self, options: &DynamicOptions) -> Result<QuantizeReport, QuantizeError> {
-        quantize_dynamic(&self.input, &self.output, options, &Silent)
+    pub fn quantize(&self, options: &Options) -> Result<QuantizeReport, QuantizeError> {
+        quantize(&self.input, &self.output, options, &Silent)
     }
 
     /// Quantizes, and holds both models' answers to `x` against each other.
@@ -86,8 +86,9 @@ impl Case {
 }
 
 /// Options that keep a bigger result, since test models are small.
-pub fn options(granularity: Granularity) -> DynamicOptions {
-    DynamicOptions { granularity, allow_bigger: true, ..DynamicOptions::default() }
+pub fn options(granularity: Granularity) -> Options {
+    let method = Method::Dynamic { granularity, reduce_range: true };
+    Options { method, allow_bigger: true, ..Options::default() }
 }
 
 /// The first output of a model for its first input.

@@ -1,209 +1,272 @@
-//! The nodes that stand for one quantized multiplication.
+//! Writing the nodes that stand for quantized operators.
 
 use std::collections::HashMap;
 
 use slipway_model::onnx::DataType;
-use slipway_model::onnx::proto::attribute_proto::AttributeType;
-use slipway_model::onnx::proto::tensor_shape_proto::{Dimension, dimension};
-use slipway_model::onnx::proto::{
-    AttributeProto, NodeProto, TensorProto, TensorShapeProto, TypeProto, ValueInfoProto, type_proto,
-};
+use slipway_model::onnx::proto::{AttributeProto, NodeProto, TensorProto, ValueInfoProto};
 
-use super::Granularity;
-use super::names::Names;
-use super::select::{Candidate, Weight};
+use super::select::Wanted;
+use super::weight::ScaleTensor;
+use super::{Granularity, Method};
+use crate::graph::{Names, float_tensor, header, int, int_scalar, ints, node, value_info};
 
-/// The names of a quantized weight.
+/// A quantized activation: its integers, and what they stand for.
 #[derive(Debug, Clone)]
-pub(super) struct WeightNames {
+pub(super) struct Activation {
     pub(super) quantized: String,
-    /// One scale tensor for each `alpha` that the weight is multiplied with.
-    pub(super) scales: Vec<(String, f32)>,
+    pub(super) scale: String,
+    pub(super) zero_point: String,
 }
 
-/// The names of a quantized activation.
-#[derive(Clone)]
-struct ActivationNames {
-    quantized: String,
-    scale: String,
-    zero_point: String,
+/// The tensors that take the place of a weight.
+#[derive(Debug)]
+pub(super) struct Stored {
+    pub(super) name: String,
+    pub(super) scales: Vec<ScaleTensor>,
+    pub(super) zero_points: Option<String>,
 }
 
-/// Writes nodes, and remembers what they may share.
-pub(super) struct Emitter<'a> {
+/// What a weight became in floats again: its index, whether transposed, its element type.
+pub(super) type ExpandedKey = (usize, bool, i32);
+
+/// The nodes of one graph, and what they may share.
+#[derive(Debug, Default)]
+pub(super) struct Scratch {
     pub(super) nodes: Vec<NodeProto>,
     pub(super) value_info: Vec<ValueInfoProto>,
-    /// Small constants that the new nodes need.
-    pub(super) constants: Vec<TensorProto>,
-    pub(super) weights: Vec<WeightNames>,
-    names: Names,
-    sources: &'a [Weight],
-    granularity: Granularity,
-    activations: HashMap<String, ActivationNames>,
+    activations: HashMap<String, Activation>,
+    floats: HashMap<String, String>,
     transposed: HashMap<String, String>,
-    zero_point: String,
+    expanded: HashMap<ExpandedKey, String>,
+}
+
+/// Writes nodes, one graph after the other; constants all go to the main graph.
+pub(super) struct Emitter<'a> {
+    pub(super) constants: Vec<TensorProto>,
+    pub(super) stored: Vec<Stored>,
+    wanted: &'a [Wanted],
+    names: Names,
+    method: Method,
+    zero_points: HashMap<u8, String>,
+    graph: Scratch,
 }
 
 impl<'a> Emitter<'a> {
-    pub(super) fn new(mut names: Names, sources: &'a [Weight], granularity: Granularity) -> Self {
-        let quantized = |weight: &Weight| names.fresh(&format!("{}_quantized", weight.name));
-        let quantized: Vec<String> = sources.iter().map(quantized).collect();
-        let zero_point = names.fresh("int8_zero_point");
-        let zero = TensorProto {
-            data_type: Some(DataType::INT8.code()),
-            name: Some(zero_point.clone()),
-            raw_data: Some(vec![0].into()),
-            ..TensorProto::default()
-        };
+    pub(super) fn new(mut names: Names, wanted: &'a [Wanted], method: Method) -> Self {
+        let name = |weight: &Wanted| names.fresh(&format!("{}_quantized", weight.name));
+        let stored = wanted
+            .iter()
+            .map(name)
+            .map(|name| Stored { name, scales: Vec::new(), zero_points: None })
+            .collect();
         Self {
-            nodes: Vec::new(),
-            value_info: Vec::new(),
-            constants: vec![zero],
-            weights: quantized
-                .into_iter()
-                .map(|quantized| WeightNames { quantized, scales: Vec::new() })
-                .collect(),
+            constants: Vec::new(),
+            stored,
+            wanted,
             names,
-            sources,
-            granularity,
-            activations: HashMap::new(),
-            transposed: HashMap::new(),
-            zero_point,
+            method,
+            zero_points: HashMap::new(),
+            graph: Scratch::default(),
         }
     }
 
-    /// Replaces `node`; its output keeps its name.
-    pub(super) fn replace(&mut self, node: &NodeProto, candidate: &Candidate) {
-        let output = node.output.first().map_or("", String::as_str);
-        let activation = self.activation(&candidate.activation);
-        let left = if candidate.gemm.trans_a {
-            self.transposed(&activation.quantized)
-        } else {
-            activation.quantized.clone()
-        };
-        let right = self.weights[candidate.weight].quantized.clone();
-        let zero_point = self.zero_point.clone();
-        let integers = self.names.fresh(&format!("{output}_int32"));
-        self.push("MatMulInteger", &[&left, &right, &activation.zero_point, &zero_point], &[&integers]);
-        let floats = self.names.fresh(&format!("{output}_float"));
-        self.push("Cast", &[&integers], &[&floats]).attribute.push(int("to", DataType::FLOAT.code().into()));
-        let scale = self.scale(output, candidate, &activation.scale);
-        match &candidate.bias {
-            None => drop(self.push("Mul", &[&floats, &scale], &[output])),
-            Some(bias) => {
-                let scaled = self.names.fresh(&format!("{output}_scaled"));
-                self.push("Mul", &[&floats, &scale], &[&scaled]);
-                let bias = self.bias(output, bias, candidate.gemm.beta);
-                self.push("Add", &[&scaled, &bias], &[output]);
-            }
-        }
+    /// Ends a graph: its nodes, and the descriptions of values that they need.
+    pub(super) fn take(&mut self) -> Scratch {
+        std::mem::take(&mut self.graph)
     }
 
-    /// Quantizes an activation once, before its first user.
-    fn activation(&mut self, name: &str) -> ActivationNames {
-        if let Some(known) = self.activations.get(name) {
+    pub(super) fn granularity(&self) -> Granularity {
+        self.method.granularity()
+    }
+
+    /// Whether a stored weight is worth something only with its scales.
+    pub(super) fn has_scales(&self) -> bool {
+        !matches!(self.method, Method::Half { .. })
+    }
+
+    /// Adds a node as it is.
+    pub(super) fn keep(&mut self, node: NodeProto) {
+        self.graph.nodes.push(node);
+    }
+
+    /// Adds an operator with one output, which is named after `output`.
+    pub(super) fn apply(&mut self, op: &str, inputs: &[&str], output: &str) -> String {
+        self.apply_with(op, inputs, output, Vec::new())
+    }
+
+    /// The same with attributes.
+    pub(super) fn apply_with(
+        &mut self,
+        op: &str,
+        inputs: &[&str],
+        output: &str,
+        attribute: Vec<AttributeProto>,
+    ) -> String {
+        let value = self.names.fresh(&format!("{output}_{}", op.to_ascii_lowercase()));
+        let name = self.names.fresh(&format!("{output}_{op}"));
+        self.keep(NodeProto { attribute, ..node(name, op, inputs, &[&value]) });
+        value
+    }
+
+    /// The same in a domain of its own.
+    pub(super) fn apply_in(
+        &mut self,
+        domain: &str,
+        op: &str,
+        inputs: &[&str],
+        output: &str,
+        attribute: Vec<AttributeProto>,
+    ) -> String {
+        let value = self.apply_with(op, inputs, output, attribute);
+        self.graph.nodes.last_mut().expect("a node was added").domain = Some(domain.to_owned());
+        value
+    }
+
+    /// Gives the last node's output the name that its users know, in the type that they expect.
+    pub(super) fn finish(&mut self, value: &str, output: &str, data_type: i32) {
+        let value = self.narrow(value, data_type);
+        let last = self.graph.nodes.last_mut().filter(|node| node.output == [value]);
+        last.expect("the last node made the value").output = vec![output.to_owned()];
+    }
+
+    /// Quantizes an activation once in a graph, before its first user.
+    pub(super) fn activation(&mut self, name: &str, data_type: i32) -> Activation {
+        if let Some(known) = self.graph.activations.get(name) {
             return known.clone();
         }
-        let new = ActivationNames {
+        let floats = self.as_float(name, data_type);
+        let new = Activation {
             quantized: self.names.fresh(&format!("{name}_quantized")),
             scale: self.names.fresh(&format!("{name}_scale")),
             zero_point: self.names.fresh(&format!("{name}_zero_point")),
         };
-        self.push("DynamicQuantizeLinear", &[name], &[&new.quantized, &new.scale, &new.zero_point]);
-        self.activations.insert(name.to_owned(), new.clone());
+        let node_name = self.names.fresh(&format!("{name}_DynamicQuantizeLinear"));
+        let outputs = [&*new.quantized, &new.scale, &new.zero_point];
+        self.keep(node(node_name, "DynamicQuantizeLinear", &[&floats], &outputs));
+        self.graph.activations.insert(name.to_owned(), new.clone());
         new
     }
 
-    fn transposed(&mut self, quantized: &str) -> String {
-        if let Some(known) = self.transposed.get(quantized) {
+    /// A value of the graph in single precision.
+    pub(super) fn as_float(&mut self, name: &str, data_type: i32) -> String {
+        if data_type == DataType::FLOAT.code() {
+            return name.to_owned();
+        }
+        if let Some(known) = self.graph.floats.get(name) {
             return known.clone();
         }
-        let name = self.names.fresh(&format!("{quantized}_transposed"));
-        self.push("Transpose", &[quantized], &[&name]).attribute.push(ints("perm", &[1, 0]));
-        self.transposed.insert(quantized.to_owned(), name.clone());
-        name
+        let floats = self.widen(name);
+        self.graph.floats.insert(name.to_owned(), floats.clone());
+        floats
     }
 
-    /// The product of both scales, with its shape: rten fuses only where it knows it.
-    fn scale(&mut self, output: &str, candidate: &Candidate, activation_scale: &str) -> String {
-        let weight_scale = self.weight_scale(candidate);
-        let name = self.names.fresh(&format!("{output}_scale"));
-        self.push("Mul", &[activation_scale, &weight_scale], &[&name]);
-        let channels = self.sources[candidate.weight].dims().last().copied().unwrap_or(1);
-        let dims: &[i64] = match self.granularity {
-            Granularity::PerTensor => &[],
-            Granularity::PerChannel => &[channels],
-        };
-        self.value_info.push(float_value(&name, dims));
-        name
+    /// Casts to single precision.
+    pub(super) fn widen(&mut self, name: &str) -> String {
+        self.cast(name, DataType::FLOAT.code())
     }
 
-    fn weight_scale(&mut self, candidate: &Candidate) -> String {
-        let alpha = candidate.gemm.alpha;
-        let known = self.weights[candidate.weight].scales.iter();
-        if let Some((name, _)) = known.clone().find(|(_, known)| known.to_bits() == alpha.to_bits()) {
-            return name.clone();
+    /// Casts from single precision to the type of the model.
+    pub(super) fn narrow(&mut self, name: &str, data_type: i32) -> String {
+        if data_type == DataType::FLOAT.code() { name.to_owned() } else { self.cast(name, data_type) }
+    }
+
+    fn cast(&mut self, name: &str, to: i32) -> String {
+        self.apply_with("Cast", &[name], name, vec![int("to", to.into())])
+    }
+
+    /// Swaps the axes of a matrix, once in a graph.
+    pub(super) fn transposed(&mut self, name: &str) -> String {
+        if let Some(known) = self.graph.transposed.get(name) {
+            return known.clone();
         }
-        let name = self.names.fresh(&format!("{}_scale", self.sources[candidate.weight].name));
-        self.weights[candidate.weight].scales.push((name.clone(), alpha));
-        name
+        let turned = self.apply_with("Transpose", &[name], name, vec![ints("perm", &[1, 0])]);
+        self.graph.transposed.insert(name.to_owned(), turned.clone());
+        turned
     }
 
-    fn bias(&mut self, output: &str, bias: &str, beta: f32) -> String {
-        if beta.to_bits() == 1.0_f32.to_bits() {
-            return bias.to_owned();
+    /// A value times a constant.
+    pub(super) fn times(&mut self, name: &str, factor: f32) -> String {
+        if factor.to_bits() == 1.0_f32.to_bits() {
+            return name.to_owned();
         }
-        let factor = self.names.fresh(&format!("{output}_beta"));
-        self.constants.push(TensorProto {
-            data_type: Some(DataType::FLOAT.code()),
-            name: Some(factor.clone()),
-            raw_data: Some(beta.to_le_bytes().to_vec().into()),
-            ..TensorProto::default()
-        });
-        let name = self.names.fresh(&format!("{output}_bias"));
-        self.push("Mul", &[bias, &factor], &[&name]);
+        let constant = self.names.fresh(&format!("{name}_factor"));
+        self.constants.push(float_tensor(&constant, &[], &[factor]));
+        self.apply("Mul", &[name, &constant], name)
+    }
+
+    /// A value with other dimensions.
+    pub(super) fn reshaped(&mut self, name: &str, dims: &[i64]) -> String {
+        let shape = self.names.fresh(&format!("{name}_shape"));
+        let raw: Vec<u8> = dims.iter().flat_map(|dim| dim.to_le_bytes()).collect();
+        let length = i64::try_from(dims.len()).expect("a tensor has few dimensions");
+        self.constants
+            .push(TensorProto { raw_data: Some(raw.into()), ..header(&shape, &[length], DataType::INT64) });
+        self.apply("Reshape", &[name, &shape], name)
+    }
+
+    /// The integers of a weight in the orientation that a user needs.
+    pub(super) fn stored(&mut self, weight: usize, transposed: bool) -> String {
+        let name = self.stored[weight].name.clone();
+        if transposed && !is_transposed(&self.wanted[weight]) { self.transposed(&name) } else { name }
+    }
+
+    /// A scalar that stands for zero: `int8` 0 or `uint8` 128.
+    pub(super) fn zero_point(&mut self, byte: u8) -> String {
+        if let Some(known) = self.zero_points.get(&byte) {
+            return known.clone();
+        }
+        let data_type = if byte == 0 { DataType::INT8 } else { DataType::UINT8 };
+        let name = self.names.fresh(&format!("{data_type}_zero_point"));
+        self.constants.push(int_scalar(&name, data_type, byte));
+        self.zero_points.insert(byte, name.clone());
         name
     }
 
-    fn push(&mut self, op: &str, inputs: &[&str], outputs: &[&str]) -> &mut NodeProto {
-        let name = self.names.fresh(&format!("{}_{op}", outputs.first().unwrap_or(&"")));
-        let strings = |names: &[&str]| names.iter().map(ToString::to_string).collect();
-        self.nodes.push(NodeProto {
-            input: strings(inputs),
-            output: strings(outputs),
-            name: Some(name),
-            op_type: Some(op.to_owned()),
-            ..NodeProto::default()
-        });
-        self.nodes.last_mut().expect("a node was pushed")
+    /// The scales of a weight in the shape that a user needs, times a factor.
+    pub(super) fn scale_tensor(&mut self, weight: usize, dims: &[i64], factor: f32) -> String {
+        let same = |known: &&ScaleTensor| known.dims == dims && known.factor.to_bits() == factor.to_bits();
+        if let Some(known) = self.stored[weight].scales.iter().find(same) {
+            return known.name.clone();
+        }
+        let name = self.names.fresh(&format!("{}_scale", self.wanted[weight].name));
+        self.stored[weight].scales.push(ScaleTensor { name: name.clone(), dims: dims.to_vec(), factor });
+        name
+    }
+
+    /// The zero points of a weight's blocks.
+    pub(super) fn zero_points(&mut self, weight: usize) -> String {
+        let name = format!("{}_zero_points", self.wanted[weight].name);
+        let names = &mut self.names;
+        self.stored[weight].zero_points.get_or_insert_with(|| names.fresh(&name)).clone()
+    }
+
+    /// The product of both scales, described with its shape: rten fuses only where it knows it.
+    pub(super) fn scale(
+        &mut self,
+        weight: usize,
+        dims: &[i64],
+        factor: f32,
+        activation: &str,
+        output: &str,
+    ) -> String {
+        let own = self.scale_tensor(weight, dims, factor);
+        let scale = self.apply("Mul", &[activation, &own], &format!("{output}_scale"));
+        self.graph.value_info.push(value_info(&scale, DataType::FLOAT, dims));
+        scale
+    }
+
+    /// What [`remember`](Self::remember) was told in this graph.
+    pub(super) fn expanded(&self, key: ExpandedKey) -> Option<String> {
+        self.graph.expanded.get(&key).cloned()
+    }
+
+    /// Remembers the value of a weight that was brought back to floats.
+    pub(super) fn remember(&mut self, key: ExpandedKey, value: &str) {
+        self.graph.expanded.insert(key, value.to_owned());
     }
 }
 
-fn int(name: &str, value: i64) -> AttributeProto {
-    AttributeProto {
-        name: Some(name.to_owned()),
-        r#type: Some(AttributeType::Int as i32),
-        i: Some(value),
-        ..AttributeProto::default()
-    }
-}
-
-fn ints(name: &str, values: &[i64]) -> AttributeProto {
-    AttributeProto {
-        name: Some(name.to_owned()),
-        r#type: Some(AttributeType::Ints as i32),
-        ints: values.to_vec(),
-        ..AttributeProto::default()
-    }
-}
-
-fn float_value(name: &str, dims: &[i64]) -> ValueInfoProto {
-    let dim =
-        |size: &i64| Dimension { value: Some(dimension::Value::DimValue(*size)), ..Dimension::default() };
-    let tensor = type_proto::Tensor {
-        elem_type: Some(DataType::FLOAT.code()),
-        shape: Some(TensorShapeProto { dim: dims.iter().map(dim).collect() }),
-    };
-    let kind = TypeProto { value: Some(type_proto::Value::TensorType(tensor)), ..TypeProto::default() };
-    ValueInfoProto { name: Some(name.to_owned()), r#type: Some(kind), ..ValueInfoProto::default() }
+/// Whether a weight is stored transposed: when every user takes it so.
+pub(super) fn is_transposed(weight: &Wanted) -> bool {
+    weight.transposed && !weight.straight
 }

@@ -1,7 +1,8 @@
 //! What a caller may choose.
 
 use serde::{Deserialize, Serialize};
-use slipway_kernels::quantize::Scheme;
+
+use super::rules::Rule;
 
 /// How many values share a scale.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,56 +15,120 @@ pub enum Granularity {
     PerChannel,
 }
 
-/// The element type of quantized weights.
+/// What is quantized, and how.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum WeightType {
-    /// Symmetric `int8`.
-    Int8 {
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum Method {
+    /// Weights ahead, activations while the model runs: integer arithmetic.
+    Dynamic {
+        /// How many weights share a scale.
+        granularity: Granularity,
         /// Use 7 of the 8 bits, so that sums cannot saturate on x86 without VNNI.
         reduce_range: bool,
     },
+    /// Weights alone, in 8 bits: engines bring them back to floats when they load the model.
+    Eight {
+        /// How many weights share a scale.
+        granularity: Granularity,
+    },
+    /// Matrices in 4 bits, with a scale for each block of a column; other weights as
+    /// [`Eight`](Self::Eight), and matrices too that the engine cannot take in blocks.
+    Four {
+        /// Weights of a block, an even number.
+        block: u32,
+        /// A zero point for each block: for weights that do not lie around zero.
+        zero_points: bool,
+        /// How the scale of a block is chosen.
+        fit: Fit,
+    },
+    /// Weights alone, as 16-bit floats.
+    Half {
+        /// Which 16-bit floats.
+        float: HalfFloat,
+    },
 }
 
-impl Default for WeightType {
-    /// Seven bits: a model is served on CPUs that nobody knows when it is quantized.
+/// How the scale of a block is chosen.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Fit {
+    /// From the range alone, bit for bit as ONNX Runtime's quantizer.
+    Nearest,
+    /// The scale of the least squared error.
+    #[default]
+    LeastSquares,
+    /// The zero point of a half-quadratic search (HQQ), which forgives outliers.
+    HalfQuadratic,
+}
+
+/// Which 16-bit floats.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum HalfFloat {
+    /// IEEE: 11 bits of precision, up to 65,504.
+    Float16,
+    /// The upper half of a single: 8 bits of precision, the range of singles.
+    Bfloat16,
+}
+
+impl Default for Method {
+    /// Dynamic, in seven bits: a model is served on CPUs that nobody knows when it is quantized.
     fn default() -> Self {
-        Self::Int8 { reduce_range: true }
+        Self::Dynamic { granularity: Granularity::default(), reduce_range: true }
     }
 }
 
-impl WeightType {
-    pub(super) fn scheme(self) -> Scheme {
+impl Method {
+    /// How many weights of a byte share a scale.
+    pub fn granularity(self) -> Granularity {
         match self {
-            Self::Int8 { reduce_range: true } => Scheme::INT8_REDUCED,
-            Self::Int8 { reduce_range: false } => Scheme::INT8,
+            Self::Dynamic { granularity, .. } | Self::Eight { granularity } => granularity,
+            Self::Four { .. } | Self::Half { .. } => Granularity::PerChannel,
         }
     }
 }
 
-/// Options of [`quantize_dynamic`](super::quantize_dynamic).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct DynamicOptions {
-    /// How many values share a scale.
-    pub granularity: Granularity,
-    /// The element type of quantized weights.
-    pub weights: WeightType,
+/// The engine that is going to run the model, which decides the forms that it may have.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Engine {
+    /// The built-in one: blocks must divide the depth of a matrix and have no zero points, and
+    /// 16-bit brain floats cannot be loaded.
+    #[default]
+    Rten,
+    /// ONNX Runtime.
+    OnnxRuntime,
+}
+
+/// Options of [`quantize`](super::quantize).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
+    /// What is quantized, and how.
+    pub method: Method,
+    /// The engine that is going to run the model.
+    pub engine: Engine,
+    /// Exceptions by name; of those that match, the first counts.
+    pub rules: Vec<Rule>,
     /// Weights of fewer elements stay float: the nodes around them would cost more bytes.
     pub least_elements: u64,
     /// Bytes of tensors up to which the output keeps them in the model file.
     pub inline_limit: u64,
     /// Keep a result that is not smaller than the input.
     pub allow_bigger: bool,
+    /// The digest of the input, where it is known: it is written into the output's metadata.
+    pub source: Option<String>,
 }
 
-impl Default for DynamicOptions {
+impl Default for Options {
     fn default() -> Self {
         Self {
-            granularity: Granularity::default(),
-            weights: WeightType::default(),
+            method: Method::default(),
+            engine: Engine::default(),
+            rules: Vec::new(),
             least_elements: 128,
             inline_limit: 1_500_000_000,
             allow_bigger: false,
+            source: None,
         }
     }
 }

@@ -2,8 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Granularity;
-
 /// The report of one quantization, sorted, so that equal work gives equal bytes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -32,14 +30,12 @@ pub struct TensorReport {
     pub name: String,
     /// Its shape as the multiplication sees it, inner axis last.
     pub shape: Vec<u64>,
-    /// The element type and the bits used of it, for example `int8/7`.
+    /// What its users became: the first of them names it.
+    pub form: Form,
+    /// The element type and the bits used of it, for example `int8/7`, or the block, for example `uint4×32`.
     pub scheme: String,
-    /// How many values share a scale.
-    pub granularity: Granularity,
-    /// The smallest scale.
-    pub scale_min: f32,
-    /// The largest scale.
-    pub scale_max: f32,
+    /// Number of scales.
+    pub scales: u64,
     /// The largest distance between a weight and what stands for it.
     pub max_error: f32,
     /// Signal to quantization noise in decibels; absent when every weight is exact.
@@ -49,6 +45,22 @@ pub struct TensorReport {
     pub saturated: u64,
     /// Something else still uses the float tensor, so the output holds both.
     pub float_kept: bool,
+}
+
+/// How an operator computes with a quantized weight.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Form {
+    /// `MatMulInteger`, with activations quantized at run time.
+    MatMulInteger,
+    /// `ConvInteger`, with activations quantized at run time.
+    ConvInteger,
+    /// `Gather` of integers, then their scale.
+    GatherInteger,
+    /// `MatMulNBits`: blocks of four bits.
+    MatMulNBits,
+    /// The operator as it was, with the weight brought back to floats before it.
+    Expanded,
 }
 
 /// An operator that stayed as it was.

@@ -1,119 +1,185 @@
-//! The new graph: which nodes, which tensors.
+//! The new model: which nodes, which tensors.
 
 use std::collections::HashSet;
 
-use slipway_model::onnx::proto::tensor_proto::DataLocation;
-use slipway_model::onnx::proto::{GraphProto, TensorProto};
-use slipway_model::onnx::{OnnxModel, Payload};
+use slipway_kernels::quantize::Scheme;
+use slipway_model::onnx::proto::{GraphProto, ModelProto, StringStringEntryProto};
+use slipway_model::onnx::{DataType, OnnxModel};
 
-use super::emit::Emitter;
-use super::names::Names;
-use super::operand::Source;
-use super::output::{Output, OutputTensor, QuantizedWeight};
-use super::prune::{prune, prune_descriptions};
-use super::select::{Selection, Weight};
-use super::tensor::Layout;
-use super::{DynamicOptions, QuantizeError, embed, opset};
+use super::emit::{Emitter, Stored, is_transposed};
+use super::form::{DOMAIN, Site};
+use super::select::{Selection, Wanted};
+use super::weight::{Blocks, Channels, Encoding, Layout, Weight};
+use super::{Form, Method, Options, QuantizeError};
+use crate::file::{FileError, Output, OutputTensor, embed, kept};
+use crate::graph::{
+    GraphId, Names, Scopes, Source, prune, prune_descriptions, raise, raise_ir, rewrite as each_graph,
+    use_domain,
+};
+use crate::work::TOOL;
 
-/// Tensors of fewer bytes are kept in the message itself.
-const SMALL: u64 = 1024;
+/// Bytes from which the value of a `Constant` node becomes an initializer, to be copied from file
+/// to file.
+const LARGE: usize = 1024;
 
 /// A model that is not written yet.
 pub(super) struct Rewritten {
-    pub(super) output: Output,
+    pub(super) output: Output<Weight>,
     pub(super) frozen: Vec<String>,
-    pub(super) opset: i64,
 }
 
 pub(super) fn rewrite(
     model: &OnnxModel,
+    mut proto: ModelProto,
     selection: &Selection,
-    options: &DynamicOptions,
+    options: &Options,
 ) -> Result<Rewritten, QuantizeError> {
-    let mut proto = model.proto().clone();
-    let opset = opset::raise(&mut proto)?;
     let mut graph = proto.graph.take().unwrap_or_default();
-    let replaced = replaced_names(&graph, selection);
-    let mut emitter = Emitter::new(Names::of(&graph), &selection.weights, options.granularity);
-    for (place, node) in std::mem::take(&mut graph.node).into_iter().enumerate() {
-        match selection.candidates.get(&place) {
-            Some(candidate) => emitter.replace(&node, candidate),
-            None => emitter.nodes.push(node),
-        }
-    }
-    graph.node = std::mem::take(&mut emitter.nodes);
+    let before = Scopes::of(&graph);
+    let replaced = replaced_names(&before, selection);
+    let tensors: Vec<_> =
+        selection.weights.iter().map(|weight| before.tensor(weight.source).clone()).collect();
+    let mut emitter = Emitter::new(Names::of(&graph), &selection.weights, options.method);
+    let added = replace_nodes(&mut graph, selection, &mut emitter);
+    let Emitter { constants, stored, .. } = emitter;
     let frozen = prune(&mut graph, &replaced);
-    prune_descriptions(&mut graph, &emitter.value_info);
-    embed::embed(model, &mut graph)?;
-    let tensors = tensors(model, &mut graph, selection, &emitter, options)?;
+    prune_descriptions(&mut graph);
+    let mut added = added.into_iter();
+    each_graph(&mut graph, &mut |_, graph| graph.value_info.extend(added.next().unwrap_or_default()));
+    hoist_constants(&mut graph);
+    embed(model, &mut graph)?;
+    let live = live_names(&mut graph);
+    let old = std::mem::take(&mut graph.initializer);
+    let mut outputs = old.into_iter().map(|tensor| kept(model, tensor)).collect::<Result<Vec<_>, _>>()?;
+    outputs.extend(constants.into_iter().map(OutputTensor::Whole));
+    for ((wanted, tensor), stored) in selection.weights.iter().zip(&tensors).zip(stored) {
+        let float_kept = live.contains(&(graph_of(wanted.source), wanted.name.clone()));
+        let payload = model.payload(tensor).map_err(FileError::from)?;
+        let data_type = DataType::from_code(tensor.data_type()).unwrap_or(DataType::FLOAT);
+        let weight = Weight { payload, data_type, float_kept, ..weight(wanted, stored, options) };
+        outputs.push(OutputTensor::Made(weight));
+    }
+    if selection.sites.values().any(Site::needs_integers) {
+        raise(&mut proto);
+    }
+    if selection.sites.values().any(Site::needs_contrib) {
+        use_domain(&mut proto, DOMAIN);
+    }
+    raise_ir(&mut proto);
+    describe(&mut proto, options);
     proto.graph = Some(graph);
-    Ok(Rewritten { output: Output { model: proto, tensors }, frozen, opset })
+    Ok(Rewritten { output: Output { model: proto, tensors: outputs }, frozen })
+}
+
+/// Replaces nodes graph by graph; the descriptions to add, in the same order.
+fn replace_nodes(
+    graph: &mut GraphProto,
+    selection: &Selection,
+    emitter: &mut Emitter<'_>,
+) -> Vec<Vec<slipway_model::onnx::proto::ValueInfoProto>> {
+    let mut added = Vec::new();
+    each_graph(graph, &mut |id, graph| {
+        for (place, node) in std::mem::take(&mut graph.node).into_iter().enumerate() {
+            match selection.sites.get(&(id, place)) {
+                Some(site) => site.emit(&node, emitter),
+                None => emitter.keep(node),
+            }
+        }
+        let scratch = emitter.take();
+        graph.node = scratch.nodes;
+        added.push(scratch.value_info);
+    });
+    added
 }
 
 /// The values that quantized weights replace, and those on the way to them.
-fn replaced_names(graph: &GraphProto, selection: &Selection) -> HashSet<String> {
-    let path = selection.path.iter().flat_map(|place| &graph.node[*place].output).cloned();
-    let initializers = selection.weights.iter().filter_map(|weight| match weight.source {
-        Source::Initializer(index) => Some(graph.initializer[index].name().to_owned()),
-        Source::Constant(_) => None,
+fn replaced_names(scopes: &Scopes<'_>, selection: &Selection) -> HashSet<(GraphId, String)> {
+    let path = selection
+        .path
+        .iter()
+        .flat_map(|node| scopes.outputs(*node).iter().map(|output| (node.0, output.clone())));
+    let sources = selection.weights.iter().map(|weight| (graph_of(weight.source), weight.name.clone()));
+    path.chain(sources).collect()
+}
+
+fn graph_of(source: Source) -> GraphId {
+    match source {
+        Source::Initializer(graph, _) | Source::Constant(graph, _) => graph,
+    }
+}
+
+/// How a weight is stored; its bytes are the caller's to add.
+fn weight(wanted: &Wanted, stored: Stored, options: &Options) -> Weight {
+    Weight {
+        name: wanted.name.clone(),
+        stored: stored.name,
+        payload: slipway_model::onnx::Payload::Memory(bytes::Bytes::new()),
+        data_type: DataType::FLOAT,
+        layout: Layout {
+            dims: wanted.dims.clone(),
+            batch: wanted.axes.batch,
+            axis: wanted.axes.channels,
+            transposed: is_transposed(wanted),
+        },
+        form: wanted.form,
+        encoding: encoding(wanted, options.method),
+        scales: stored.scales,
+        zero_points: stored.zero_points,
+        float_kept: false,
+    }
+}
+
+fn encoding(wanted: &Wanted, method: Method) -> Encoding {
+    let scheme = match (method, wanted.form) {
+        (Method::Half { float }, _) => return Encoding::Half(float),
+        (Method::Four { block, zero_points, fit }, Form::MatMulNBits) => {
+            return Encoding::Blocks(Blocks { size: block as usize, zero_points, fit });
+        }
+        (Method::Dynamic { reduce_range: true, .. }, Form::ConvInteger) => Scheme::UINT8_REDUCED,
+        (_, Form::ConvInteger) => Scheme::UINT8,
+        (Method::Dynamic { reduce_range: true, .. }, _) if wanted.is_multiplied => Scheme::INT8_REDUCED,
+        _ => Scheme::INT8,
+    };
+    Encoding::Channels(Channels { scheme, granularity: method.granularity() })
+}
+
+/// Turns large constants of the main graph into initializers.
+fn hoist_constants(graph: &mut GraphProto) {
+    let large = |node: &slipway_model::onnx::proto::NodeProto| {
+        let tensor = crate::graph::attribute(node, "value").and_then(|value| value.t.as_ref());
+        let tensor = tensor.filter(|tensor| {
+            node.op_type() == "Constant" && tensor.raw_data.as_ref().is_some_and(|raw| raw.len() >= LARGE)
+        })?;
+        Some(slipway_model::onnx::proto::TensorProto { name: node.output.first().cloned(), ..tensor.clone() })
+    };
+    let hoisted: Vec<_> = graph.node.iter().filter_map(large).collect();
+    graph.node.retain(|node| large(node).is_none());
+    graph.initializer.extend(hoisted);
+}
+
+/// Every value that the graphs still have.
+fn live_names(graph: &mut GraphProto) -> HashSet<(GraphId, String)> {
+    let mut names = HashSet::new();
+    each_graph(graph, &mut |id, graph| {
+        let outputs = graph.node.iter().flat_map(|node| &node.output).cloned();
+        let initializers = graph.initializer.iter().map(|tensor| tensor.name().to_owned());
+        names.extend(outputs.chain(initializers).map(|name| (id, name)));
     });
-    path.chain(initializers).collect()
+    names
 }
 
-/// Every tensor of the new main graph, old ones first.
-fn tensors(
-    model: &OnnxModel,
-    graph: &mut GraphProto,
-    selection: &Selection,
-    emitter: &Emitter<'_>,
-    options: &DynamicOptions,
-) -> Result<Vec<OutputTensor>, QuantizeError> {
-    let names: HashSet<String> = live_names(graph);
-    let old = std::mem::take(&mut graph.initializer);
-    let mut tensors = old.into_iter().map(|tensor| kept(model, tensor)).collect::<Result<Vec<_>, _>>()?;
-    tensors.extend(emitter.constants.iter().cloned().map(OutputTensor::Whole));
-    for (weight, weight_names) in selection.weights.iter().zip(&emitter.weights) {
-        let quantized = QuantizedWeight {
-            name: weight.name.clone(),
-            dims: weight.dims(),
-            payload: model.payload(&weight.tensor)?,
-            layout: Layout::of(&weight.tensor.dims, weight.transposed, options.granularity),
-            names: weight_names.clone(),
-            weights: options.weights,
-            float_kept: names.contains(&source_name(model, weight)),
-        };
-        tensors.push(OutputTensor::Quantized(Box::new(quantized)));
+/// Says in the model itself what was done to which input.
+fn describe(model: &mut ModelProto, options: &Options) {
+    let spec = serde_json::json!({ "method": options.method, "rules": options.rules }).to_string();
+    let entries = [
+        ("slipway.quantize", Some(spec)),
+        ("slipway.tool", Some(TOOL.to_owned())),
+        ("slipway.source", options.source.clone()),
+    ];
+    for (key, value) in entries {
+        model.metadata_props.retain(|entry| entry.key() != key);
+        model.metadata_props.extend(
+            value.map(|value| StringStringEntryProto { key: Some(key.to_owned()), value: Some(value) }),
+        );
     }
-    Ok(tensors)
-}
-
-fn live_names(graph: &GraphProto) -> HashSet<String> {
-    let outputs = graph.node.iter().flat_map(|node| &node.output).cloned();
-    outputs.chain(graph.initializer.iter().map(|tensor| tensor.name().to_owned())).collect()
-}
-
-fn source_name(model: &OnnxModel, weight: &Weight) -> String {
-    match weight.source {
-        Source::Initializer(index) => model.graph().initializer[index].name().to_owned(),
-        Source::Constant(place) => model.graph().node[place].output.first().cloned().unwrap_or_default(),
-    }
-}
-
-/// A tensor that stays as it is: small ones whole, large ones copied from file to file.
-fn kept(model: &OnnxModel, mut tensor: TensorProto) -> Result<OutputTensor, QuantizeError> {
-    let external = tensor.data_location() == DataLocation::External;
-    if !external && tensor.raw_data.is_none() {
-        return Ok(OutputTensor::Whole(tensor));
-    }
-    let payload = model.payload(&tensor)?;
-    if payload.len() >= SMALL && matches!(payload, Payload::File { .. }) {
-        tensor.raw_data = None;
-        tensor.external_data.clear();
-        tensor.data_location = None;
-        return Ok(OutputTensor::Copied { header: tensor, payload });
-    }
-    if external {
-        embed::inline(model, &mut tensor)?;
-    }
-    Ok(OutputTensor::Whole(tensor))
 }

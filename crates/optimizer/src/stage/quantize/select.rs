@@ -1,182 +1,186 @@
-//! Which nodes can be quantized, and why the others cannot.
+//! Which operators are quantized, in which form, and why the others are not.
 
 use std::collections::{BTreeSet, HashMap};
 
-use slipway_model::onnx::proto::{GraphProto, NodeProto, TensorProto};
-use slipway_model::onnx::{DataType, OnnxModel, graphs, is_default_domain};
+use slipway_model::onnx::is_default_domain;
+use slipway_model::onnx::proto::{GraphProto, NodeProto};
 
-use super::gemm::Gemm;
-use super::operand::{Index, Operand, Source};
-use super::{DynamicOptions, Skipped};
+use super::form::{Site, consider};
+use super::rules::first_match;
+use super::weight::is_readable;
+use super::{Form, Options, Skipped};
+use crate::graph::{GraphId, Operand, Scopes, Source, Unresolved, node_name};
 
-/// A node that becomes integer arithmetic.
-#[derive(Debug)]
-pub(super) struct Candidate {
-    pub(super) activation: String,
-    pub(super) bias: Option<String>,
-    /// Index into [`Selection::weights`].
-    pub(super) weight: usize,
-    pub(super) gemm: Gemm,
+/// What the axes of a constant are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Axes {
+    /// The axis of its channels.
+    pub(super) channels: usize,
+    /// How many of the first axes count matrices.
+    pub(super) batch: usize,
 }
 
-/// A constant tensor in the orientation that its users need.
+impl Axes {
+    /// The dimensions that spread one value a channel over the constant.
+    pub(super) fn scale_dims(self, dims: &[i64]) -> Vec<i64> {
+        let keeps = |axis| axis < self.batch || axis == self.channels;
+        dims.iter().enumerate().map(|(axis, dim)| if keeps(axis) { *dim } else { 1 }).collect()
+    }
+}
+
+/// Forms of one kind can share what is stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Kind {
+    Signed,
+    Unsigned,
+    Blocks,
+}
+
+impl Kind {
+    fn of(form: Form) -> Self {
+        match form {
+            Form::MatMulInteger | Form::GatherInteger | Form::Expanded => Self::Signed,
+            Form::ConvInteger => Self::Unsigned,
+            Form::MatMulNBits => Self::Blocks,
+        }
+    }
+}
+
+/// A constant tensor, as its users want it stored.
 #[derive(Debug)]
-pub(super) struct Weight {
+pub(super) struct Wanted {
     pub(super) source: Source,
-    pub(super) tensor: TensorProto,
-    /// The name of the value it is known by.
+    /// The name it is known by.
     pub(super) name: String,
-    /// Whether the stored tensor must be transposed.
+    /// Its dimensions for its users, before any transposition.
+    pub(super) dims: Vec<i64>,
+    pub(super) axes: Axes,
+    pub(super) form: Form,
+    /// Whether sums of products with its integers must not saturate.
+    pub(super) is_multiplied: bool,
+    /// Whether a user takes it as it is stored, and whether one takes it transposed.
+    pub(super) straight: bool,
     pub(super) transposed: bool,
 }
 
-impl Weight {
-    /// The dimensions as the multiplication sees them.
-    pub(super) fn dims(&self) -> Vec<i64> {
-        let mut dims = self.tensor.dims.clone();
-        if self.transposed {
-            dims.reverse();
-        }
-        dims
-    }
-}
-
-/// What to do with each node of the main graph.
-#[derive(Debug)]
+/// What to do with each node.
+#[derive(Debug, Default)]
 pub(super) struct Selection {
-    /// By index of the node.
-    pub(super) candidates: HashMap<usize, Candidate>,
-    pub(super) weights: Vec<Weight>,
+    pub(super) sites: HashMap<(GraphId, usize), Site>,
+    pub(super) weights: Vec<Wanted>,
     /// Nodes between weights and their users: dropped when nothing else uses them.
-    pub(super) path: BTreeSet<usize>,
+    pub(super) path: BTreeSet<(GraphId, usize)>,
     pub(super) skipped: Vec<Skipped>,
 }
 
-pub(super) fn select(model: &OnnxModel, options: &DynamicOptions) -> Selection {
-    let graph = model.graph();
-    let index = Index::of(graph);
-    let mut selector = Selector { index, options, known: HashMap::new(), found: Selection::empty() };
-    for (place, node) in graph.node.iter().enumerate() {
-        match selector.consider(node) {
-            Some(Ok(candidate)) => drop(selector.found.candidates.insert(place, candidate)),
-            Some(Err(reason)) => selector.found.skipped.push(skipped(node, reason)),
-            None => {}
+/// Looks at every node of a graph and of those inside it.
+///
+/// `integers` says why the operators of integer arithmetic cannot be used, where they cannot;
+/// weights named in `lost` stay float.
+pub(super) fn select(
+    graph: &GraphProto,
+    options: &Options,
+    integers: Result<(), String>,
+    lost: &BTreeSet<String>,
+) -> Selection {
+    let scopes = Scopes::of(graph);
+    let mut selector = Selector {
+        scopes: &scopes,
+        options,
+        integers,
+        lost,
+        known: HashMap::new(),
+        found: Selection::default(),
+    };
+    for (id, graph) in scopes.graphs() {
+        for (place, node) in graph.node.iter().enumerate() {
+            selector.node(id, place, node);
         }
     }
-    selector.found.skipped.extend(nested(graph));
     selector.found
 }
 
-impl Selection {
-    fn empty() -> Self {
-        Self { candidates: HashMap::new(), weights: Vec::new(), path: BTreeSet::new(), skipped: Vec::new() }
-    }
-}
-
-struct Selector<'a> {
-    index: Index<'a>,
-    options: &'a DynamicOptions,
-    known: HashMap<(Source, bool), usize>,
+pub(super) struct Selector<'a> {
+    pub(super) scopes: &'a Scopes<'a>,
+    pub(super) options: &'a Options,
+    pub(super) integers: Result<(), String>,
+    lost: &'a BTreeSet<String>,
+    known: HashMap<(Source, Vec<i64>, Axes, Kind), usize>,
     found: Selection,
 }
 
 impl Selector<'_> {
-    /// `None` for operators without weights.
-    fn consider(&mut self, node: &NodeProto) -> Option<Result<Candidate, String>> {
+    fn node(&mut self, graph: GraphId, place: usize, node: &NodeProto) {
         if !is_default_domain(node.domain()) {
-            return None;
+            return;
         }
-        match node.op_type() {
-            "MatMul" | "Gemm" => Some(self.candidate(node)),
-            op => untouched(op).map(|reason| Err(reason.to_owned())),
+        match consider(self, graph, node) {
+            Ok(site) => drop(self.found.sites.insert((graph, place), site)),
+            Err(Unresolved::Because(reason)) => self.found.skipped.push(Skipped {
+                node: node_name(node).to_owned(),
+                op: node.op_type().to_owned(),
+                reason,
+            }),
+            Err(Unresolved::Computed) => {}
         }
     }
 
-    fn candidate(&mut self, node: &NodeProto) -> Result<Candidate, String> {
-        let gemm = Gemm::of(node);
-        let [activation, weight, rest @ ..] = node.input.as_slice() else {
-            return Err("it has fewer than two operands".to_owned());
-        };
-        if node.output.len() != 1 {
-            return Err("it has not exactly one output".to_owned());
+    /// The constant behind an input, if it may be quantized.
+    pub(super) fn operand(
+        &self,
+        graph: GraphId,
+        node: &NodeProto,
+        input: usize,
+    ) -> Result<Operand, Unresolved> {
+        let name = node.input.get(input).filter(|name| !name.is_empty()).ok_or(Unresolved::Computed)?;
+        let operand = self.scopes.resolve(graph, name)?;
+        match self.reason_to_keep(&operand, node, name) {
+            Some(reason) => Err(Unresolved::Because(reason)),
+            None => Ok(operand),
         }
-        if self.index.resolve(activation).is_ok() {
-            return Err("the left operand is a constant".to_owned());
+    }
+
+    fn reason_to_keep(&self, operand: &Operand, node: &NodeProto, name: &str) -> Option<String> {
+        let own = self.scopes.name(operand.source);
+        if first_match(&self.options.rules, &[node_name(node), own, name]).is_some_and(|rule| rule.keep_float)
+        {
+            return Some("a rule keeps it".to_owned());
         }
-        let mut operand = self.index.resolve(weight)?;
-        operand.transposed ^= gemm.trans_b;
-        let weight = self.weight(&operand, weight)?;
-        self.found.path.extend(operand.path);
-        let bias = rest.first().filter(|name| !name.is_empty()).cloned();
-        Ok(Candidate { activation: activation.clone(), bias, weight, gemm })
-    }
-
-    fn weight(&mut self, operand: &Operand, name: &str) -> Result<usize, String> {
-        let key = (operand.source, operand.transposed);
-        if let Some(index) = self.known.get(&key) {
-            return Ok(*index);
+        if self.lost.contains(own) {
+            return Some(format!(
+                "one scale for all of {own:?} would turn whole channels to zero: use a scale for each"
+            ));
         }
-        let tensor = self.index.tensor(operand.source).ok_or("the weight is no tensor")?;
-        let own = Some(tensor.name()).filter(|_| matches!(operand.source, Source::Initializer(_)));
-        let weight = Weight {
-            source: operand.source,
-            tensor: tensor.clone(),
-            name: own.unwrap_or(name).to_owned(),
-            transposed: operand.transposed,
-        };
-        suitable(&weight, self.options)?;
-        let index = self.found.weights.len();
-        self.found.weights.push(weight);
-        self.known.insert(key, index);
-        Ok(index)
-    }
-}
-
-/// Whether a constant can be the right operand of a `MatMulInteger`.
-fn suitable(weight: &Weight, options: &DynamicOptions) -> Result<(), String> {
-    let tensor = &weight.tensor;
-    if tensor.data_type() != DataType::FLOAT.code() {
-        let name = DataType::from_code(tensor.data_type()).map_or_else(String::new, DataType::name);
-        return Err(format!("the weight is of type {name}, not float"));
-    }
-    let dims = weight.dims();
-    let [.., depth, _] = dims.as_slice() else {
-        return Err(format!("the weight has {} dimensions", dims.len()));
-    };
-    if weight.transposed && dims.len() != 2 {
-        return Err(format!("a transposed weight of {} dimensions", dims.len()));
-    }
-    let elements: i64 = dims.iter().product();
-    if elements.unsigned_abs() < options.least_elements {
-        return Err(format!("the weight has {elements} elements, too few to gain anything"));
-    }
-    let largest = i64::from(options.weights.scheme().highest) * 255;
-    if depth.saturating_mul(largest) > i64::from(i32::MAX) {
-        return Err(format!("sums over {depth} products may overflow 32 bits"));
-    }
-    Ok(())
-}
-
-/// Why an operator that has weights, or had, is left alone.
-fn untouched(op: &str) -> Option<&'static str> {
-    match op {
-        "Conv" | "ConvTranspose" | "LSTM" | "GRU" | "RNN" | "Einsum" => {
-            Some("dynamic quantization covers MatMul and Gemm")
+        if !is_readable(self.scopes.tensor(operand.source).data_type()) {
+            return Some("the weight is not of a float type of 16 or 32 bits".to_owned());
         }
-        "MatMulInteger" | "ConvInteger" | "QLinearMatMul" | "QLinearConv" => Some("it is quantized already"),
-        _ => None,
+        let elements: i64 = operand.dims.iter().product();
+        let too_few = elements.unsigned_abs() < self.options.least_elements;
+        too_few.then(|| format!("the weight has {elements} elements, too few to gain anything"))
     }
-}
 
-fn nested(root: &GraphProto) -> impl Iterator<Item = Skipped> {
-    let nodes = graphs(root).into_iter().skip(1).flat_map(|graph| &graph.node);
-    nodes
-        .filter(|node| matches!(node.op_type(), "MatMul" | "Gemm"))
-        .map(|node| skipped(node, "it is inside a subgraph".to_owned()))
-}
-
-fn skipped(node: &NodeProto, reason: String) -> Skipped {
-    let output = node.output.first().map_or("", String::as_str);
-    let name = if node.name().is_empty() { output } else { node.name() };
-    Skipped { node: name.to_owned(), op: node.op_type().to_owned(), reason }
+    /// Wants a constant stored with its channels along one of its own axes.
+    pub(super) fn want(&mut self, operand: &Operand, axes: Axes, form: Form, transposed: bool) -> usize {
+        let kind = Kind::of(form);
+        let key = (operand.source, operand.dims.clone(), axes, kind);
+        let index = *self.known.entry(key).or_insert_with(|| {
+            self.found.weights.push(Wanted {
+                source: operand.source,
+                name: self.scopes.name(operand.source).to_owned(),
+                dims: operand.dims.clone(),
+                axes,
+                form,
+                is_multiplied: false,
+                straight: false,
+                transposed: false,
+            });
+            self.found.weights.len() - 1
+        });
+        let weight = &mut self.found.weights[index];
+        weight.is_multiplied |= matches!(form, Form::MatMulInteger | Form::ConvInteger);
+        weight.straight |= !transposed;
+        weight.transposed |= transposed;
+        self.found.path.extend(operand.path.iter().copied());
+        index
+    }
 }

@@ -6,10 +6,10 @@ use slipway_model::onnx::graphs;
 use slipway_model::onnx::proto::{GraphProto, TensorProto, ValueInfoProto};
 
 /// Every name in use, of values and nodes, at every depth.
-pub(super) struct Names(HashSet<String>);
+pub(crate) struct Names(HashSet<String>);
 
 impl Names {
-    pub(super) fn of(root: &GraphProto) -> Self {
+    pub(crate) fn of(root: &GraphProto) -> Self {
         let mut names = HashSet::new();
         for graph in graphs(root) {
             names.extend(graph.initializer.iter().map(TensorProto::name).map(str::to_owned));
@@ -24,7 +24,7 @@ impl Names {
     }
 
     /// `wish`, or `wish_1`, `wish_2`, … : the first that is free, and taken from now on.
-    pub(super) fn fresh(&mut self, wish: &str) -> String {
+    pub(crate) fn fresh(&mut self, wish: &str) -> String {
         let numbered = (1_u64..).map(|number| format!("{wish}_{number}"));
         let name = std::iter::once(wish.to_owned())
             .chain(numbered)

@@ -4,21 +4,21 @@ use slipway_model::onnx::OnnxModel;
 use slipway_model::onnx::proto::tensor_proto::DataLocation;
 use slipway_model::onnx::proto::{GraphProto, NodeProto, TensorProto};
 
-use super::QuantizeError;
+use super::FileError;
 
 /// Bytes that may move from other files into the model file.
 const MOST: u64 = 256 << 20;
 
 /// Moves external data of subgraphs and attributes into the message, since the output has files
 /// of its own.
-pub(super) fn embed(model: &OnnxModel, graph: &mut GraphProto) -> Result<(), QuantizeError> {
+pub(crate) fn embed(model: &OnnxModel, graph: &mut GraphProto) -> Result<(), FileError> {
     Embedder { model, left: MOST }.nodes(&mut graph.node)
 }
 
 /// Reads a whole tensor into its message.
-pub(super) fn inline(model: &OnnxModel, tensor: &mut TensorProto) -> Result<(), QuantizeError> {
+pub(super) fn inline(model: &OnnxModel, tensor: &mut TensorProto) -> Result<(), FileError> {
     let payload = model.payload(tensor)?;
-    let read = |source| QuantizeError::Read { tensor: tensor.name().to_owned(), source };
+    let read = |source| FileError::Read { tensor: tensor.name().to_owned(), source };
     let mut bytes = vec![0; usize::try_from(payload.len()).unwrap_or(usize::MAX)];
     payload.open().map_err(read)?.read_at(&mut bytes, 0).map_err(read)?;
     tensor.raw_data = Some(bytes.into());
@@ -33,7 +33,7 @@ struct Embedder<'a> {
 }
 
 impl Embedder<'_> {
-    fn nodes(&mut self, nodes: &mut [NodeProto]) -> Result<(), QuantizeError> {
+    fn nodes(&mut self, nodes: &mut [NodeProto]) -> Result<(), FileError> {
         for attribute in nodes.iter_mut().flat_map(|node| &mut node.attribute) {
             for tensor in attribute.t.iter_mut().chain(&mut attribute.tensors) {
                 self.tensor(tensor)?;
@@ -46,7 +46,7 @@ impl Embedder<'_> {
         Ok(())
     }
 
-    fn tensor(&mut self, tensor: &mut TensorProto) -> Result<(), QuantizeError> {
+    fn tensor(&mut self, tensor: &mut TensorProto) -> Result<(), FileError> {
         if tensor.data_location() != DataLocation::External {
             return Ok(());
         }
@@ -54,7 +54,7 @@ impl Embedder<'_> {
         self.left = self
             .left
             .checked_sub(bytes)
-            .ok_or_else(|| QuantizeError::NestedExternalData { tensor: tensor.name().to_owned(), bytes })?;
+            .ok_or_else(|| FileError::NestedExternalData { tensor: tensor.name().to_owned(), bytes })?;
         inline(self.model, tensor)
     }
 }

@@ -1,9 +1,7 @@
-//! Raising an old opset to 11, where `DynamicQuantizeLinear` begins.
+//! The operator sets of a model, and raising an old one to 11, where `DynamicQuantizeLinear` begins.
 
-use slipway_model::onnx::proto::ModelProto;
+use slipway_model::onnx::proto::{ModelProto, OperatorSetIdProto};
 use slipway_model::onnx::{OperatorId, graphs, is_default_domain};
-
-use super::QuantizeError;
 
 /// The first opset with both `MatMulInteger` (10) and `DynamicQuantizeLinear` (11).
 const NEEDED: i64 = 11;
@@ -91,33 +89,54 @@ const UNCHANGED_SINCE: &[(&str, i64)] = &[
     ("Xor", 7),
 ];
 
-/// Raises the opset of `model` to 11 where it is older, if that changes no operator's meaning.
-///
-/// Returns the opset of the result.
-pub(super) fn raise(model: &mut ModelProto) -> Result<i64, QuantizeError> {
-    let own = model.opset_import.iter().position(|import| is_default_domain(import.domain()));
-    let opset = own.map_or(1, |index| model.opset_import[index].version());
-    model.ir_version = Some(model.ir_version().max(LEAST_IR));
-    if opset >= NEEDED {
-        return Ok(opset);
-    }
-    refuse_changed(model, opset)?;
-    match own {
-        Some(index) => model.opset_import[index].version = Some(NEEDED),
-        None => model
-            .opset_import
-            .push(slipway_model::onnx::proto::OperatorSetIdProto { domain: None, version: Some(NEEDED) }),
-    }
-    Ok(NEEDED)
+/// The version of ONNX's own operator set.
+pub(crate) fn opset(model: &ModelProto) -> i64 {
+    own(model).map_or(1, |index| model.opset_import[index].version())
 }
 
-fn refuse_changed(model: &ModelProto, opset: i64) -> Result<(), QuantizeError> {
+/// Whether the model may use the operators of opset 11, once [`raise`] was called.
+///
+/// # Errors
+/// The first operator that may mean something else there.
+pub(crate) fn reaches_11(model: &ModelProto) -> Result<(), String> {
+    let opset = opset(model);
     let nodes = model.graph.iter().flat_map(graphs).flat_map(|graph| &graph.node);
-    let mut own = nodes.map(OperatorId::of).filter(|operator| operator.domain.is_empty());
-    match own.find(|operator| !unchanged(&operator.name, opset)) {
-        Some(operator) => Err(QuantizeError::Opset { opset, operator: operator.name }),
+    let mut operators = nodes.map(OperatorId::of).filter(|operator| operator.domain.is_empty());
+    let changed = operators.find(|operator| !unchanged(&operator.name, opset));
+    match changed.filter(|_| opset < NEEDED) {
+        Some(operator) => Err(operator.name),
         None => Ok(()),
     }
+}
+
+/// Raises the opset of a model to 11 where it is older; [`reaches_11`] says whether that is safe.
+pub(crate) fn raise(model: &mut ModelProto) {
+    if opset(model) < NEEDED {
+        match own(model) {
+            Some(index) => model.opset_import[index].version = Some(NEEDED),
+            None => model.opset_import.push(import("", NEEDED)),
+        }
+    }
+}
+
+/// Raises the IR version to the one from which initializers need not be inputs.
+pub(crate) fn raise_ir(model: &mut ModelProto) {
+    model.ir_version = Some(model.ir_version().max(LEAST_IR));
+}
+
+/// Makes the operators of another domain known, where they are not.
+pub(crate) fn use_domain(model: &mut ModelProto, domain: &str) {
+    if !model.opset_import.iter().any(|import| import.domain() == domain) {
+        model.opset_import.push(import(domain, 1));
+    }
+}
+
+fn import(domain: &str, version: i64) -> OperatorSetIdProto {
+    OperatorSetIdProto { domain: Some(domain.to_owned()), version: Some(version) }
+}
+
+fn own(model: &ModelProto) -> Option<usize> {
+    model.opset_import.iter().position(|import| is_default_domain(import.domain()))
 }
 
 fn unchanged(operator: &str, opset: i64) -> bool {

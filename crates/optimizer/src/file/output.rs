@@ -8,11 +8,10 @@ use prost::Message;
 use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint};
 use slipway_model::onnx::proto::tensor_proto::DataLocation;
 use slipway_model::onnx::proto::{GraphProto, ModelProto, StringStringEntryProto, TensorProto};
-use slipway_model::onnx::{DataType, Payload};
+use slipway_model::onnx::{OnnxModel, Payload};
 
-use super::WeightType;
-use super::emit::WeightNames;
-use super::tensor::Layout;
+use super::producer::Part;
+use super::{FileError, embed};
 
 const MODEL_GRAPH: u32 = 7;
 const GRAPH_INITIALIZER: u32 = 5;
@@ -21,68 +20,47 @@ const TENSOR_RAW_DATA: u32 = 9;
 /// External tensors begin at multiples of this many bytes: a cache line, a vector register.
 pub(super) const ALIGNMENT: usize = 64;
 
-/// A model that is not written yet; its graph has no initializers.
+/// Tensors of fewer bytes are kept in the message itself.
+pub(super) const SMALL: u64 = 1024;
+
+/// A model that is not written yet; its main graph has no initializers.
 #[derive(Debug)]
-pub(super) struct Output {
-    pub(super) model: ModelProto,
-    pub(super) tensors: Vec<OutputTensor>,
+pub(crate) struct Output<P> {
+    pub(crate) model: ModelProto,
+    pub(crate) tensors: Vec<OutputTensor<P>>,
 }
 
-/// One initializer of the output.
+/// One initializer of the output, or several that are made together.
 #[derive(Debug)]
-pub(super) enum OutputTensor {
+pub(crate) enum OutputTensor<P> {
     /// A message with its data.
     Whole(TensorProto),
     /// A message without data, and where the data lies.
-    Copied { header: TensorProto, payload: Payload },
-    /// A weight, and the scales that follow it.
-    Quantized(Box<QuantizedWeight>),
+    Copied(TensorProto, Payload),
+    /// Made while it is written.
+    Made(P),
 }
 
-/// A weight that becomes integers while it is written.
-#[derive(Debug)]
-pub(super) struct QuantizedWeight {
-    pub(super) name: String,
-    pub(super) dims: Vec<i64>,
-    pub(super) payload: Payload,
-    pub(super) layout: Layout,
-    pub(super) names: WeightNames,
-    pub(super) weights: WeightType,
-    pub(super) float_kept: bool,
-}
-
-impl QuantizedWeight {
-    pub(super) fn header(&self) -> TensorProto {
-        header(&self.names.quantized, self.dims.clone(), DataType::INT8)
+/// A tensor that stays as it is: small ones whole, large ones copied from file to file.
+///
+/// # Errors
+/// When its data cannot be found or read.
+pub(crate) fn kept<P>(model: &OnnxModel, mut tensor: TensorProto) -> Result<OutputTensor<P>, FileError> {
+    let external = tensor.data_location() == DataLocation::External;
+    if !external && tensor.raw_data.is_none() {
+        return Ok(OutputTensor::Whole(tensor));
     }
-
-    /// The messages of the scales; their length does not depend on the values.
-    pub(super) fn scales(&self, scales: &[f32]) -> Vec<TensorProto> {
-        let dims = match self.layout.channels() {
-            _ if self.per_tensor() => Vec::new(),
-            channels => vec![i64::try_from(channels).unwrap_or(i64::MAX)],
-        };
-        let tensor = |(name, alpha): &(String, f32)| TensorProto {
-            raw_data: Some(
-                scales.iter().flat_map(|scale| (scale * alpha).to_le_bytes()).collect::<Vec<_>>().into(),
-            ),
-            ..header(name, dims.clone(), DataType::FLOAT)
-        };
-        self.names.scales.iter().map(tensor).collect()
+    let payload = model.payload(&tensor)?;
+    if payload.len() >= SMALL && matches!(payload, Payload::File { .. }) {
+        tensor.raw_data = None;
+        tensor.external_data.clear();
+        tensor.data_location = None;
+        return Ok(OutputTensor::Copied(tensor, payload));
     }
-
-    fn per_tensor(&self) -> bool {
-        self.layout.granularity() == super::Granularity::PerTensor
+    if external {
+        embed::inline(model, &mut tensor)?;
     }
-}
-
-fn header(name: &str, dims: Vec<i64>, data_type: DataType) -> TensorProto {
-    TensorProto {
-        dims,
-        data_type: Some(data_type.code()),
-        name: Some(name.to_owned()),
-        ..TensorProto::default()
-    }
+    Ok(OutputTensor::Whole(tensor))
 }
 
 /// A message without data and the bytes of data it gets.
@@ -91,9 +69,25 @@ pub(super) struct Streamed {
     length: u64,
 }
 
+impl From<&Part> for Streamed {
+    fn from(part: &Part) -> Self {
+        Self::new(&part.header, part.length)
+    }
+}
+
 impl Streamed {
-    pub(super) fn new(header: TensorProto, length: u64) -> Self {
-        Self { header, length }
+    /// Whether the data goes to the data file, where there is one.
+    pub(super) fn is_large(&self) -> bool {
+        self.length >= SMALL
+    }
+
+    /// Bytes of data.
+    pub(super) fn length(&self) -> u64 {
+        self.length
+    }
+
+    pub(super) fn new(header: &TensorProto, length: u64) -> Self {
+        Self { header: header.clone(), length }
     }
 
     /// Says that the data lies in another file.

@@ -1,0 +1,19 @@
+//! Writing ONNX files: streamed, aligned, and whole or not at all.
+//!
+//! An [`Output`] is a message without its tensors, and the tensors: kept whole, copied from file
+//! to file, or made by a [`Producer`] while they are written, so memory does not grow with the
+//! model. Files appear under temporary names and get their own when everything is on disk.
+
+mod embed;
+mod error;
+mod output;
+mod producer;
+mod target;
+mod writer;
+
+pub(crate) use embed::embed;
+pub use error::FileError;
+pub(crate) use output::{Output, OutputTensor, kept};
+pub(crate) use producer::{MakeError, Part, Producer};
+pub(crate) use target::{Target, Written, total_len};
+pub(crate) use writer::write;

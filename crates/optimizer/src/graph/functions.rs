@@ -1,0 +1,197 @@
+//! Writing the bodies of model-local functions in place of their calls.
+//!
+//! A call means what its body means (ONNX, `FunctionProto`), so nothing changes but the names of
+//! inner values. Engines without functions can load the result, and weights in bodies are seen.
+
+use std::collections::{HashMap, HashSet};
+
+use slipway_model::onnx::proto::{
+    AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto,
+};
+use slipway_model::onnx::{is_default_domain, subgraphs};
+
+use super::Names;
+
+/// Rounds of calls inside calls; functions may not call themselves.
+const ROUNDS: usize = 32;
+
+/// Nodes that calls may become: a function that calls another twice doubles at each level.
+const MOST_NODES: usize = 500_000;
+
+/// Replaces every call of a function that was written for the model's own operator sets.
+///
+/// Functions that are still called afterwards stay.
+pub(crate) fn inline_functions(model: &mut ModelProto) {
+    let functions: HashMap<_, _> = (model.functions.iter())
+        .filter(|function| same_opsets(model, function) && !passes_through(function))
+        .map(|function| (id_of(function), function.clone()))
+        .collect();
+    let Some(graph) = model.graph.as_mut().filter(|_| !functions.is_empty()) else { return };
+    let mut inliner = Inliner { names: Names::of(graph), functions, budget: MOST_NODES };
+    for _ in 0..ROUNDS {
+        if !inliner.graph(graph) {
+            break;
+        }
+    }
+    drop_unused(model);
+}
+
+/// Whether a body means the same under the model's operator sets.
+fn same_opsets(model: &ModelProto, function: &FunctionProto) -> bool {
+    let version = |domain: &str| {
+        let own = |import: &&OperatorSetIdProto| {
+            import.domain() == domain || is_default_domain(import.domain()) && is_default_domain(domain)
+        };
+        model.opset_import.iter().find(own).map(OperatorSetIdProto::version)
+    };
+    function.opset_import.iter().all(|import| version(import.domain()) == Some(import.version()))
+}
+
+/// Whether an input is an output as it is: two names of the caller would be one.
+fn passes_through(function: &FunctionProto) -> bool {
+    function.output.iter().any(|output| function.input.contains(output))
+}
+
+struct Inliner {
+    names: Names,
+    functions: HashMap<(String, String), FunctionProto>,
+    budget: usize,
+}
+
+impl Inliner {
+    /// Replaces the calls of one graph and those inside it; whether there were any.
+    fn graph(&mut self, graph: &mut GraphProto) -> bool {
+        let mut changed = false;
+        let mut nodes = Vec::with_capacity(graph.node.len());
+        for mut node in std::mem::take(&mut graph.node) {
+            for inner in node.attribute.iter_mut().flat_map(|a| a.g.iter_mut().chain(&mut a.graphs)) {
+                changed |= self.graph(inner);
+            }
+            match self.body(&node) {
+                Some(body) => {
+                    nodes.extend(body);
+                    changed = true;
+                }
+                None => nodes.push(node),
+            }
+        }
+        graph.node = nodes;
+        changed
+    }
+
+    /// The nodes that a call stands for.
+    fn body(&mut self, call: &NodeProto) -> Option<Vec<NodeProto>> {
+        let key = (call.domain().to_owned(), call.op_type().to_owned());
+        let function = self.functions.get(&key)?;
+        self.budget = self.budget.checked_sub(function.node.len())?;
+        let function = function.clone();
+        let mut renamed = HashMap::new();
+        for (index, name) in function.input.iter().enumerate() {
+            renamed.insert(name.clone(), call.input.get(index).cloned().unwrap_or_default());
+        }
+        for (name, given) in function.output.iter().zip(&call.output).filter(|(_, given)| !given.is_empty()) {
+            renamed.insert(name.clone(), given.clone());
+        }
+        let mut copy = Copy { call, function: &function, renamed, names: &mut self.names };
+        let mut nodes = function.node.clone();
+        for node in &mut nodes {
+            copy.node(node);
+        }
+        Some(nodes)
+    }
+}
+
+/// One body becoming one call's nodes.
+struct Copy<'a> {
+    call: &'a NodeProto,
+    function: &'a FunctionProto,
+    renamed: HashMap<String, String>,
+    names: &'a mut Names,
+}
+
+impl Copy<'_> {
+    fn node(&mut self, node: &mut NodeProto) {
+        node.input.iter_mut().for_each(|name| self.name(name));
+        node.output.iter_mut().for_each(|name| self.name(name));
+        node.name = Some(self.names.fresh(&format!("{}_{}", super::node_name(self.call), node.name())));
+        let attributes = std::mem::take(&mut node.attribute);
+        node.attribute = attributes.into_iter().filter_map(|attribute| self.attribute(attribute)).collect();
+    }
+
+    fn name(&mut self, name: &mut String) {
+        if name.is_empty() {
+            return;
+        }
+        if !self.renamed.contains_key(name) {
+            let fresh = self.names.fresh(&format!("{}_{name}", super::node_name(self.call)));
+            self.renamed.insert(name.clone(), fresh);
+        }
+        name.clone_from(&self.renamed[name]);
+    }
+
+    /// An attribute with references to the call's attributes resolved; `None` when it takes its default.
+    fn attribute(&mut self, attribute: AttributeProto) -> Option<AttributeProto> {
+        let mut attribute = match attribute.ref_attr_name() {
+            "" => attribute,
+            reference => {
+                let named = |attribute: &&AttributeProto| attribute.name() == reference;
+                let default = || self.function.attribute_proto.iter().find(named);
+                let given = self.call.attribute.iter().find(named).or_else(default)?;
+                AttributeProto { name: attribute.name, ..given.clone() }
+            }
+        };
+        for graph in attribute.g.iter_mut().chain(&mut attribute.graphs) {
+            self.graph(graph);
+        }
+        Some(attribute)
+    }
+
+    fn graph(&mut self, graph: &mut GraphProto) {
+        for value in graph.input.iter_mut().chain(&mut graph.output).chain(&mut graph.value_info) {
+            self.name(value.name.get_or_insert_default());
+        }
+        for tensor in &mut graph.initializer {
+            self.name(tensor.name.get_or_insert_default());
+        }
+        graph.node.iter_mut().for_each(|node| self.node(node));
+    }
+}
+
+/// Drops functions that nothing calls, and the operator sets that only they used.
+fn drop_unused(model: &mut ModelProto) {
+    let called = called(model);
+    let gone: HashSet<String> = (model.functions.iter())
+        .filter(|function| !called.contains(&id_of(function)))
+        .map(|function| function.domain().to_owned())
+        .collect();
+    model.functions.retain(|function| called.contains(&id_of(function)));
+    let used: HashSet<&str> = called.iter().map(|(domain, _)| domain.as_str()).collect();
+    model.opset_import.retain(|import| !gone.contains(import.domain()) || used.contains(import.domain()));
+}
+
+fn id_of(function: &FunctionProto) -> (String, String) {
+    (function.domain().to_owned(), function.name().to_owned())
+}
+
+/// Every operator that the graph uses, and the bodies of functions that it still calls.
+fn called(model: &ModelProto) -> HashSet<(String, String)> {
+    fn add(nodes: &[NodeProto], out: &mut HashSet<(String, String)>) {
+        for node in nodes {
+            out.insert((node.domain().to_owned(), node.op_type().to_owned()));
+            subgraphs(node).for_each(|graph| add(&graph.node, out));
+        }
+    }
+    let mut called = HashSet::new();
+    model.graph.iter().for_each(|graph| add(&graph.node, &mut called));
+    loop {
+        let before = called.len();
+        for function in &model.functions {
+            if called.contains(&id_of(function)) {
+                add(&function.node, &mut called);
+            }
+        }
+        if called.len() == before {
+            return called;
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! Editing ONNX graphs: finding what stands behind a name, and changing nodes without losing any.
+//!
+//! What is here knows nothing of quantization. A stage decides on an unchanged model with
+//! [`Scopes`], changes it with [`rewrite`], and drops what it left unused with [`prune`].
+
+mod attribute;
+mod functions;
+mod names;
+mod node;
+mod opset;
+mod prune;
+mod scope;
+mod tensor;
+mod uses;
+
+pub(crate) use attribute::{attribute, flag, float_or, int, int_or, ints};
+pub(crate) use functions::inline_functions;
+pub(crate) use names::Names;
+pub(crate) use node::{node, node_name};
+pub(crate) use opset::{opset, raise, raise_ir, reaches_11, use_domain};
+pub(crate) use prune::{prune, prune_descriptions};
+pub(crate) use scope::{GraphId, Operand, Scopes, Source, Unresolved, rewrite};
+pub(crate) use tensor::{float_tensor, header, int_scalar, value_info};

@@ -1,0 +1,126 @@
+//! Any operator as it is, with its weight brought back to floats before it.
+//!
+//! ```text
+//! Cast(w) → Mul(w_scale) → the operator
+//! ```
+//!
+//! Engines compute this once, when they load the model: the file is small, the speed that of
+//! floats. It needs no operator newer than opset 6.
+
+use slipway_model::onnx::proto::NodeProto;
+
+use super::super::emit::Emitter;
+use super::super::select::{Axes, Selector};
+use super::super::{Form, Granularity};
+use super::{Site, because, conv};
+use crate::graph::{GraphId, Operand, Unresolved, flag};
+
+/// An operator with constant inputs.
+#[derive(Debug)]
+pub(in super::super) struct Expanded {
+    inputs: Vec<Input>,
+}
+
+#[derive(Debug)]
+struct Input {
+    /// Its place among the operator's inputs.
+    place: usize,
+    weight: usize,
+    transposed: bool,
+    /// The dimensions that spread a scale over the weight.
+    scale_dims: Vec<i64>,
+    data_type: i32,
+}
+
+/// Takes those of the inputs that are constants; an error when none can be taken.
+pub(super) fn consider(
+    selector: &mut Selector<'_>,
+    graph: GraphId,
+    node: &NodeProto,
+    places: &[usize],
+) -> Result<Site, Unresolved> {
+    let mut inputs = Vec::new();
+    let mut reason = Unresolved::Computed;
+    for place in places {
+        match selector.operand(graph, node, *place) {
+            Ok(operand) if operand.dims.len() >= least_dims(node) => {
+                inputs.push(input(selector, node, *place, &operand));
+            }
+            Ok(operand) => reason = because(format!("the weight has {} dimensions", operand.dims.len())),
+            Err(why @ Unresolved::Because(_)) => reason = why,
+            Err(Unresolved::Computed) => {}
+        }
+    }
+    if inputs.is_empty() { Err(reason) } else { Ok(Site::Expanded(Expanded { inputs })) }
+}
+
+/// Dimensions of a weight, at least: a kernel has one for space.
+fn least_dims(node: &NodeProto) -> usize {
+    if node.op_type().starts_with("Conv") { 3 } else { 2 }
+}
+
+fn input(selector: &mut Selector<'_>, node: &NodeProto, place: usize, operand: &Operand) -> Input {
+    let axes = axes(node, place, operand);
+    Input {
+        place,
+        weight: selector.want(operand, axes, Form::Expanded, false),
+        transposed: operand.transposed,
+        scale_dims: axes.scale_dims(&operand.dims),
+        data_type: operand.data_type,
+    }
+}
+
+/// Where the output's channels lie in the stored tensor.
+fn axes(node: &NodeProto, place: usize, operand: &Operand) -> Axes {
+    let rank = operand.dims.len();
+    let (channels, batch) = match (node.op_type(), place) {
+        // The rows of a left operand are the rows of the product.
+        ("MatMul", 0) => (rank - 2, rank - 2),
+        ("MatMul", _) => (rank - 1, rank - 2),
+        ("Gemm", _) => (usize::from(!flag(node, "transB")), 0),
+        ("ConvTranspose", _) => (1, 0),
+        // One matrix a direction.
+        ("LSTM" | "GRU" | "RNN", _) => (1, 1),
+        _ => (0, 0),
+    };
+    Axes { channels: if operand.transposed { 1 - channels } else { channels }, batch }
+}
+
+impl Expanded {
+    pub(super) fn emit(&self, node: &NodeProto, emitter: &mut Emitter<'_>) {
+        let mut node = node.clone();
+        for input in &self.inputs {
+            node.input[input.place] = input.emit(emitter);
+            if matches!(node.op_type(), "Conv" | "ConvTranspose") {
+                node.attribute = conv::attributes(&node, input.scale_dims.len() - 2);
+            }
+        }
+        emitter.keep(node);
+    }
+}
+
+impl Input {
+    fn emit(&self, emitter: &mut Emitter<'_>) -> String {
+        let key = (self.weight, self.transposed, self.data_type);
+        if let Some(known) = emitter.expanded(key) {
+            return known;
+        }
+        let stored = emitter.stored(self.weight, false);
+        let floats = emitter.widen(&stored);
+        let dims: &[i64] = match emitter.granularity() {
+            Granularity::PerTensor => &[],
+            Granularity::PerChannel => &self.scale_dims,
+        };
+        let mut value = floats;
+        if emitter.has_scales() {
+            let scale = emitter.scale_tensor(self.weight, dims, 1.0);
+            value = emitter.apply("Mul", &[&value, &scale], &stored);
+        }
+        if self.transposed {
+            value = emitter.transposed(&value);
+        }
+        value = emitter.narrow(&value, self.data_type);
+        emitter.remember(key, &value);
+        value
+    }
+}

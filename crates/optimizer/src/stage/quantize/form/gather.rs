@@ -1,0 +1,65 @@
+//! `Gather` of rows of integers: an embedding.
+//!
+//! ```text
+//! Gather(w, ids) → Cast → Mul(Gather(w_scale, ids))
+//! ```
+
+use slipway_model::onnx::proto::NodeProto;
+
+use super::super::emit::Emitter;
+use super::super::select::{Axes, Selector};
+use super::super::weight::is_readable;
+use super::super::{Form, Granularity, Method};
+use super::{Site, expanded};
+use crate::graph::{GraphId, Unresolved, int_or};
+
+/// The rows of a table are its channels.
+const ROWS: Axes = Axes { channels: 0, batch: 0 };
+
+/// A look-up in a constant table.
+#[derive(Debug)]
+pub(in super::super) struct Gather {
+    weight: usize,
+    /// One scale a row.
+    scale_dims: Vec<i64>,
+    data_type: i32,
+}
+
+/// Says nothing of a table that is no float constant: most look-ups are of shapes.
+pub(super) fn consider(
+    selector: &mut Selector<'_>,
+    graph: GraphId,
+    node: &NodeProto,
+) -> Result<Site, Unresolved> {
+    let name = node.input.first().ok_or(Unresolved::Computed)?;
+    let table = selector.scopes.resolve(graph, name)?;
+    if !is_readable(selector.scopes.tensor(table.source).data_type()) || table.dims.len() < 2 {
+        return Err(Unresolved::Computed);
+    }
+    let half = matches!(selector.options.method, Method::Half { .. });
+    if half || table.transposed || int_or(node, "axis", 0) != 0 {
+        return expanded::consider(selector, graph, node, &[0]);
+    }
+    let operand = selector.operand(graph, node, 0)?;
+    let weight = selector.want(&operand, ROWS, Form::GatherInteger, false);
+    let scale_dims = ROWS.scale_dims(&operand.dims);
+    Ok(Site::Gather(Gather { weight, scale_dims, data_type: operand.data_type }))
+}
+
+impl Gather {
+    pub(super) fn emit(&self, node: &NodeProto, emitter: &mut Emitter<'_>) {
+        let output = node.output.first().map_or("", String::as_str);
+        let (table, rows) = (emitter.stored(self.weight, false), &node.input[1]);
+        let integers = emitter.apply("Gather", &[&table, rows], output);
+        let floats = emitter.widen(&integers);
+        let scale = match emitter.granularity() {
+            Granularity::PerTensor => emitter.scale_tensor(self.weight, &[], 1.0),
+            Granularity::PerChannel => {
+                let scales = emitter.scale_tensor(self.weight, &self.scale_dims, 1.0);
+                emitter.apply("Gather", &[&scales, rows], &format!("{output}_scale"))
+            }
+        };
+        let scaled = emitter.apply("Mul", &[&floats, &scale], output);
+        emitter.finish(&scaled, output, self.data_type);
+    }
+}

@@ -1,0 +1,122 @@
+//! One weight on its way from floats to fewer bits.
+//!
+//! The float tensor is read in pieces that fit the second-level cache, so memory depends neither
+//! on the tensor nor on the model.
+
+mod blocks;
+mod channels;
+mod half;
+mod layout;
+mod reader;
+mod scales;
+
+use std::io::Write;
+
+use slipway_kernels::quantize::Quality;
+use slipway_model::onnx::{DataType, Payload};
+
+use super::report::{Form, TensorReport};
+use crate::file::{MakeError, Part, Producer};
+use reader::Reader;
+
+pub(super) use blocks::Blocks;
+pub(super) use channels::Channels;
+pub(super) use layout::Layout;
+pub(super) use reader::is_readable;
+pub(super) use scales::ScaleTensor;
+
+use super::options::HalfFloat;
+
+/// How a weight is stored.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Encoding {
+    /// A byte a value, with one scale for all or one for each channel.
+    Channels(Channels),
+    /// Four bits a value, with a scale for each block of a column.
+    Blocks(Blocks),
+    /// 16-bit floats.
+    Half(HalfFloat),
+}
+
+/// A float tensor, and what becomes of it.
+#[derive(Debug)]
+pub(super) struct Weight {
+    /// The name of the float tensor.
+    pub(super) name: String,
+    /// The name of the tensor that takes its place.
+    pub(super) stored: String,
+    pub(super) payload: Payload,
+    pub(super) data_type: DataType,
+    pub(super) layout: Layout,
+    pub(super) form: Form,
+    pub(super) encoding: Encoding,
+    pub(super) scales: Vec<ScaleTensor>,
+    /// The name of the tensor of zero points, where blocks have them.
+    pub(super) zero_points: Option<String>,
+    /// Something else still uses the float tensor.
+    pub(super) float_kept: bool,
+}
+
+/// A weight that was stored.
+pub(super) struct Stored {
+    pub(super) report: TensorReport,
+    /// One scale for all would turn whole channels to zero.
+    pub(super) is_lost: bool,
+}
+
+/// What an encoding tells of its work.
+struct Outcome {
+    quality: Quality,
+    is_lost: bool,
+}
+
+impl Producer for Weight {
+    type Report = Stored;
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn work(&self) -> u64 {
+        self.payload.len()
+    }
+
+    fn parts(&self) -> Vec<Part> {
+        match &self.encoding {
+            Encoding::Channels(channels) => channels.parts(self),
+            Encoding::Blocks(blocks) => blocks.parts(self),
+            Encoding::Half(float) => half::parts(self, *float),
+        }
+    }
+
+    fn make(&self, sinks: &mut [&mut dyn Write]) -> Result<Stored, MakeError> {
+        let reader = Reader::open(&self.payload, self.data_type)?;
+        let outcome = match &self.encoding {
+            Encoding::Channels(channels) => channels.make(self, reader, sinks),
+            Encoding::Blocks(blocks) => blocks.make(self, reader, sinks),
+            Encoding::Half(float) => half::make(self, *float, reader, sinks),
+        }?;
+        Ok(Stored { report: self.report(outcome.quality), is_lost: outcome.is_lost })
+    }
+}
+
+impl Weight {
+    fn report(&self, quality: Quality) -> TensorReport {
+        let (scheme, scales) = match &self.encoding {
+            Encoding::Channels(channels) => (channels.name(), channels.scales(&self.layout)),
+            Encoding::Blocks(blocks) => (blocks.name(), blocks.scales(&self.layout)),
+            Encoding::Half(float) => (half::name(*float), 0),
+        };
+        TensorReport {
+            name: self.name.clone(),
+            shape: self.layout.result_dims().iter().map(|dim| dim.unsigned_abs()).collect(),
+            form: self.form,
+            scheme,
+            scales: scales as u64,
+            max_error: quality.max_error,
+            sqnr_db: quality.sqnr_db(),
+            saturated: quality.saturated,
+            float_kept: self.float_kept,
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! Hard models, quantized in every way and held against everything that others say about them:
+//! the ONNX checker, the reference evaluator, ONNX Runtime, and the engine that serves.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "these are tests, helpers included")]
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde::Deserialize;
+use slipway_model::npz::{Array, NpzFile};
+use slipway_optimizer::progress::Silent;
+use slipway_optimizer::stage::quantize::{Fit, Granularity, HalfFloat, Method, Options, quantize};
+
+use slipway_server::{Engine, EngineOptions, Tensor, TensorData};
+
+/// What has to become of a model; see `oracle/models.py`.
+#[derive(Deserialize)]
+struct Facts {
+    weights: BTreeSet<String>,
+    refused: Option<String>,
+    #[serde(default)]
+    inner: usize,
+    #[serde(default = "yes")]
+    rten: bool,
+    #[serde(default = "yes")]
+    rten_input: bool,
+    #[serde(default = "twentieth")]
+    loose: f64,
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn twentieth() -> f64 {
+    0.05
+}
+
+fn methods() -> Vec<(&'static str, Method)> {
+    let dynamic = |granularity| Method::Dynamic { granularity, reduce_range: true };
+    vec![
+        ("dynamic-channel", dynamic(Granularity::PerChannel)),
+        ("dynamic-tensor", dynamic(Granularity::PerTensor)),
+        ("eight-channel", Method::Eight { granularity: Granularity::PerChannel }),
+        ("four", Method::Four { block: 16, zero_points: false, fit: Fit::default() }),
+        ("half", Method::Half { float: HalfFloat::Float16 }),
+    ]
+}
+
+/// Models whose channels differ so much that one scale for all is no use, whoever does it.
+const ONLY_PER_CHANNEL: [&str; 3] =
+    ["depthwise_with_unequal_channels", "three_dimensions", "tables_of_many_kinds"];
+
+/// A model that one scale for all would ruin silently.
+const NOTHING_PER_TENSOR: &str = "one_outlier_among_small_weights";
+
+#[test]
+fn hard_models_come_out_right() {
+    let folder = tempfile::tempdir().unwrap();
+    let (models, outputs) = (folder.path().join("models"), folder.path().join("outputs"));
+    std::fs::create_dir(&models).unwrap();
+    std::fs::create_dir(&outputs).unwrap();
+    python("models.py", &[&models]).unwrap();
+    let mut problems = Vec::new();
+    let mut seen = 0;
+    for name in names(&models) {
+        let facts = std::fs::read(models.join(format!("{name}.json"))).unwrap();
+        let facts: Facts = serde_json::from_slice(&facts).unwrap();
+        seen += 1;
+        for (method, how) in methods() {
+            let output = outputs.join(format!("{name}.{method}.onnx"));
+            if how.granularity() == Granularity::PerTensor && ONLY_PER_CHANNEL.contains(&name.as_str()) {
+                continue;
+            }
+            if how.granularity() == Granularity::PerTensor && name == NOTHING_PER_TENSOR {
+                let refused = quantize(&models.join(format!("{name}.onnx")), &output, &options(how), &Silent);
+                let words = refused.unwrap_err().to_string();
+                assert!(words.contains("whole channels to zero"), "{words}");
+                continue;
+            }
+            if let Err(problem) = one(&models, &name, how, &facts, &output) {
+                problems.push(format!("{name} {method}: {problem}"));
+            }
+        }
+    }
+    if let Err(told) = python("check.py", &[&models, &outputs]) {
+        problems.extend(told.lines().map(str::to_owned));
+    }
+    assert!(seen >= 27, "{seen} models");
+    assert!(problems.is_empty(), "of {seen} models\n{}", problems.join("\n"));
+}
+
+fn options(method: Method) -> Options {
+    Options { method, allow_bigger: true, ..Options::default() }
+}
+
+fn names(models: &Path) -> Vec<String> {
+    let files = models.read_dir().unwrap().map(|entry| entry.unwrap().path());
+    let onnx = files.filter(|path| path.extension().is_some_and(|end| end == "onnx"));
+    let mut names: Vec<String> =
+        onnx.map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned()).collect();
+    names.sort();
+    names
+}
+
+/// Quantizes one model, and asks the engine that serves.
+fn one(models: &Path, name: &str, method: Method, facts: &Facts, output: &Path) -> Result<(), String> {
+    let input = models.join(format!("{name}.onnx"));
+    let result = quantize(&input, output, &options(method), &Silent);
+    let report = match (result, &facts.refused) {
+        (Err(error), Some(words)) if error.to_string().contains(words.as_str()) => return Ok(()),
+        (Err(error), _) => return Err(format!("refused: {error}")),
+        (Ok(_), Some(words)) => return Err(format!("it should have been refused: {words}")),
+        (Ok(report), None) => report,
+    };
+    let found: BTreeSet<String> = report.tensors.iter().map(|tensor| tensor.name.clone()).collect();
+    let missed: Vec<_> = facts.weights.difference(&found).collect();
+    if !missed.is_empty() {
+        return Err(format!("left as they were: {missed:?}, said {:?}", report.skipped));
+    }
+    let more = found.difference(&facts.weights).count();
+    if more != facts.inner {
+        return Err(format!("quantized {found:?}, wanted {:?}", facts.weights));
+    }
+    if !facts.rten {
+        return Ok(());
+    }
+    let feeds = feeds(&models.join(format!("{name}.npz")));
+    let quantized = answers(output, &feeds).map_err(|error| format!("rten: {error}"))?;
+    if facts.rten_input {
+        let float = answers(&input, &feeds).map_err(|error| format!("rten, float: {error}"))?;
+        for (wanted, found) in float.iter().zip(&quantized) {
+            let coarse = if matches!(method, Method::Four { .. }) { 5.0 } else { 1.0 };
+            close(wanted, found, facts.loose * coarse)?;
+        }
+    }
+    Ok(())
+}
+
+fn close(wanted: &[f64], found: &[f64], loose: f64) -> Result<(), String> {
+    let largest = wanted.iter().fold(0.0_f64, |largest, value| largest.max(value.abs()));
+    let worst = wanted.iter().zip(found).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+    if wanted.len() != found.len() || !worst.is_finite() || worst > loose * largest {
+        return Err(format!("rten is off by {worst} of {largest}"));
+    }
+    Ok(())
+}
+
+/// The outputs of a model in the engine that serves.
+fn answers(path: &Path, feeds: &[(String, Array)]) -> Result<Vec<Vec<f64>>, String> {
+    let engine = Engine::load(path, EngineOptions::default()).map_err(|error| error.to_string())?;
+    let inputs = engine.inputs().iter().map(|spec| {
+        let (_, array) = feeds.iter().find(|(name, _)| *name == spec.name).unwrap();
+        let data = TensorData::from_le_bytes(spec.datatype, array.bytes());
+        Tensor::new(array.shape().to_vec(), data).unwrap()
+    });
+    let outputs = engine.run(inputs.collect()).map_err(|error| error.to_string())?;
+    Ok(outputs.iter().map(|tensor| tensor.data().to_f64()).collect())
+}
+
+fn feeds(path: &Path) -> Vec<(String, Array)> {
+    let mut file = NpzFile::open(path).unwrap();
+    let names: Vec<String> = file.names().map(str::to_owned).collect();
+    names.into_iter().map(|name| (name.clone(), file.array(&name).unwrap())).collect()
+}
+
+/// Runs a script of the folder `oracle`; what it printed, when it fails.
+fn python(script: &str, arguments: &[&PathBuf]) -> Result<(), String> {
+    let cache = std::env::var_os("SLIPWAY_CACHE").map(PathBuf::from);
+    let cache =
+        cache.unwrap_or_else(|| PathBuf::from(std::env::var_os("HOME").unwrap()).join(".cache/slipway"));
+    let program = cache.join("venv-oracle/bin/python");
+    assert!(program.exists(), "{} is missing: run `make setup`", program.display());
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/oracle").join(script);
+    let output = Command::new(program).arg(script).args(arguments).output().unwrap();
+    if output.status.success() {
+        return Ok(());
+    }
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    Err(if out.is_empty() { err.into_owned() } else { out.into_owned() })
+}

@@ -1,0 +1,93 @@
+"""Holds quantized models against their originals, with everything but the tool that made them.
+
+    check.py MODELS OUTPUTS
+
+For every OUTPUTS/NAME.METHOD.onnx: the ONNX checker with full shape inference, the same inputs and
+outputs as MODELS/NAME.onnx, and the answers of ONNX Runtime and of the reference evaluator within
+the tolerance of MODELS/NAME.json. Prints one line a model that fails, and exits 1 if any does.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+from onnx.reference import ReferenceEvaluator
+from onnx.reference.op_run import OpRun
+
+# Steps of four bits are sixteen times as wide as those of eight, and errors of a layer grow with them.
+COARSE = {"four": 5}
+
+# What the reference evaluator of onnx 1.23 cannot run, float or quantized.
+NO_REFERENCE = {"a_domain_of_others", "brain_floats_in_storage", "inside_a_loop", "gru", "lstm"}
+
+
+class MatMulNBits(OpRun):
+    """ONNX Runtime's operator as its documentation has it, by way of the whole matrix."""
+
+    op_domain = "com.microsoft"
+
+    def _run(self, a, b, scales, zero_points=None, K=None, N=None, bits=None, block_size=None):
+        low, high = b & 15, b >> 4
+        integers = np.stack([low, high], -1).reshape(N, -1).astype(np.float32) - 8
+        weight = integers.reshape(N, -1, block_size) * scales.reshape(N, -1, 1)
+        return (a @ weight.reshape(N, -1)[:, :K].T.astype(a.dtype),)
+
+
+def interface(model):
+    frozen = {tensor.name for tensor in model.graph.initializer}
+    inputs = [value for value in model.graph.input if value.name not in frozen]
+    return [value.SerializeToString() for value in inputs], [value.SerializeToString() for value in model.graph.output]
+
+
+def far(wanted, found, loose):
+    """Why two answers differ, or nothing."""
+    wanted, found = np.asarray(wanted, np.float64), np.asarray(found, np.float64)
+    if wanted.shape != found.shape:
+        return f"shape {found.shape}, not {wanted.shape}"
+    if not np.isfinite(found).all():
+        return "not finite"
+    worst, largest = np.abs(wanted - found).max(), np.abs(wanted).max()
+    if largest == 0:
+        return "the float model answers zeros: that proves nothing"
+    return f"off by {worst / largest:.4f}" if worst > loose * largest else None
+
+
+def problems(source, output, feeds, facts):
+    name = source.stem
+    onnx.checker.check_model(str(output), full_check=True)
+    if interface(onnx.load(source, load_external_data=False)) != interface(onnx.load(output, load_external_data=False)):
+        yield "inputs or outputs changed"
+    loose = facts.get("loose", 0.05) * COARSE.get(output.name.split(".")[1], 1)
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    run = lambda path: onnxruntime.InferenceSession(path, options).run(None, feeds)
+    wanted = run(source)
+    for value, want in zip(run(output), wanted):
+        if why := far(want, value, loose):
+            yield f"ONNX Runtime: {why}"
+    if name not in NO_REFERENCE:
+        for value, want in zip(ReferenceEvaluator(str(output), new_ops=[MatMulNBits]).run(None, feeds), wanted):
+            if why := far(want, value, loose):
+                yield f"reference: {why}"
+
+
+def main():
+    models, outputs = map(Path, sys.argv[1:])
+    failed = 0
+    for output in sorted(outputs.glob("*.onnx")):
+        source = models / f"{output.name.split('.')[0]}.onnx"
+        feeds = dict(np.load(source.with_suffix(".npz")))
+        try:
+            found = list(problems(source, output, feeds, json.loads(source.with_suffix(".json").read_text())))
+        except Exception as error:
+            found = [f"{type(error).__name__}: {error}"]
+        for problem in found:
+            failed += 1
+            print(f"{output.name}: {problem}")
+    sys.exit(1 if failed else 0)
+
+
+main()
