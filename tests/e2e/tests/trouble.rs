@@ -83,6 +83,67 @@ fn every_bad_source_is_named_and_good_objects_beside_it_go_on() {
     Deployment::new(cluster, "bad", "good").until_ready();
 }
 
+/// Files that are broken in ways that only their bytes show, in a `ConfigMap` named `broken`.
+fn broken_files(cluster: &Cluster, namespace: &str) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let whole = std::fs::read(e2e::command::root().join("examples/digits/model.onnx")).expect("the example");
+    std::fs::write(folder.path().join("short.onnx"), &whole[..whole.len() / 2]).expect("it is written");
+    let mut python = Command::new(cache().join("venv-oracle/bin/python"));
+    let script = e2e::command::root().join("tests/e2e/broken.py");
+    run(python.arg(script).arg(folder.path()), None).expect("the files are made");
+    let from = format!("--from-file={}", folder.path().display());
+    cluster.kubectl(&["create", "configmap", "broken", "-n", namespace, &from]);
+}
+
+#[test]
+fn broken_models_and_data_are_named_before_anything_rolls_out() {
+    let cluster = Cluster::shared();
+    namespace(cluster, "broken");
+    broken_files(cluster, "broken");
+    let model = |file: &str| json!({ "model": { "source": { "uri": "configmap://broken", "file": file } } });
+    let cases = [
+        ("short", model("short.onnx"), "InvalidModel", "cut short"),
+        ("outside", model("outside.onnx"), "InvalidModel", "not a plain path inside"),
+        ("operator", model("operator.onnx"), "UnsupportedOperator", "NoSuchOperator"),
+    ];
+    for (name, spec, _, _) in &cases {
+        cluster.apply("broken", &digits(name, spec));
+    }
+    let nan = json!({
+        "data": [{ "name": "set", "source": { "uri": "configmap://broken", "file": "nan.npz" }, "labels": "labels" }],
+        "gate": {
+            "data": "set", "task": { "classification": { "output": "probabilities" } },
+            "checks": [{ "name": "acc", "accuracy": { "minimum": "0.9" } }],
+        },
+    });
+    cluster.apply("broken", &digits("nan", &nan));
+    for (name, _, reason, words) in &cases {
+        let deployment = Deployment::new(cluster, "broken", name);
+        let message = deployment.until_reason("Optimized", reason, 2 * MINUTE);
+        assert!(message.contains(words), "{name}: {message}");
+    }
+    let deployment = Deployment::new(cluster, "broken", "nan");
+    let message = deployment.until_reason("GatePassed", "InvalidData", 2 * MINUTE);
+    assert!(message.contains("pixels") && message.contains("NaN"), "{message}");
+    for name in ["short", "outside", "operator", "nan"] {
+        assert!(Deployment::new(cluster, "broken", name).pod_uids().is_empty(), "{name} rolls nothing out");
+    }
+}
+
+#[test]
+fn an_image_that_cannot_be_pulled_is_named_and_is_tried_again_once_it_can() {
+    let cluster = Cluster::shared();
+    namespace(cluster, "image");
+    cluster.install(&["--set=images.job=localhost/nowhere:dev"]);
+    cluster.apply("image", &digits("digits", &json!({ "jobs": { "deadline": "20s", "retries": 0 } })));
+    let deployment = Deployment::new(cluster, "image", "digits");
+    let message = deployment.until_reason("Optimized", "ImagePullFailed", 2 * MINUTE);
+    assert!(message.contains("localhost/nowhere:dev"), "{message}");
+    cluster.install(&[]);
+    cluster.kubectl(&["delete", "jobs", "-n", "image", "--all"]);
+    deployment.until_ready();
+}
+
 /// A data set of 100 MB that fits a `ConfigMap`: zeros, compressed.
 fn large_data(cluster: &Cluster, namespace: &str) {
     let folder = tempfile::tempdir().expect("a folder");
