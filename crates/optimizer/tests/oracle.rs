@@ -148,10 +148,10 @@ fn close(wanted: &[f64], found: &[f64], loose: f64) -> Result<(), String> {
 
 /// The outputs of a model in the engine that serves.
 fn answers(path: &Path, feeds: &[(String, Array)]) -> Result<Vec<Vec<f64>>, String> {
-    let engine = Engine::load(path, EngineOptions::default()).map_err(|error| error.to_string())?;
+    let engine = Engine::load(path, &EngineOptions::default()).map_err(|error| error.to_string())?;
     let inputs = engine.inputs().iter().map(|spec| {
         let (_, array) = feeds.iter().find(|(name, _)| *name == spec.name).unwrap();
-        let data = TensorData::from_le_bytes(spec.datatype, array.bytes());
+        let data = TensorData::from_le_bytes(spec.datatype, array.bytes()).unwrap();
         Tensor::new(array.shape().to_vec(), data).unwrap()
     });
     let outputs = engine.run(inputs.collect()).map_err(|error| error.to_string())?;
