@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use distribution::{Distribution, start, start_in};
+use distribution::{Distribution, binary, start, start_in};
 use serde_json::json;
 use slipway_artifacts::{
     Bundle, Category, Digest, FetchOptions, Kind, Limits, Location, Reference, Registry, RegistryOptions,
