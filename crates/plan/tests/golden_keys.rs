@@ -15,10 +15,15 @@ fn golden_keys_have_not_moved() {
         "source": key::source(&spec.model.source, spec.model.format, false),
         "data": key::data(&spec.data[0]),
         "stage": key::stage(&spec.stages[0], &digest("a")),
+        "stage of weights alone": key::stage(&weight_only(&json!({ "weights": "int4", "block": 64 })), &digest("a")),
         "gate": key::gate(gate, &spec.data[0], &spec.serving, inputs),
         "revision": key::revision("net", &digest("a"), &spec.serving),
     });
     insta::assert_yaml_snapshot!(keys);
+}
+
+fn weight_only(method: &serde_json::Value) -> slipway_api::Stage {
+    serde_json::from_value(json!({ "name": "small", "quantize": { "weightOnly": method } })).unwrap()
 }
 
 #[test]
@@ -50,4 +55,10 @@ fn what_decides_the_bytes_is_part_of_a_key() {
     }))
     .unwrap();
     assert_eq!(key::stage(&spec.stages[0], "sha256:a"), key::stage(&spelled_out, "sha256:a"));
+    let four = |method| key::stage(&weight_only(&method), "sha256:a");
+    assert_eq!(
+        four(json!({ "weights": "int4" })),
+        four(json!({ "weights": "int4", "block": 32, "fit": "LeastSquares" }))
+    );
+    assert_ne!(four(json!({ "weights": "int4" })), four(json!({ "weights": "int4", "block": 64 })));
 }
