@@ -129,6 +129,8 @@ reasons! {
     OUT_OF_MEMORY = "OutOfMemory";
     /// Any stage: the Job took longer than `jobs.deadline`.
     DEADLINE_EXCEEDED = "DeadlineExceeded";
+    /// Any stage: several Jobs ended, and none left an answer that can be read.
+    ANSWER_LOST = "AnswerLost";
     /// Any stage: the artifact registry could not be reached or refused.
     REGISTRY_UNREACHABLE = "RegistryUnreachable";
     /// Any: an image could not be pulled.

@@ -45,10 +45,12 @@ pub fn short(key: &str) -> &str {
 
 /// The name of the Job that does one step: `{deployment}-{step}-{8 characters of its key}`, at most 63 characters.
 ///
-/// A step's name may be a data set's, so a long one is cut and told apart by the key.
-pub fn job(deployment: &str, step: &str, key: &str) -> String {
+/// A step's name may be a data set's, so a long one is cut and told apart by the key. Each attempt at the same key
+/// takes the key's next 8 characters.
+pub fn job(deployment: &str, step: &str, key: &str, attempt: usize) -> String {
     let room = 63 - SHORT - 2 - deployment.len().min(MAX_NAME);
     let step = step.get(..room).unwrap_or(step).trim_end_matches('-');
+    let key = key.get(attempt * SHORT..).filter(|rest| !rest.is_empty()).unwrap_or(key);
     format!("{deployment}-{step}-{}", short(key))
 }
 
@@ -91,9 +93,11 @@ mod tests {
         let longest = "a".repeat(MAX_NAME);
         let key = sha256_hex("x");
         for step in ["source", "gate", &"s".repeat(12), &format!("data-{}", "d".repeat(32))] {
-            let name = job(&longest, step, &key);
+            let name = job(&longest, step, &key, 0);
             assert!(name.len() <= 63, "{name}");
             assert!(name.ends_with(short(&key)), "{name}");
+            let next = job(&longest, step, &key, 1);
+            assert!(next.len() <= 63 && next != name, "{next}");
         }
         assert!(revision(&longest, &revision_hash("x")).len() <= 63);
     }

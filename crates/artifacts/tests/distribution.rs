@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use distribution::{Distribution, start, start_in};
+use distribution::{Distribution, binary, start, start_in};
 use serde_json::json;
 use slipway_artifacts::{
     Bundle, Category, Digest, FetchOptions, Kind, Limits, Location, Reference, Registry, RegistryOptions,
@@ -120,6 +120,58 @@ async fn tags_are_added_moved_listed_and_removed_alone() {
         store.tag(&Digest::of(b"absent"), &tag("x")).await.unwrap_err().category(),
         Category::NotFound
     );
+}
+
+/// The command of docs/registry.md, with the config file of this registry.
+fn documented_garbage_collection(config: &Path) -> Vec<std::ffi::OsString> {
+    const IN_THE_CHART: &str = "/etc/slipway-registry/config.yml";
+    assert!(include_str!("../../../charts/slipway/templates/registry.yaml").contains(IN_THE_CHART));
+    let docs = include_str!("../../../docs/registry.md");
+    let line = docs.lines().find_map(|line| line.trim().strip_prefix("registry garbage-collect ")).unwrap();
+    let mut args = vec!["garbage-collect".into()];
+    args.extend(line.split(' ').map(|word| if word == IN_THE_CHART { config.into() } else { word.into() }));
+    assert!(args.contains(&config.into()), "{line}");
+    args
+}
+
+#[tokio::test]
+async fn the_documented_garbage_collection_frees_what_has_no_tag_and_nothing_else() {
+    let Some(distribution) = start() else { return };
+    let store = distribution.store("default/net");
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("gone"), vec![7; 100_000]).unwrap();
+    fs::write(folder.path().join("kept"), vec![8; 100_000]).unwrap();
+    let made = |name: &str| {
+        Bundle::from_files(Kind::Model, [(name.parse().unwrap(), folder.path().join(name))]).unwrap()
+    };
+    store.push(&made("gone"), &[tag("work-gone")], &silent()).await.unwrap();
+    let kept = store.push(&made("kept"), &[tag("work-kept")], &silent()).await.unwrap();
+    assert!(store.untag(&tag("work-gone")).await.unwrap());
+
+    let data = distribution.dir.path().join("data");
+    let before = bytes(&data);
+    let done = Command::new(binary().unwrap())
+        .args(documented_garbage_collection(&distribution.dir.path().join("config.yml")))
+        .env("OTEL_TRACES_EXPORTER", "none")
+        .output()
+        .unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    assert!(bytes(&data) + 100_000 <= before, "{before} bytes before, {} after", bytes(&data));
+    let into = folder.path().join("pulled");
+    store.pull(&kept, &into, &Limits::default(), &silent()).await.unwrap();
+    assert_eq!(fs::read(into.join("kept")).unwrap(), vec![8; 100_000]);
+    store.push(&made("gone"), &[tag("work-gone")], &silent()).await.unwrap();
+}
+
+fn bytes(folder: &Path) -> u64 {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
+    entries
+        .map(
+            |entry| {
+                if entry.path().is_dir() { bytes(&entry.path()) } else { entry.metadata().unwrap().len() }
+            },
+        )
+        .sum()
 }
 
 #[tokio::test]

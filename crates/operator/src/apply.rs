@@ -78,9 +78,9 @@ async fn untag(context: &Context, owner: &Key, untag: &Untag) -> Result<(), Regi
     context.options.registry.untag(&repository, untag).await
 }
 
-/// A revision's record stays while its tags may still be removed: nothing else knows their names.
+/// A revision's record and a finished Job stay while their tags may still be removed: nothing else knows their names.
 fn is_held_back(delete: &Delete, tags: Option<&RegistryError>) -> bool {
-    delete.kind == "ControllerRevision" && tags.is_some_and(|error| !error.refused)
+    matches!(delete.kind.as_str(), "ControllerRevision" | "Job") && tags.is_some_and(|error| !error.refused)
 }
 
 fn note(failures: &mut Vec<Failure>, object: String, done: Result<(), Error>) {
@@ -287,6 +287,7 @@ mod tests {
         let error = |refused| RegistryError { repository: "r".into(), message: "no".into(), refused };
         let (down, refusing) = (error(false), error(true));
         assert!(is_held_back(&one("ControllerRevision"), Some(&down)));
+        assert!(is_held_back(&one("Job"), Some(&down)));
         assert!(!is_held_back(&one("ControllerRevision"), Some(&refusing)));
         assert!(!is_held_back(&one("ControllerRevision"), None));
         assert!(!is_held_back(&one("Deployment"), Some(&down)));

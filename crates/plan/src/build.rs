@@ -1,22 +1,13 @@
 //! The plan, put together: validate, pipeline, rollout, monitoring, clean-up.
 
-use std::{collections::BTreeSet, time::Duration};
-
-use slipway_api::{
-    condition::{ConditionType, reason},
-    names,
-    status::{StageState, StageStatus},
-};
+use slipway_api::condition::{ConditionType, reason};
 
 use crate::{
-    Delete, Event, Job, JobState, Observed, Phase, Plan, Progress, Settings, Untag, monitoring,
+    Delete, Event, Observed, Phase, Plan, Progress, Settings, Untag, cleanup, monitoring,
     pipeline::{self, Pipeline},
     rollout::{self, Rollout},
     validate,
 };
-
-/// How long a failed Job whose failure may pass is kept before it is tried again.
-const RETRY_AFTER: Duration = Duration::from_mins(2);
 
 /// What should exist and happen now.
 pub(crate) fn plan(observed: &Observed, settings: &Settings) -> Plan {
@@ -28,6 +19,7 @@ pub(crate) fn plan(observed: &Observed, settings: &Settings) -> Plan {
     let rollout = rollout::decide(observed, settings, &pipeline);
     let monitor = monitoring::service_monitor(observed, settings).filter(|_| rollout.stable.is_some());
     let update_available = rollout::update_available(observed, settings, &pipeline);
+    let spent = cleanup::spent(observed, &pipeline);
     let Rollout { apply, scale, delete, forget, updated, stable, phase, available } = rollout;
     let Pipeline { stages, keys, start, optimized, artifact, gate, gate_status, golden: _ } = pipeline;
     let progress = Progress {
@@ -44,19 +36,18 @@ pub(crate) fn plan(observed: &Observed, settings: &Settings) -> Plan {
         monitoring: monitoring::phase(observed, settings),
         update_available,
     };
-    let spent: Vec<_> = observed.jobs.iter().filter(|job| is_spent(observed, job, &keys)).collect();
     let started = !start.is_empty() || !observed.jobs.is_empty();
     let mut plan = Plan {
         finalizer: observed.deployment.finalizer || started,
         apply: start.into_iter().chain(apply).chain(monitor).collect(),
         scale,
-        untag: untag(observed, &forget, &keys),
+        untag: cleanup::untag(observed, &forget, &spent.superseded, &keys),
         delete,
         events: events(observed, &progress),
-        requeue: requeue(observed),
+        requeue: cleanup::requeue(observed),
         progress,
     };
-    plan.delete.extend(spent.into_iter().filter(|job| !job.deleting).map(job_deletion));
+    plan.delete.extend(spent.deletions());
     plan.delete.extend(forget.iter().map(|revision| Delete {
         api_version: "apps/v1".into(),
         kind: "ControllerRevision".into(),
@@ -111,68 +102,6 @@ fn farewell(observed: &Observed) -> Plan {
             update_available: None,
         },
     }
-}
-
-/// Whether a Job has no more use: another generation's, one whose answer is recorded, one whose answer is lost, or
-/// one whose failure may have passed by now.
-fn is_spent(observed: &Observed, job: &Job, keys: &[String]) -> bool {
-    if !keys.contains(&job.key) {
-        return !observed.deployment.spec.suspend;
-    }
-    match &job.state {
-        JobState::Active => false,
-        JobState::Succeeded => job.result.is_none() || is_recorded(observed, &job.key),
-        JobState::Failed { .. } => is_retryable(job) && retry_in(observed, job) == Duration::ZERO,
-    }
-}
-
-fn is_recorded(observed: &Observed, key: &str) -> bool {
-    let recorded =
-        |stage: &StageStatus| stage.state == StageState::Succeeded && stage.key.as_deref() == Some(key);
-    let revisions = observed.revisions.iter().flat_map(|revision| &revision.data.stages);
-    revisions.chain(&observed.deployment.status.stages).any(recorded)
-}
-
-fn is_retryable(job: &Job) -> bool {
-    let failure = job.result.as_ref().and_then(|result| result.failure.as_ref());
-    matches!(job.state, JobState::Failed { .. }) && failure.is_some_and(|failure| failure.retryable)
-}
-
-fn retry_in(observed: &Observed, job: &Job) -> Duration {
-    let Some(finished) = job.finished_at else { return RETRY_AFTER };
-    let age = Duration::try_from(observed.now.duration_since(finished)).unwrap_or(Duration::ZERO);
-    RETRY_AFTER.saturating_sub(age)
-}
-
-fn requeue(observed: &Observed) -> Option<Duration> {
-    let waits = observed.jobs.iter().filter(|job| is_retryable(job)).map(|job| retry_in(observed, job));
-    waits.filter(|wait| !wait.is_zero()).min()
-}
-
-fn job_deletion(job: &Job) -> Delete {
-    Delete {
-        api_version: "batch/v1".into(),
-        kind: "Job".into(),
-        name: job.name.clone(),
-        uid: job.uid.clone(),
-    }
-}
-
-/// Tags of forgotten revisions that no kept one and no step of this generation needs.
-fn untag(observed: &Observed, forget: &[crate::Revision], keys: &[String]) -> Untag {
-    let of = |revision: &crate::Revision| -> Vec<String> {
-        revision.data.stages.iter().filter_map(|stage| stage.key.clone()).collect()
-    };
-    let forgotten = |revision: &crate::Revision| forget.iter().any(|gone| gone.uid == revision.uid);
-    let kept: BTreeSet<String> =
-        (observed.revisions.iter().filter(|revision| !forgotten(revision)).flat_map(of))
-            .chain(keys.iter().cloned())
-            .collect();
-    let gone: BTreeSet<String> = forget.iter().flat_map(of).filter(|key| !kept.contains(key)).collect();
-    if gone.is_empty() {
-        return Untag::Nothing;
-    }
-    Untag::Tags(gone.iter().flat_map(|key| [names::work_tag(key), names::report_tag(key)]).collect())
 }
 
 /// Other children that this plan does not want: a budget after scaling down, a monitor that was turned off.

@@ -5,6 +5,7 @@
 //! network, no async.
 
 mod build;
+mod cleanup;
 mod gate;
 pub mod key;
 mod monitoring;

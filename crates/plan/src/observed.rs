@@ -107,6 +107,9 @@ pub struct Job {
     pub name: String,
     /// `metadata.uid`.
     pub uid: String,
+    /// The name of its step, from label `slipway.dev/stage`; empty when somebody removed it.
+    #[serde(default)]
+    pub step: String,
     /// The whole key, from annotation `slipway.dev/key`; empty when somebody removed it.
     pub key: String,
     /// Whether it is being deleted.

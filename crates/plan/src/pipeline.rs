@@ -4,21 +4,19 @@
 //! when none of them has it, and looks in the registry before it computes anything. So nothing is done twice and
 //! nothing depends on status alone.
 
+mod answer;
+mod attempt;
+mod judge;
+
 use slipway_api::{
-    DataSet, Gate, Source,
+    Source,
     condition::reason,
-    job::{GateWork, JobResult, Work},
+    job::Work,
     status::{ArtifactStatus, GateStatus, StageState, StageStatus},
 };
 
-use crate::{
-    Desired, Job, JobState, Observed, Phase, Settings, Step, StepKind, Trouble, TroubleKind, gate,
-    key::{self, GateInputs},
-    runtime, steps,
-};
-
-const CANDIDATE_PORT: u16 = 8081;
-const BASELINE_PORT: u16 = 8082;
+use self::{attempt::Attempt, judge::Judged};
+use crate::{Desired, Observed, Phase, Settings, Step, StepKind, key, steps};
 
 /// What is known of this generation's steps.
 pub(crate) struct Pipeline {
@@ -38,6 +36,13 @@ pub(crate) struct Pipeline {
     pub(crate) gate_status: Option<GateStatus>,
     /// The golden samples that the gate recorded.
     pub(crate) golden: Option<String>,
+}
+
+impl Pipeline {
+    /// Whether nothing is asked of the spec, since it is refused: a walk has at least the source.
+    pub(crate) fn is_refused(&self) -> bool {
+        self.stages.is_empty()
+    }
 }
 
 /// Walks through the steps of this generation as far as their inputs exist.
@@ -79,12 +84,6 @@ struct Walk<'a> {
     start: Vec<Desired>,
 }
 
-struct Judged {
-    phase: Phase,
-    status: Option<GateStatus>,
-    golden: Option<String>,
-}
-
 impl Walk<'_> {
     /// Source and stages, each with the output of the one before.
     fn artifact(&mut self) -> Option<ArtifactStatus> {
@@ -120,109 +119,6 @@ impl Walk<'_> {
         })
     }
 
-    /// The gate's data set.
-    fn gate_data(&mut self) -> Option<String> {
-        let data = self.bound_data()?.clone();
-        let step = Step {
-            name: format!("data-{}", data.name),
-            kind: StepKind::Data,
-            key: key::data(&data),
-            input: None,
-            work: Work::Data { data },
-        };
-        self.take(&step)?.output_digest
-    }
-
-    fn bound_data(&self) -> Option<&DataSet> {
-        let spec = &self.observed.deployment.spec;
-        let gate = spec.gate.as_ref()?;
-        spec.data.iter().find(|data| data.name == gate.data)
-    }
-
-    fn judge(&mut self, artifact: Option<&ArtifactStatus>, data_digest: Option<&str>) -> Judged {
-        let Some(gate) = &self.observed.deployment.spec.gate else {
-            return Judged {
-                phase: Phase::done(reason::NO_GATE, "no gate is asked for"),
-                status: None,
-                golden: None,
-            };
-        };
-        let (Some(artifact), Some(data_digest)) = (artifact, data_digest) else {
-            self.pend("gate", StepKind::Gate);
-            return Judged { phase: self.before_gate(), status: None, golden: None };
-        };
-        let step = self.gate_step(gate, artifact, data_digest);
-        let taken = self.take(&step);
-        let Some((status, golden)) = taken.and_then(|_| self.gate_result(&step.key)) else {
-            return Judged { phase: self.gate_trouble(), status: None, golden: None };
-        };
-        Judged { phase: gate::phase(gate, &status), status: Some(status), golden }
-    }
-
-    fn gate_step(&self, gate: &Gate, artifact: &ArtifactStatus, data_digest: &str) -> Step {
-        let deployment = &self.observed.deployment;
-        let baseline = gate.baseline.as_ref().map_or("source", |baseline| baseline.stage.as_str());
-        let baseline = (self.stages.iter().find(|stage| stage.name == baseline))
-            .and_then(|stage| stage.output_digest.clone())
-            .unwrap_or_else(|| artifact.digest.clone());
-        let data = self.bound_data().expect("its digest is known").clone();
-        let inputs = GateInputs { candidate: &artifact.digest, baseline: &baseline, data: data_digest };
-        Step {
-            name: "gate".into(),
-            kind: StepKind::Gate,
-            key: key::gate(gate, &data, &deployment.spec.serving, inputs),
-            input: Some(artifact.digest.clone()),
-            work: Work::Gate(Box::new(GateWork {
-                gate: gate.clone(),
-                data,
-                data_digest: data_digest.to_owned(),
-                candidate: artifact.digest.clone(),
-                baseline: baseline.clone(),
-                candidate_port: CANDIDATE_PORT,
-                baseline_port: BASELINE_PORT,
-                model_name: runtime::model_name(deployment).to_owned(),
-            })),
-        }
-    }
-
-    /// What the gate measured under this key, from whichever place still has it.
-    fn gate_result(&self, key: &str) -> Option<(GateStatus, Option<String>)> {
-        let judged_here = |stages: &[StageStatus]| has_result(stages, key).is_some();
-        let from_revision = (self.observed.revisions.iter())
-            .find(|revision| judged_here(&revision.data.stages))
-            .and_then(|revision| Some((revision.data.gate.clone()?, revision.data.golden_digest.clone())));
-        let from_job = || {
-            let result = self.job(key)?.result.as_ref()?;
-            Some((result.gate.clone()?, result.golden.clone()))
-        };
-        let from_status = || {
-            let status = &self.observed.deployment.status;
-            let recorded = has_result(&status.stages, key)?;
-            Some((status.gate.clone()?, recorded.output_digest.clone()))
-        };
-        from_revision.or_else(from_job).or_else(from_status)
-    }
-
-    fn before_gate(&self) -> Phase {
-        match self.stages.iter().find(|stage| stage.kind == "data" && stage.state == StageState::Failed) {
-            Some(failed) => Phase::failed(known_reason(failed), failed.message.clone().unwrap_or_default()),
-            None => Phase::waiting(reason::WAITING, "waits for the artifact and the data set"),
-        }
-    }
-
-    fn gate_trouble(&self) -> Phase {
-        let gate = self.stages.iter().find(|stage| stage.kind == "gate");
-        let message =
-            gate.and_then(|gate| gate.message.clone()).unwrap_or_else(|| "the gate is judging".into());
-        match gate {
-            Some(gate) if gate.state == StageState::Failed => {
-                Phase::failed(gate_reason(known_reason(gate)), message)
-            }
-            Some(gate) => Phase::running(known_reason(gate), message),
-            None => Phase::waiting(reason::WAITING, message),
-        }
-    }
-
     /// One step whose inputs exist: its result where it is done, otherwise its Job.
     fn take(&mut self, step: &Step) -> Option<StageStatus> {
         self.keys.push(step.key.clone());
@@ -253,26 +149,31 @@ impl Walk<'_> {
             input_digest: step.input.clone(),
             ..StageStatus::default()
         };
-        match self.job(&step.key) {
-            Some(job) => job_status(base, job),
-            None => self.begin(base, step),
+        match attempt::of(&self.observed.jobs, &step.key) {
+            Attempt::Running(job) => answer::status(base, job, self.told_before(&step.key)),
+            Attempt::Next(number) => self.begin(base, step, number),
+            Attempt::GivenUp(jobs) => answer::lost(base, &jobs),
         }
     }
 
-    fn begin(&mut self, base: StageStatus, step: &Step) -> StageStatus {
+    /// What status said of this key when it was stored last.
+    fn told_before(&self, key: &str) -> Option<&StageStatus> {
+        let before = &self.observed.deployment.status.stages;
+        before.iter().find(|stage| stage.key.as_deref() == Some(key))
+    }
+
+    fn begin(&mut self, base: StageStatus, step: &Step, attempt: usize) -> StageStatus {
         if self.observed.deployment.spec.suspend {
             let message = "suspend is true: no new work is started".to_owned();
             return StageStatus { reason: Some(reason::SUSPENDED.into()), message: Some(message), ..base };
         }
-        let job = steps::job(&self.observed.deployment, self.settings, step);
+        let job = steps::job(&self.observed.deployment, self.settings, step, attempt);
         let name = job.name.clone();
         self.start.push(job);
-        StageStatus { state: StageState::Running, job: Some(name), ..base }
-    }
-
-    /// The Job of a key.
-    fn job(&self, key: &str) -> Option<&Job> {
-        self.observed.jobs.iter().find(|job| job.key == key)
+        let message = (attempt > 0).then(|| {
+            "a job ended and its answer is lost; it is asked again and computes nothing twice".to_owned()
+        });
+        StageStatus { state: StageState::Running, job: Some(name), message, ..base }
     }
 
     fn finish(self, artifact: Option<ArtifactStatus>, judged: Judged) -> Pipeline {
@@ -305,13 +206,13 @@ impl Walk<'_> {
             format!("{}: {message}", stage.name)
         };
         if let Some(failed) = steps().find(|stage| stage.state == StageState::Failed) {
-            return Phase::failed(known_reason(failed), say(failed));
+            return Phase::failed(answer::known_reason(failed), say(failed));
         }
         match steps().find(|stage| stage.state != StageState::Succeeded) {
             Some(stage) if stage.reason.as_deref() == Some(reason::SUSPENDED) => {
                 Phase::waiting(reason::SUSPENDED, say(stage))
             }
-            Some(stage) => Phase::running(known_reason(stage), say(stage)),
+            Some(stage) => Phase::running(answer::known_reason(stage), say(stage)),
             None => Phase::running(reason::PROGRESSING, "the stages are under way"),
         }
     }
@@ -319,117 +220,4 @@ impl Walk<'_> {
 
 fn has_result<'a>(stages: &'a [StageStatus], key: &str) -> Option<&'a StageStatus> {
     stages.iter().find(|stage| stage.state == StageState::Succeeded && stage.key.as_deref() == Some(key))
-}
-
-/// A step's status from its Job.
-fn job_status(base: StageStatus, job: &Job) -> StageStatus {
-    let base = StageStatus { job: Some(job.name.clone()), ..base };
-    match (&job.state, &job.result) {
-        (JobState::Succeeded, Some(result)) if result.failure.is_none() => succeeded(base, result),
-        (JobState::Succeeded, _) => StageStatus {
-            state: StageState::Running,
-            message: Some(
-                "the job ended and its answer is lost; it is asked again and computes nothing twice".into(),
-            ),
-            ..base
-        },
-        (JobState::Active, _) => StageStatus { state: StageState::Running, ..with_trouble(base, job) },
-        (JobState::Failed { reason, message }, _) => {
-            StageStatus { state: StageState::Failed, ..failed(base, job, reason, message) }
-        }
-    }
-}
-
-fn succeeded(base: StageStatus, result: &JobResult) -> StageStatus {
-    let JobResult { output, report, golden, size_bytes, format: _, facts, tool, reused, gate: _, failure: _ } =
-        result;
-    StageStatus {
-        state: StageState::Succeeded,
-        output_digest: output.clone().or_else(|| golden.clone()),
-        report_digest: report.clone(),
-        size_bytes: *size_bytes,
-        tool: tool.clone(),
-        facts: facts.clone(),
-        message: reused.then(|| "it was in the registry already; nothing was computed".into()),
-        ..base
-    }
-}
-
-fn with_trouble(base: StageStatus, job: &Job) -> StageStatus {
-    match (&job.trouble, job.result.as_ref().and_then(|result| result.failure.as_ref())) {
-        (_, Some(failure)) => StageStatus {
-            reason: Some(failure.category.reason().into()),
-            message: Some(if failure.retryable {
-                format!("{}; it is tried again", failure.message)
-            } else {
-                failure.message.clone()
-            }),
-            ..base
-        },
-        (Some(trouble), None) => StageStatus {
-            reason: Some(trouble_reason(trouble.kind).into()),
-            message: Some(format!("{} (job {})", words(trouble), job.name)),
-            ..base
-        },
-        (None, None) => StageStatus { message: Some(format!("job {} is running", job.name)), ..base },
-    }
-}
-
-fn failed(base: StageStatus, job: &Job, job_reason: &str, job_message: &str) -> StageStatus {
-    let remedy = format!("change the spec, or delete job {} to try again", job.name);
-    let failure = job.result.as_ref().and_then(|result| result.failure.as_ref());
-    let (reason, message) = match (failure, &job.trouble) {
-        _ if job_reason == "DeadlineExceeded" => {
-            let detail =
-                job.trouble.as_ref().map(|trouble| format!(": {}", trouble.message)).unwrap_or_default();
-            (
-                reason::DEADLINE_EXCEEDED,
-                format!("it took longer than jobs.deadline{detail}; raise jobs.deadline"),
-            )
-        }
-        (Some(failure), _) if failure.retryable => {
-            (failure.category.reason(), format!("{}; it is tried again every two minutes", failure.message))
-        }
-        (Some(failure), _) => (failure.category.reason(), format!("{}; {remedy}", failure.message)),
-        (None, Some(trouble)) if trouble.kind == TroubleKind::OutOfMemory => {
-            (reason::OUT_OF_MEMORY, words(trouble))
-        }
-        (None, Some(trouble)) => (trouble_reason(trouble.kind), format!("{}; {remedy}", trouble.message)),
-        (None, None) => (reason::STAGE_FAILED, format!("{job_reason}: {job_message}; {remedy}")),
-    };
-    StageStatus { reason: Some(reason.into()), message: Some(message), ..base }
-}
-
-/// A trouble with what to do about it, where that is one field.
-fn words(trouble: &Trouble) -> String {
-    match trouble.kind {
-        TroubleKind::OutOfMemory => format!("{}; raise jobs.resources.limits.memory", trouble.message),
-        TroubleKind::ImagePull
-        | TroubleKind::Evicted
-        | TroubleKind::Unschedulable
-        | TroubleKind::Crashed
-        | TroubleKind::CannotStart => trouble.message.clone(),
-    }
-}
-
-fn trouble_reason(kind: TroubleKind) -> &'static str {
-    match kind {
-        TroubleKind::ImagePull => reason::IMAGE_PULL_FAILED,
-        TroubleKind::OutOfMemory => reason::OUT_OF_MEMORY,
-        TroubleKind::Evicted
-        | TroubleKind::Unschedulable
-        | TroubleKind::Crashed
-        | TroubleKind::CannotStart => reason::STAGE_FAILED,
-    }
-}
-
-/// The constant that equals a stage's reason.
-fn known_reason(stage: &StageStatus) -> &'static str {
-    let text = stage.reason.as_deref().unwrap_or(reason::PROGRESSING);
-    reason::ALL.iter().find(|known| **known == text).copied().unwrap_or(reason::STAGE_FAILED)
-}
-
-/// A gate that broke is an error of the gate, unless the reason says more.
-fn gate_reason(reason: &'static str) -> &'static str {
-    if reason == reason::STAGE_FAILED { reason::GATE_ERROR } else { reason }
 }

@@ -70,8 +70,8 @@ pub(crate) fn registry(deployment: &Deployment, settings: &Settings) -> Registry
     }
 }
 
-/// The Job that does a step.
-pub(crate) fn job(deployment: &Deployment, settings: &Settings, step: &Step) -> Desired {
+/// The Job that does a step; `attempt` counts the Jobs that went before and whose answers are lost.
+pub(crate) fn job(deployment: &Deployment, settings: &Settings, step: &Step, attempt: usize) -> Desired {
     let jobs = deployment.spec.jobs.clone().unwrap_or_default();
     let labels = object::labels(deployment, &[(names::STAGE_LABEL, &step.name)]);
     let mut pod_labels = jobs.pod.clone().unwrap_or_default().labels;
@@ -89,7 +89,7 @@ pub(crate) fn job(deployment: &Deployment, settings: &Settings, step: &Step) -> 
         "template": { "metadata": { "labels": pod_labels }, "spec": pod(deployment, settings, step) },
     }});
     let annotations = BTreeMap::from([(names::KEY_ANNOTATION.to_owned(), step.key.clone())]);
-    let name = names::job(&deployment.name, &step.name, &step.key);
+    let name = names::job(&deployment.name, &step.name, &step.key, attempt);
     Desired {
         create_only: true,
         ..object::object(deployment, ("batch/v1", "Job"), &name, &labels, &annotations, body)

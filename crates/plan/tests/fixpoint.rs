@@ -2,9 +2,11 @@
 
 mod world;
 
+use std::collections::BTreeSet;
+
 use proptest::prelude::*;
 use serde_json::json;
-use slipway_api::status::{Status, Verdict};
+use slipway_api::status::{StageState, StageStatus, Status, Verdict};
 use world::{World, spec, writes};
 
 #[derive(Debug, Clone)]
@@ -14,22 +16,37 @@ enum Happening {
     LoseAnswers,
     GateSays(bool),
     PodsStart(bool),
+    JobsEnd(bool),
     DeleteJobs,
     UpgradeOperator,
     Step,
 }
 
-fn happening() -> impl Strategy<Value = Happening> {
+fn write() -> impl Strategy<Value = Happening> {
+    (any::<bool>(), 0..4).prop_map(|(per_tensor, replicas)| Happening::Write { per_tensor, replicas })
+}
+
+fn step() -> impl Strategy<Value = Happening> {
+    Just(Happening::Step)
+}
+
+/// What the cluster does, without losing anything for good.
+fn weather() -> impl Strategy<Value = Happening> {
     prop_oneof![
-        (any::<bool>(), 0..4).prop_map(|(per_tensor, replicas)| Happening::Write { per_tensor, replicas }),
         Just(Happening::EmptyStatus),
-        Just(Happening::LoseAnswers),
         any::<bool>().prop_map(Happening::GateSays),
         any::<bool>().prop_map(Happening::PodsStart),
-        Just(Happening::DeleteJobs),
+        any::<bool>().prop_map(Happening::JobsEnd),
         Just(Happening::UpgradeOperator),
-        Just(Happening::Step),
     ]
+}
+
+fn loss() -> impl Strategy<Value = Happening> {
+    prop_oneof![Just(Happening::LoseAnswers), Just(Happening::DeleteJobs)]
+}
+
+fn happening() -> impl Strategy<Value = Happening> {
+    prop_oneof![1 => write(), 5 => weather(), 2 => loss(), 1 => step()]
 }
 
 fn happen(world: &mut World, happening: &Happening) {
@@ -46,12 +63,21 @@ fn happen(world: &mut World, happening: &Happening) {
         Happening::LoseAnswers => world.observed.jobs.iter_mut().for_each(|job| job.result = None),
         Happening::GateSays(pass) => world.verdict = if *pass { Verdict::Pass } else { Verdict::Fail },
         Happening::PodsStart(start) => world.pods_start = *start,
+        Happening::JobsEnd(end) => world.jobs_end = *end,
         Happening::DeleteJobs => world.observed.jobs.clear(),
         Happening::UpgradeOperator => world.settings.server_image.push('x'),
         Happening::Step => {
             world.step();
         }
     }
+}
+
+/// The keys that the revisions and this generation name.
+fn needed(world: &World) -> BTreeSet<String> {
+    let revisions = world.observed.revisions.iter().flat_map(|revision| &revision.data.stages);
+    let now = world.observed.deployment.status.stages.iter();
+    let done = |stage: &&StageStatus| stage.state == StageState::Succeeded;
+    revisions.chain(now).filter(done).filter_map(|stage| stage.key.clone()).collect()
 }
 
 proptest! {
@@ -69,13 +95,41 @@ proptest! {
                 prop_assert!(workloads.count() <= 1);
             }
         }
+        world.jobs_end = true;
         world.settle();
         let rest = world.plan();
         prop_assert_eq!(writes(&rest), r#"{"delete":[],"events":[],"scale":[],"untag":"nothing"}"#);
-        let mut computed = world.computed.clone();
-        computed.sort();
-        computed.dedup();
-        prop_assert_eq!(computed.len(), world.computed.len(), "work was computed twice");
+        for key in needed(&world) {
+            prop_assert!(world.registry.contains(&key), "the tag of {key} is needed and was removed");
+        }
+    }
+
+    #[test]
+    fn a_running_job_outlives_whatever_does_not_change_the_spec(
+        happenings in prop::collection::vec(prop_oneof![weather(), Just(Happening::LoseAnswers), step()], 0..24),
+    ) {
+        let mut world = World::new(spec());
+        for one in &happenings {
+            happen(&mut world, one);
+        }
+        world.jobs_end = true;
+        world.settle();
+        prop_assert!(world.abandoned.is_empty(), "{:?}", world.abandoned);
+    }
+
+    #[test]
+    fn nothing_stays_in_the_registry_that_nobody_names(
+        happenings in prop::collection::vec(prop_oneof![1 => write(), 4 => weather(), 2 => step()], 0..24),
+    ) {
+        let mut world = World::new(spec());
+        for one in &happenings {
+            happen(&mut world, one);
+        }
+        world.jobs_end = true;
+        world.settle();
+        let needed = needed(&world);
+        let left: Vec<_> = world.registry.iter().filter(|key| !needed.contains(*key)).collect();
+        prop_assert!(left.is_empty(), "{left:?}");
     }
 
     #[test]

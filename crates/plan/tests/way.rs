@@ -49,6 +49,50 @@ fn an_emptied_status_is_rebuilt_without_a_job_or_a_restart() {
 }
 
 #[test]
+fn a_running_job_survives_an_emptied_status() {
+    let mut world = World::new(spec());
+    world.step();
+    world.jobs_end = false;
+    world.step();
+    world.step();
+    let running = world.job("small").clone();
+    assert_eq!(running.state, JobState::Active);
+    world.observed.deployment.status = Status::default();
+    world.observed.jobs.retain(|job| job.step == "small");
+    for _ in 0..5 {
+        world.step();
+        assert_eq!(world.job("small"), &running, "the key of its step is not known yet");
+    }
+    world.jobs_end = true;
+    world.settle();
+    assert_eq!(world.condition("Ready").0, "True");
+    assert_eq!(world.abandoned, Vec::<String>::new());
+    assert_eq!(world.started.iter().filter(|job| job.contains("small")).count(), 1);
+}
+
+#[test]
+fn a_running_job_of_another_generation_goes_once_its_step_has_another_key() {
+    let mut world = World::new(spec());
+    world.step();
+    world.jobs_end = false;
+    world.step();
+    let running = world.job("small").name.clone();
+    world.write(with(spec(), "/stages/0/quantize/dynamic", json!({ "granularity": "perTensor" })));
+    world.step();
+    assert_eq!(world.abandoned, [running]);
+}
+
+#[test]
+fn a_refused_spec_abandons_no_job() {
+    let mut world = World::new(spec());
+    world.jobs_end = false;
+    world.step();
+    world.write(with(spec(), "/model/source/uri", json!("file:///net.onnx")));
+    world.step();
+    assert_eq!(world.abandoned, Vec::<String>::new());
+}
+
+#[test]
 fn a_lost_answer_is_asked_again_and_nothing_is_computed_twice() {
     let mut world = World::new(spec());
     world.step();
@@ -58,10 +102,56 @@ fn a_lost_answer_is_asked_again_and_nothing_is_computed_twice() {
     world.observed.deployment.status = Status::default();
     world.settle();
     assert_eq!(world.condition("Ready").0, "True");
+    assert!(world.observed.jobs.is_empty(), "those without an answer are removed with the others");
     let mut once = world.computed.clone();
     once.sort();
     once.dedup();
     assert_eq!(once.len(), world.computed.len());
+}
+
+#[test]
+fn an_answer_that_is_always_lost_becomes_a_failure_which_says_so() {
+    let mut world = World::new(spec());
+    world.answers_are_lost = true;
+    world.settle();
+    let (status, reason, message) = world.condition("Optimized");
+    assert_eq!((status.as_str(), reason.as_str()), ("False", "AnswerLost"));
+    let source: Vec<_> =
+        world.observed.jobs.iter().filter(|job| job.step == "source").map(|job| &job.name).collect();
+    assert_eq!(source.len(), 3);
+    assert!(source.iter().all(|name| message.contains(*name)), "{message}");
+    assert!(message.contains("job image") && message.contains("delete the jobs"), "{message}");
+    assert_eq!(world.condition("Stalled").0, "True");
+
+    world.observed.deployment.status = Status::default();
+    world.settle();
+    assert_eq!(world.condition("Optimized").1, "AnswerLost", "the jobs themselves are the count");
+
+    world.answers_are_lost = false;
+    world.observed.jobs.clear();
+    world.settle();
+    assert_eq!(world.condition("Ready").0, "True", "deleting the jobs tries again");
+}
+
+#[test]
+fn what_never_became_a_revision_leaves_no_tag() {
+    let mut world = World::new(spec());
+    world.settle();
+    world.verdict = Verdict::Fail;
+    world.write(with(spec(), "/stages/0/quantize/dynamic", json!({ "granularity": "perTensor" })));
+    world.settle();
+    let failed: Vec<_> = ["small", "gate"].map(|step| names::work_tag(&world.job(step).key)).into();
+    assert!(world.untagged.is_empty(), "its artifacts are this generation's");
+
+    world.verdict = Verdict::Pass;
+    world.write(spec());
+    world.settle();
+    assert!(failed.iter().all(|tag| world.untagged.contains(tag)), "{:?}", world.untagged);
+    let needed = world.observed.revisions.iter().flat_map(|revision| &revision.data.stages);
+    for key in needed.filter_map(|stage| stage.key.as_ref()) {
+        assert!(!world.untagged.contains(&names::work_tag(key)));
+    }
+    assert!(world.observed.jobs.is_empty());
 }
 
 #[test]
@@ -192,7 +282,13 @@ fn a_failure_that_may_pass_is_tried_again_after_two_minutes() {
     failure.retryable = true;
     world.failing.push(("source".into(), failure));
     world.settle();
-    assert_eq!(world.condition("Optimized").1, "RegistryUnreachable");
+    let (status, reason, message) = world.condition("Optimized");
+    assert_eq!((status.as_str(), reason.as_str()), ("Unknown", "RegistryUnreachable"));
+    assert!(message.contains("does not answer; it is tried again"), "{message}");
+    assert_eq!(
+        (world.condition("Reconciling").0, world.condition("Stalled").0),
+        ("True".into(), "False".into())
+    );
     assert_eq!(world.plan().requeue.unwrap().as_secs(), 120);
     world.failing.clear();
     world.settle();
@@ -214,6 +310,46 @@ fn a_job_that_ran_out_of_time_names_the_field_to_raise() {
     let (_, reason, message) = world.condition("Optimized");
     assert_eq!(reason, "DeadlineExceeded");
     assert!(message.contains("raise jobs.deadline"), "{message}");
+}
+
+#[test]
+fn a_gate_whose_failure_may_pass_is_not_stalled() {
+    for step in ["data-unseen", "gate"] {
+        let mut world = World::new(spec());
+        let mut failure = final_failure(FailureCategory::Storage, "the registry does not answer");
+        failure.retryable = true;
+        world.failing.push((step.into(), failure));
+        world.settle();
+        let (status, reason, message) = world.condition("GatePassed");
+        assert_eq!((status.as_str(), reason.as_str()), ("Unknown", "RegistryUnreachable"), "{step}");
+        assert!(message.contains("tried again"), "{message}");
+        assert_eq!(world.condition("Stalled").0, "False");
+    }
+}
+
+#[test]
+fn a_deadline_names_what_held_the_pod_even_when_the_pod_is_gone() {
+    let cases = [
+        (TroubleKind::ImagePull, "container job (registry.test/job:1): ImagePullBackOff: no such tag"),
+        (TroubleKind::Unschedulable, "no node takes the pod: 0/1 nodes are available"),
+    ];
+    for (kind, words) in cases {
+        let mut world = World::new(spec());
+        world.jobs_end = false;
+        world.step();
+        let job = &mut world.observed.jobs[0];
+        job.trouble = Some(Trouble { kind, container: String::new(), message: words.into() });
+        world.step();
+        let job = &mut world.observed.jobs[0];
+        job.trouble = None;
+        job.state = JobState::Failed { reason: "DeadlineExceeded".into(), message: "too long".into() };
+        world.settle();
+        let (status, reason, message) = world.condition("Optimized");
+        let expected = if kind == TroubleKind::ImagePull { "ImagePullFailed" } else { "DeadlineExceeded" };
+        assert_eq!((status.as_str(), reason.as_str()), ("False", expected));
+        assert!(message.contains(words) && message.contains("jobs.deadline"), "{message}");
+        assert!(message.contains(&world.observed.jobs[0].name), "{message}");
+    }
 }
 
 #[test]

@@ -23,7 +23,7 @@ impl Drop for Distribution {
     }
 }
 
-fn binary() -> Option<PathBuf> {
+pub(crate) fn binary() -> Option<PathBuf> {
     let named = std::env::var_os("SLIPWAY_CACHE").map(PathBuf::from);
     let cache = named.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache/slipway")))?;
     let binary = cache.join("bin/registry");

@@ -123,8 +123,11 @@ async fn perform(
     Ok((spec, result))
 }
 
-/// A Job that ended with an answer.
-pub(crate) fn finished(job: &Desired, spec: &JobSpec, result: JobResult) -> Job {
+/// A Job that ended with an answer; here nobody tries again what may pass.
+pub(crate) fn finished(job: &Desired, spec: &JobSpec, mut result: JobResult) -> Job {
+    if let Some(failure) = &mut result.failure {
+        failure.retryable = false;
+    }
     let state = match &result.failure {
         None => JobState::Succeeded,
         Some(failure) => {
@@ -134,6 +137,7 @@ pub(crate) fn finished(job: &Desired, spec: &JobSpec, result: JobResult) -> Job 
     Job {
         name: job.name.clone(),
         uid: spec.key.clone(),
+        step: spec.step.clone(),
         key: spec.key.clone(),
         deleting: false,
         state,

@@ -20,6 +20,10 @@ impl Seen for Job {
         Some(Self {
             name: meta.name.clone()?,
             uid: meta.uid.clone()?,
+            step: (meta.labels.iter().flatten())
+                .find(|(name, _)| *name == names::STAGE_LABEL)
+                .map(|(_, step)| step.clone())
+                .unwrap_or_default(),
             key: (meta.annotations.iter().flatten())
                 .find(|(name, _)| *name == names::KEY_ANNOTATION)
                 .map(|(_, key)| key.clone())
@@ -90,7 +94,8 @@ mod tests {
 
     fn job(status: &serde_json::Value) -> Job {
         let object = json!({
-            "metadata": { "name": "net-small-1", "uid": "u", "annotations": { names::KEY_ANNOTATION: "abc" } },
+            "metadata": { "name": "net-small-1", "uid": "u", "labels": { names::STAGE_LABEL: "small" },
+                          "annotations": { names::KEY_ANNOTATION: "abc" } },
             "status": status,
         });
         Job::see(&serde_json::from_value(object).unwrap()).unwrap()
@@ -116,7 +121,10 @@ mod tests {
         assert_eq!(job(&json!({ "active": 1 })).state, JobState::Active);
         assert_eq!(job(&json!({ "conditions": [condition("Complete", "False")] })).state, JobState::Active);
         let complete = job(&json!({ "conditions": [condition("Complete", "True")] }));
-        assert_eq!((complete.state, complete.key.as_str()), (JobState::Succeeded, "abc"));
+        assert_eq!(
+            (complete.state, complete.step.as_str(), complete.key.as_str()),
+            (JobState::Succeeded, "small", "abc")
+        );
         let failed =
             job(&json!({ "conditions": [condition("FailureTarget", "True"), condition("Failed", "True")] }));
         assert_eq!(failed.state, JobState::Failed { reason: "R".into(), message: "M".into() });

@@ -11,8 +11,8 @@ use slipway_api::{
     status::{CheckStatus, GateStatus, Verdict},
 };
 use slipway_plan::{
-    Child, Deployment, Job, JobState, Observed, Outcome, Plan, Revision, Service, Settings, Workload, plan,
-    status,
+    Child, Deployment, Job, JobState, Observed, Outcome, Plan, Revision, Service, Settings, Untag, Workload,
+    plan, status,
 };
 
 /// A cluster with one `ModelDeployment`.
@@ -31,6 +31,16 @@ pub(crate) struct World {
     pub(crate) computed: Vec<String>,
     /// Whether pods of new Deployments become ready.
     pub(crate) pods_start: bool,
+    /// Whether Jobs end; otherwise they run on.
+    pub(crate) jobs_end: bool,
+    /// Whether the answers of Jobs that end are lost.
+    pub(crate) answers_are_lost: bool,
+    /// Bodies of Jobs that run, by uid.
+    running: Vec<(String, Value)>,
+    /// Names of Jobs that a plan deleted while they ran.
+    pub(crate) abandoned: Vec<String>,
+    /// Tags that a plan removed.
+    pub(crate) untagged: Vec<String>,
     uid: u32,
 }
 
@@ -74,6 +84,11 @@ impl World {
             registry: Vec::new(),
             computed: Vec::new(),
             pods_start: true,
+            jobs_end: true,
+            answers_are_lost: false,
+            running: Vec::new(),
+            abandoned: Vec::new(),
+            untagged: Vec::new(),
             uid: 0,
         }
     }
@@ -118,6 +133,14 @@ impl World {
         self.observed.service.as_ref().and_then(|service| service.revision.clone())
     }
 
+    /// The only Job of a step.
+    pub(crate) fn job(&self, step: &str) -> &Job {
+        let mut jobs = self.observed.jobs.iter().filter(|job| job.step == step);
+        let job = jobs.next().expect(step);
+        assert_eq!(jobs.next(), None, "{step}");
+        job
+    }
+
     fn next_uid(&mut self) -> String {
         self.uid += 1;
         format!("uid-{}", self.uid)
@@ -133,7 +156,13 @@ impl World {
                 self.observed.workloads.iter_mut().find(|workload| workload.name == scale.name).unwrap();
             found.desired = scale.replicas;
         }
+        if let Untag::Tags(tags) = &plan.untag {
+            self.registry.retain(|key| !tags.contains(&names::work_tag(key)));
+            self.untagged.extend(tags.clone());
+        }
         for delete in &plan.delete {
+            let active = |job: &&Job| job.uid == delete.uid && job.state == JobState::Active;
+            self.abandoned.extend(self.observed.jobs.iter().find(active).map(|job| job.name.clone()));
             let keep = |uid: &String| *uid != delete.uid;
             self.observed.jobs.retain(|one| keep(&one.uid));
             self.observed.revisions.retain(|one| keep(&one.uid));
@@ -148,27 +177,19 @@ impl World {
         match kind {
             "Job" if !self.observed.jobs.iter().any(|job| job.name == name) => {
                 self.started.push(name.to_owned());
-                let result = self.run(body);
-                let state = match &result.failure {
-                    Some(_) => {
-                        JobState::Failed { reason: "BackoffLimitExceeded".into(), message: "failed".into() }
-                    }
-                    None => JobState::Succeeded,
-                };
                 let key = body["metadata"]["annotations"][names::KEY_ANNOTATION].as_str().unwrap().to_owned();
-                let finished_at = Some(self.observed.now);
-                let name = name.to_owned();
-                let result = Some(result);
                 self.observed.jobs.push(Job {
-                    name,
-                    uid,
+                    name: name.to_owned(),
+                    uid: uid.clone(),
+                    step: label(names::STAGE_LABEL),
                     key,
                     deleting: false,
-                    state,
-                    finished_at,
-                    result,
+                    state: JobState::Active,
+                    finished_at: None,
+                    result: None,
                     trouble: None,
                 });
+                self.running.push((uid, body.clone()));
             }
             "ControllerRevision" if !self.observed.revisions.iter().any(|revision| revision.name == name) => {
                 self.observed.revisions.push(Revision {
@@ -261,8 +282,28 @@ impl World {
         }
     }
 
-    /// What the Deployment controller and the kubelet would do.
+    /// Ends every Job that runs.
+    fn end_jobs(&mut self) {
+        for (uid, body) in std::mem::take(&mut self.running) {
+            let Some(index) = self.observed.jobs.iter().position(|job| job.uid == uid) else { continue };
+            let result = self.run(&body);
+            let job = &mut self.observed.jobs[index];
+            job.state = match &result.failure {
+                Some(_) => {
+                    JobState::Failed { reason: "BackoffLimitExceeded".into(), message: "failed".into() }
+                }
+                None => JobState::Succeeded,
+            };
+            job.finished_at = Some(self.observed.now);
+            job.result = (!self.answers_are_lost).then_some(result);
+        }
+    }
+
+    /// What the Job and Deployment controllers and the kubelet would do.
     fn controllers(&mut self) {
+        if self.jobs_end {
+            self.end_jobs();
+        }
         for workload in &mut self.observed.workloads {
             workload.current = true;
             workload.replicas = workload.desired;
