@@ -183,7 +183,8 @@ pub enum FailureCategory {
     Storage,
     /// An artifact that an earlier step made is gone.
     ArtifactMissing,
-    /// Anything else; a bug if it is ours.
+    /// Anything else; a bug if it is ours. Also a kind that this version does not know.
+    #[serde(other)]
     Internal,
 }
 
@@ -240,6 +241,13 @@ impl JobResult {
 mod tests {
     use super::*;
     use crate::status::CheckStatus;
+
+    #[test]
+    fn an_answer_of_a_later_version_keeps_its_words() {
+        let answer = r#"{"failure":{"category":"Exhausted","message":"no GPU","new":1},"new":2}"#;
+        let failure = serde_json::from_str::<JobResult>(answer).unwrap().failure.unwrap();
+        assert_eq!((failure.category, failure.message.as_str()), (FailureCategory::Internal, "no GPU"));
+    }
 
     #[test]
     fn a_message_always_fits_the_termination_log() {

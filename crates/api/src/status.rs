@@ -1,7 +1,7 @@
 //! `status`: what the operator answers. It is memory, never the only copy of anything.
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
 
 use crate::condition::Condition;
 
@@ -32,7 +32,9 @@ pub struct Status {
     /// The revision that this generation asks for, once it is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub updated_revision: Option<String>,
-    /// Whether a newer server or template exists than the stable revision runs.
+    /// Whether pods rendered today would differ from those of this generation's revision, which are never restarted by
+    /// themselves: a newer server image, or a gate that judged since and whose golden samples and accuracy they lack.
+    /// To take it, change an annotation in `serving.pod.annotations`: that makes a new revision and starts no job.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub update_available: Option<bool>,
     /// Pods of all revisions.
@@ -58,6 +60,7 @@ pub struct StageStatus {
     /// `source`, `data`, `gate` or the stage's kind. Example: `quantize`.
     pub kind: String,
     /// How far it is.
+    #[serde(deserialize_with = "known_or_default")]
     pub state: StageState,
     /// The key of the work: identical work has the same key and is done once.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -129,6 +132,7 @@ pub struct ArtifactStatus {
 #[serde(rename_all = "camelCase", default)]
 pub struct GateStatus {
     /// The verdict over all checks.
+    #[serde(deserialize_with = "known_or_default")]
     pub verdict: Verdict,
     /// How many samples were judged.
     pub samples: i64,
@@ -150,6 +154,7 @@ pub struct CheckStatus {
     /// The check's name, with the threshold's where it has several. Example: `acc.maxDrop`.
     pub name: String,
     /// The verdict.
+    #[serde(deserialize_with = "known_or_default")]
     pub verdict: Verdict,
     /// What was measured.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -188,4 +193,35 @@ pub enum Verdict {
     Inconclusive,
     /// Measured and reported, judged by nobody.
     Reported,
+}
+
+/// What was stored, or the default where a later version stored a value that this one does not know: an unknown state
+/// is asked again, an unknown verdict is no pass.
+fn known_or_default<'de, D: Deserializer<'de>, T: DeserializeOwned + Default>(
+    stored: D,
+) -> Result<T, D::Error> {
+    let stored = serde_json::Value::deserialize(stored)?;
+    Ok(serde_json::from_value(stored).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn what_a_later_version_stored_is_read_without_what_is_new() {
+        let status: Status = serde_json::from_value(json!({
+            "stages": [{ "name": "small", "kind": "prune", "state": "Archived", "key": "k", "new": 1 }],
+            "gate": { "verdict": "Probably", "samples": 3, "checks": [{ "name": "c", "verdict": "Maybe", "new": [] }] },
+            "new": {},
+        }))
+        .unwrap();
+        assert_eq!(
+            (status.stages[0].state, status.stages[0].key.as_deref()),
+            (StageState::Pending, Some("k"))
+        );
+        let gate = status.gate.unwrap();
+        assert_eq!((gate.verdict, gate.checks[0].verdict), (Verdict::Inconclusive, Verdict::Inconclusive));
+    }
 }

@@ -32,7 +32,7 @@ pub struct Progress {
     pub available: Phase,
     /// Whether a Prometheus watches.
     pub monitoring: Phase,
-    /// Whether a newer server image than the stored one would be used for the same revision.
+    /// Whether a template rendered today differs from the stored one of the same revision.
     pub update_available: Option<bool>,
 }
 

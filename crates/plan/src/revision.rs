@@ -5,8 +5,10 @@ use serde_json::Value;
 use slipway_api::status::{ArtifactStatus, GateStatus, StageStatus};
 
 /// What a `ControllerRevision` stores: enough to serve, to roll back exactly and to rebuild status.
+///
+/// A later version may have stored more; what this one does not know is not read, so that an operator can be rolled back.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct RevisionData {
     /// The artifact that is served.
     pub artifact: ArtifactStatus,

@@ -101,7 +101,8 @@ fn render(
     })
 }
 
-/// Whether a newer template than the stored one would be rendered for the same revision.
+/// Whether a template rendered today differs from the stored one of the same revision: by a newer server, or by the
+/// golden samples and the accuracy of a gate that judged since.
 pub(crate) fn update_available(
     observed: &Observed,
     settings: &Settings,
@@ -110,8 +111,7 @@ pub(crate) fn update_available(
     let artifact = pipeline.artifact.as_ref().filter(|_| pipeline.gate.is_done())?;
     let hash = key::revision(&observed.deployment.name, &artifact.digest, &observed.deployment.spec.serving);
     let stored = observed.revisions.iter().find(|revision| revision.hash == hash)?;
-    let image = |template: &serde_json::Value| template["spec"]["containers"][0]["image"].clone();
-    Some(image(&stored.data.template) != image(&render(observed, settings, pipeline, artifact, &hash)))
+    Some(stored.data.template != render(observed, settings, pipeline, artifact, &hash))
 }
 
 /// The revision that gets the traffic now; the Service is the truth, status only its memory.

@@ -257,6 +257,36 @@ fn an_operator_upgrade_restarts_no_pod() {
 }
 
 #[test]
+fn a_gate_that_judged_later_is_an_update_which_an_annotation_takes() {
+    let mut ungated = spec();
+    ungated.as_object_mut().unwrap().remove("gate");
+    let mut world = World::new(ungated);
+    world.settle();
+    let pods = world.observed.workloads.clone();
+    assert_eq!(world.observed.deployment.status.update_available, Some(false));
+
+    world.write(spec());
+    world.settle();
+    assert_eq!(world.condition("GatePassed").1, "Passed");
+    assert_eq!(world.condition("Ready").0, "True");
+    assert_eq!(world.observed.workloads, pods, "a gate restarts no pod");
+    assert_eq!(world.observed.deployment.status.update_available, Some(true));
+
+    let mut annotated = spec();
+    annotated["serving"]["pod"] = json!({ "annotations": { "example.com/taken": "1" } });
+    world.started.clear();
+    world.write(annotated);
+    world.settle();
+    assert!(world.started.is_empty(), "{:?}", world.started);
+    assert_eq!(world.observed.deployment.status.update_available, Some(false));
+    let stable = world.stable();
+    let newest =
+        world.observed.revisions.iter().find(|revision| Some(&revision.hash) == stable.as_ref()).unwrap();
+    let template = newest.data.template.to_string();
+    assert!(template.contains("--golden-reference") && template.contains("--accuracy"), "{template}");
+}
+
+#[test]
 fn a_failed_stage_says_why_and_what_to_do_and_stays_so() {
     let mut world = World::new(spec());
     let failure = final_failure(FailureCategory::NothingChanged, "no MatMul or Gemm has constant weights");

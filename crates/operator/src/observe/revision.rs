@@ -80,7 +80,7 @@ mod tests {
     #[test]
     fn data_survives_and_what_cannot_be_read_is_named() {
         let good = json!({ "artifact": { "digest": "sha256:1", "uri": "oci://r/net@sha256:1" }, "stages": [],
-                           "template": { "spec": { "containers": [] } } });
+                           "template": { "spec": { "containers": [] } }, "storedByALaterVersion": { "a": 1 } });
         let (revisions, unreadable) = observe(&[
             entry("net-3f2a", &good),
             entry("net-bad", &json!({ "fromTheFuture": true })),
