@@ -15,11 +15,15 @@ use crate::{LocalReference, schema};
     {"rule": "!has(self.file) || (!self.file.startsWith('/') && !self.file.split('/').exists(part, part == '..' || part == '.' || part == ''))",
      "message": "file must be a relative path without '..', such as model.onnx"},
     {"rule": "has(self.file) || !(self.uri.startsWith('configmap://'))",
-     "message": "a configmap:// source needs file: the key that holds the bytes"}
+     "message": "a configmap:// source needs file: the key that holds the bytes"},
+    {"rule": "!has(self.credentialsSecretRef) || self.uri.startsWith('oci://') || self.uri.startsWith('https://')",
+     "message": "credentialsSecretRef is for oci:// and https:// alone; other sources need no credentials"}
 ]))]
 pub struct Source {
     /// Where the bytes are. `oci://host/path@sha256:…`, `https://…`, `configmap://NAME` and `pvc://CLAIM/path` (in the
-    /// object's own namespace), or `file://…` on your own machine. Example: `configmap://digits-model`.
+    /// object's own namespace), or `file://…` on your own machine. In a cluster `https://` and `oci://` reach whatever the
+    /// network lets a pod reach, private addresses included: limit it with a `NetworkPolicy` on job pods. `slipway run`
+    /// fetches `https://` from public addresses alone. Example: `configmap://digits-model`.
     #[schemars(length(min = 7, max = 1024))]
     pub uri: String,
     /// The file that matters when the source is a folder, a relative path. Example: `model.onnx`.
@@ -31,8 +35,9 @@ pub struct Source {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 71), regex(pattern = r"^sha256:[0-9a-f]{64}$"))]
     pub digest: Option<String>,
-    /// A Secret of this namespace with the credentials: `.dockerconfigjson` for `oci://`, `username` and `password`
-    /// or `token` for `https://`. The kubelet mounts it; the operator never reads it.
+    /// A Secret of this namespace with the credentials: `.dockerconfigjson` for `oci://`; `token` (sent as a bearer
+    /// token) or `username` and `password` for `https://`, sent to the host of `uri` alone. The kubelet mounts it; the
+    /// operator never reads it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credentials_secret_ref: Option<LocalReference>,
 }

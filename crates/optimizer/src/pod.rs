@@ -7,7 +7,8 @@ use slipway_api::{
     job::{CREDENTIALS_MOUNT, Failure, FailureCategory, JobSpec, SOURCE_MOUNT, Work},
 };
 use slipway_artifacts::{
-    ConfigMapData, Credentials, FetchOptions, HttpsPolicy, Location, RegistryOptions, SharedProgress, Store,
+    Authorization, ConfigMapData, Credentials, FetchOptions, HttpsPolicy, Location, RegistryOptions,
+    SharedProgress, Store,
 };
 
 use crate::work::{Context, Judges, fail};
@@ -23,16 +24,13 @@ pub fn context(spec: &JobSpec, scratch: PathBuf, progress: SharedProgress) -> Re
         Location::Registry { host: spec.registry.host.clone(), repository: spec.registry.repository.clone() };
     let options = RegistryOptions { plain_http: plain_http.clone(), ..RegistryOptions::default() };
     let store = Store::open(&location, &options).map_err(unusable)?;
+    let Secret { registry: credentials, https: authorization } = secret(&spec.work)?;
     let fetch = mounted(
         &spec.work,
         FetchOptions {
-            registry: RegistryOptions {
-                plain_http,
-                credentials: credentials()?,
-                ..RegistryOptions::default()
-            },
+            registry: RegistryOptions { plain_http, credentials, ..RegistryOptions::default() },
             // A pod's network policy decides which addresses it reaches, so in-cluster hosts are allowed here.
-            https: HttpsPolicy { allow_private: true, ..HttpsPolicy::default() },
+            https: HttpsPolicy { allow_private: true, authorization, ..HttpsPolicy::default() },
             progress: progress.clone(),
             ..FetchOptions::default()
         },
@@ -45,11 +43,7 @@ pub fn context(spec: &JobSpec, scratch: PathBuf, progress: SharedProgress) -> Re
 }
 
 fn mounted(work: &Work, mut fetch: FetchOptions) -> FetchOptions {
-    let source = match work {
-        Work::Source { source, .. } => source,
-        Work::Data { data } => &data.source,
-        Work::Stage { .. } | Work::Gate(_) => return fetch,
-    };
+    let Some(source) = source(work) else { return fetch };
     let mount = PathBuf::from(SOURCE_MOUNT);
     if let Some(name) = rest(source, "configmap://") {
         fetch.config_maps = BTreeMap::from([(name, ConfigMapData::Directory(mount))]);
@@ -65,20 +59,97 @@ fn rest(source: &Source, scheme: &str) -> Option<String> {
     rest.split('/').next().map(str::to_owned)
 }
 
-/// The mounted Secret, where the source names one; the kubelet leaves the folder empty when it does not exist.
-fn credentials() -> Result<Credentials, Failure> {
-    let folder = Path::new(CREDENTIALS_MOUNT);
-    if !folder.exists() {
-        return Ok(Credentials::default());
+fn source(work: &Work) -> Option<&Source> {
+    match work {
+        Work::Source { source, format: _ } => Some(source),
+        Work::Data { data } => Some(&data.source),
+        Work::Stage { .. } | Work::Gate(_) => None,
     }
-    let config = folder.join(".dockerconfigjson");
-    let bytes = fs::read(&config).map_err(|error| {
+}
+
+/// What a mounted Secret gives.
+#[derive(Debug, Default)]
+struct Secret {
+    registry: Credentials,
+    https: Option<Authorization>,
+}
+
+/// The Secret that the source names.
+fn secret(work: &Work) -> Result<Secret, Failure> {
+    match source(work) {
+        Some(Source { uri, credentials_secret_ref: Some(reference), .. }) => {
+            read_secret(Path::new(CREDENTIALS_MOUNT), uri, &reference.name)
+        }
+        Some(_) | None => Ok(Secret::default()),
+    }
+}
+
+/// Reads a mounted Secret; the kubelet leaves the folder empty when there is none.
+fn read_secret(folder: &Path, uri: &str, name: &str) -> Result<Secret, Failure> {
+    let key = |key: &str| fs::read_to_string(folder.join(key)).ok().map(|text| text.trim_end().to_owned());
+    let lacks = |what: &str, kind: &str| {
         let message = format!(
-            "the Secret of credentialsSecretRef does not exist or has no key .dockerconfigjson ({error}): create it \
-             with `kubectl create secret docker-registry`"
+            "Secret {name} of credentialsSecretRef does not exist or has no {what}: create it with `kubectl create \
+             secret {kind}`"
         );
         fail(FailureCategory::NotFound, message)
-    })?;
-    Credentials::from_docker_config(&bytes)
-        .map_err(|error| fail(FailureCategory::Unauthorized, error.to_string()))
+    };
+    if uri.starts_with("https://") {
+        let basic = || Some(Authorization::basic(&key("username")?, &key("password")?));
+        let https = key("token").map(|token| Authorization::bearer(&token)).or_else(basic);
+        let https = https.ok_or_else(|| lacks("key token and no keys username and password", "generic"))?;
+        return Ok(Secret { https: Some(https), ..Secret::default() });
+    }
+    let config = key(".dockerconfigjson").ok_or_else(|| lacks("key .dockerconfigjson", "docker-registry"))?;
+    let registry = Credentials::from_docker_config(config.as_bytes())
+        .map_err(|error| fail(FailureCategory::Unauthorized, format!("Secret {name}: {error}")))?;
+    Ok(Secret { registry, ..Secret::default() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(uri: &str, keys: &[(&str, &str)]) -> Result<Secret, Failure> {
+        let folder = tempfile::tempdir().unwrap();
+        for (key, value) in keys {
+            fs::write(folder.path().join(key), value).unwrap();
+        }
+        read_secret(folder.path(), uri, "their-secret")
+    }
+
+    #[test]
+    fn a_web_server_gets_a_token_or_a_user_and_a_password() {
+        let uri = "https://models.example/net.onnx";
+        let token = read(uri, &[("token", "t0ken\n")]).unwrap();
+        assert_eq!(token.https, Some(Authorization::bearer("t0ken")));
+        let basic = read(uri, &[("username", "u"), ("password", "p")]).unwrap();
+        assert_eq!(basic.https, Some(Authorization::basic("u", "p")));
+    }
+
+    #[test]
+    fn a_secret_without_the_keys_is_named_with_what_it_lacks() {
+        for (uri, keys, words) in [
+            ("https://models.example/net.onnx", &[("username", "u")][..], "no key token"),
+            ("https://models.example/net.onnx", &[], "secret generic"),
+            ("oci://models.example/net", &[("token", "t")], "no key .dockerconfigjson"),
+        ] {
+            let failure = read(uri, keys).unwrap_err();
+            assert_eq!(failure.category, FailureCategory::NotFound);
+            assert!(
+                failure.message.contains("their-secret") && failure.message.contains(words),
+                "{failure:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_registry_gets_a_docker_config() {
+        let config = r#"{"auths":{"models.example":{"username":"u","password":"p"}}}"#;
+        let secret = read("oci://models.example/net", &[(".dockerconfigjson", config)]).unwrap();
+        assert_eq!(secret.https, None);
+        assert_ne!(secret.registry, Credentials::default());
+        let broken = read("oci://models.example/net", &[(".dockerconfigjson", "{")]).unwrap_err();
+        assert_eq!(broken.category, FailureCategory::Unauthorized);
+    }
 }

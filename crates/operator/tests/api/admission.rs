@@ -64,6 +64,10 @@ fn bad() -> Vec<(Fixture, &'static str)> {
         (deployment("net").set("/spec/model/source/file", json!("../secret")), "without '..'"),
         (deployment("net").set("/spec/model/source/file", json!("/etc/passwd")), "relative path"),
         (deployment("net").set("/spec/model/source/digest", json!("sha256:12")), "should match"),
+        (
+            uri("pvc://claim/net").set("/spec/model/source/credentialsSecretRef", json!({ "name": "s" })),
+            "credentialsSecretRef is for oci:// and https:// alone",
+        ),
         (whole("net").set("/spec/gate/data", json!("other")), "gate.data must be the name of a data set"),
         (whole("net").set("/spec/gate/baseline", json!({ "stage": "nowhere" })), "name of a stage"),
         (whole("net").without("/spec/data/0/labels"), "needs labels"),
