@@ -99,7 +99,8 @@ pub struct SelfCheck {
 /// What a pod does whose outputs differ from the gate's.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum OnMismatch {
-    /// It does not become ready.
+    /// It does not become ready: its server ends with the difference as its last words and starts again, and condition
+    /// `Ready` tells them.
     #[default]
     NotReady,
     /// It logs the difference and serves.

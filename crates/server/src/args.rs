@@ -85,6 +85,9 @@ pub(crate) struct ServeArgs {
     /// What a failed replay of the golden samples means.
     #[arg(long, env = "SLIPWAY_SELF_CHECK", value_enum, default_value = "not-ready")]
     self_check: SelfCheckArg,
+    /// File for the reason why it cannot serve, where it exists.
+    #[arg(long, env = "SLIPWAY_TERMINATION_LOG", default_value = "/dev/termination-log")]
+    pub(crate) termination_log: PathBuf,
     /// Address to listen on.
     #[arg(long, env = "SLIPWAY_ADDRESS", default_value = "0.0.0.0")]
     address: IpAddr,

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use slipway_server::pull;
-use slipway_server::{Config, serve};
+use slipway_server::{Config, NotReady, Running, serve};
 use tokio_util::sync::CancellationToken;
 
 use args::{Args, Command, LogFormat};
@@ -15,7 +15,7 @@ fn main() -> ExitCode {
     let args = Args::parse();
     start_log(args.log_format, &args.log);
     match args.command {
-        Command::Serve(serve) => run_server(serve.io_threads, serve.into_config()),
+        Command::Serve(serve) => run_server(serve),
         Command::Pull(pull) => run_pull(pull),
     }
 }
@@ -29,19 +29,41 @@ fn start_log(format: LogFormat, filter: &str) {
     }
 }
 
-fn run_server(io_threads: usize, config: Config) -> ExitCode {
-    let outcome = runtime(io_threads).and_then(|runtime| runtime.block_on(serve_until_signal(config)));
+/// Serves until a signal; where it cannot, the reason is the container's termination message, since the kubelet tells
+/// nobody what a health check answered.
+fn run_server(args: args::ServeArgs) -> ExitCode {
+    let (threads, log) = (args.io_threads, args.termination_log.clone());
+    let outcome =
+        runtime(threads).and_then(|runtime| runtime.block_on(serve_until_signal(args.into_config())));
+    if let Err(error) = &outcome
+        && log.exists()
+        && let Err(error) = std::fs::write(&log, chain(error.as_ref()))
+    {
+        tracing::warn!(%error, "cannot write the termination message");
+    }
     report(outcome)
 }
 
 async fn serve_until_signal(config: Config) -> Result<(), Box<dyn std::error::Error>> {
     let shutdown = CancellationToken::new();
     let stop = terminated()?;
-    let running = serve(config, shutdown.clone()).await?;
-    stop.await;
+    let mut running = serve(config, shutdown.clone()).await?;
+    tokio::select! {
+        () = stop => {}
+        // Nobody is served, so nothing is drained.
+        unfit = never_ready(&mut running) => return Err(unfit.into()),
+    }
     shutdown.cancel();
     running.ended().await;
     Ok(())
+}
+
+/// Ends when the server will not become ready without a restart.
+async fn never_ready(running: &mut Running) -> NotReady {
+    match running.ready().await {
+        Ok(()) => std::future::pending().await,
+        Err(unfit) => unfit,
+    }
 }
 
 /// Waits for SIGTERM or Ctrl-C; both are caught from the moment this returns.
@@ -76,12 +98,17 @@ fn runtime(threads: usize) -> Result<tokio::runtime::Runtime, Box<dyn std::error
 
 fn report(outcome: Result<(), Box<dyn std::error::Error>>) -> ExitCode {
     let Err(error) = outcome else { return ExitCode::SUCCESS };
+    tracing::error!("{}", chain(error.as_ref()));
+    ExitCode::FAILURE
+}
+
+/// An error with all of its causes, one line.
+fn chain(error: &dyn std::error::Error) -> String {
     let mut message = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
         message = format!("{message}: {cause}");
         source = cause.source();
     }
-    tracing::error!("{message}");
-    ExitCode::FAILURE
+    message
 }

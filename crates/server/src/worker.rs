@@ -13,6 +13,10 @@ use crate::metrics::Metrics;
 use crate::queue::{Batching, Job, Queue};
 use crate::tensor::Tensor;
 
+/// What helps against a failed self-check.
+const REMEDY: &str = "this processor or engine answers otherwise than the gate's: let jobs.pod.nodeSelector and \
+    serving.pod.nodeSelector choose alike nodes, or accept it with serving.runtime.slipway.selfCheck.onMismatch: Warn";
+
 /// Everything that the thread uses.
 pub(crate) struct Worker {
     pub(crate) engine: Arc<Engine>,
@@ -70,7 +74,7 @@ impl Worker {
                     return Health::Ready;
                 }
                 tracing::error!("{reason}");
-                Health::SelfCheckFailed(reason)
+                Health::SelfCheckFailed(format!("{reason}; {REMEDY}"))
             }
         }
     }

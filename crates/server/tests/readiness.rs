@@ -41,10 +41,8 @@ async fn golden_samples_within_slack_make_it_ready() {
 async fn golden_samples_beyond_slack_keep_it_from_being_ready_and_say_why() {
     let mut server = start_engine(Puppet::default(), parse(&golden(&json!([2.0, 5.5]), 0.05)), |_| {}).await;
     let reason = server.running.ready().await.unwrap_err().to_string();
-    assert_eq!(
-        reason,
-        "self-check failed: sample 0: output \"y\" differs by 1.5 at element 1; 0.05 is allowed"
-    );
+    let words = "self-check failed: sample 0: output \"y\" differs by 1.5 at element 1; 0.05 is allowed; ";
+    assert!(reason.starts_with(words) && reason.contains("onMismatch: Warn"), "{reason}");
     let mut client = Client::connect(server.running.addr).await;
     let (status, body) = client.get("/v2/health/ready").await;
     assert_eq!((status, body), (StatusCode::SERVICE_UNAVAILABLE, json!({ "ready": false, "error": reason })));
@@ -71,6 +69,38 @@ async fn golden_samples_are_replayed_by_the_engine_that_serves(backend: BackendC
         stop.cancel();
         running.ended().await;
     }
+}
+
+#[test]
+fn a_pod_whose_self_check_fails_ends_with_the_reason_as_its_last_words() {
+    let (folder, model) = common::write(&doubling(), "net.onnx");
+    let (samples, last_words) = (folder.path().join("golden.json"), folder.path().join("termination-log"));
+    std::fs::write(&samples, golden(&json!([2.0, 5.5]), 0.05)).unwrap();
+    std::fs::write(&last_words, "").unwrap();
+    let ended = std::process::Command::new(env!("CARGO_BIN_EXE_slipway-server"))
+        .args([
+            "serve",
+            "--name",
+            "doubler",
+            "--address",
+            "127.0.0.1",
+            "--http-port",
+            "0",
+            "--metrics-port",
+            "0",
+        ])
+        .arg("--model")
+        .arg(&model)
+        .arg("--golden")
+        .arg(&samples)
+        .arg("--termination-log")
+        .arg(&last_words)
+        .output()
+        .unwrap();
+    assert_eq!(ended.status.code(), Some(1), "{}", String::from_utf8_lossy(&ended.stderr));
+    let words = std::fs::read_to_string(&last_words).unwrap();
+    assert!(words.contains("differs by 1.5 at element 1; 0.05 is allowed"), "{words}");
+    assert!(words.len() < 450, "the operator tells 512 characters: {words}");
 }
 
 #[tokio::test]

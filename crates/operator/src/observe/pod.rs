@@ -286,6 +286,17 @@ mod tests {
     }
 
     #[test]
+    fn a_failed_self_check_is_told_from_the_servers_last_words() {
+        let words = "self-check failed: sample 0: output \"y\" differs by 1.5 at element 1; 0.05 is allowed";
+        let mut server = container("server", json!({ "waiting": { "reason": "CrashLoopBackOff" } }));
+        server["lastState"] = ended(1, "Error", words);
+        server["restartCount"] = json!(2);
+        let (kind, message) = kind(json!({ "containerStatuses": [server] }));
+        assert_eq!(kind, TroubleKind::Crashed);
+        assert_eq!(message, format!("container server ended with code 1, 3 times: {words}"));
+    }
+
+    #[test]
     fn a_pod_that_is_well_has_no_trouble_whatever_was_before() {
         let mut restarted = container("server", json!({ "running": {} }));
         restarted["lastState"] = ended(1, "Error", "once");
