@@ -31,7 +31,8 @@ pub struct Condition {
 /// A condition's type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ConditionType {
-    /// The spec is valid and what it refers to exists, as far as the operator may look.
+    /// The spec is valid and asks for something possible; whether what it refers to exists is told by `Optimized` and
+    /// `GatePassed`, since the operator may read no Secret, `ConfigMap` or volume claim.
     Accepted,
     /// Every stage of this generation has its output.
     Optimized,

@@ -25,7 +25,7 @@ pub struct Gate {
     /// What an inconclusive check means. Default: `Fail`.
     #[serde(default, skip_serializing_if = "OnInconclusive::is_default")]
     pub on_inconclusive: OnInconclusive,
-    /// The least number of samples that may be judged at all. Default: 100.
+    /// The least number of samples that may be judged at all; a check on fewer is inconclusive. Default: 100.
     #[serde(default = "min_samples", skip_serializing_if = "is_min_samples")]
     #[schemars(range(min = 1, max = 10_000_000), extend("default" = 100))]
     pub min_samples: i64,
