@@ -32,6 +32,7 @@ fn every_object_that_the_operator_makes_is_printed() {
             "Job digits-gate-<key>",
             "ControllerRevision digits-<hash>",
             "Service digits",
+            "Service digits-metrics",
             "PodDisruptionBudget digits",
             "ServiceMonitor digits",
             "Deployment digits-<hash>",
