@@ -70,6 +70,9 @@ pub enum Work {
         /// What the user says that it is.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         format: Option<ModelFormat>,
+        /// Whether ONNX Runtime may serve the model, so that operators which the built-in engine lacks are no fault.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        onnxruntime: bool,
     },
     /// Fetch and verify a data set.
     Data {

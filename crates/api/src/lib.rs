@@ -40,7 +40,8 @@ pub use pod::{LocalReference, Resources, Toleration};
 pub use rollout::{Rolling, Rollout, Strategy};
 pub use scalar::{Duration, Fraction, Ratio, ScalarError};
 pub use serving::{
-    Batching, OnMismatch, Runtime, SelfCheck, ServicePort, ServiceType, Serving, ServingPod, SlipwayRuntime,
+    Backend, Batching, OnMismatch, Runtime, SelfCheck, ServicePort, ServiceType, Serving, ServingPod,
+    SlipwayRuntime,
 };
 pub use source::{ModelFormat, Source};
 pub use stage::{Stage, StageKind};

@@ -40,6 +40,18 @@ pub struct Serving {
     pub pod: Option<ServingPod>,
 }
 
+impl Serving {
+    /// The engine that the user names.
+    pub fn backend(&self) -> Option<Backend> {
+        self.runtime.as_ref()?.slipway.as_ref()?.backend
+    }
+
+    /// Whether ONNX Runtime may run the model: the pods need the image that has it, and no operator is refused before.
+    pub fn may_use_onnxruntime(&self) -> bool {
+        matches!(self.backend(), Some(Backend::Auto | Backend::Onnxruntime))
+    }
+}
+
 fn one() -> i32 {
     1
 }
@@ -77,6 +89,10 @@ pub struct Runtime {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(transform = schema::closed)]
 pub struct SlipwayRuntime {
+    /// The engine. `rten` is part of the server; `onnxruntime` has every operator, scikit-learn's too; `auto` takes the
+    /// first of them that can run the model. Default: `rten`, in the smaller image.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backend: Option<Backend>,
     /// Threads that one request may use. Default: 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 256))]
@@ -84,6 +100,29 @@ pub struct SlipwayRuntime {
     /// Replay of the gate's golden samples before a pod says that it is ready.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub self_check: Option<SelfCheck>,
+}
+
+/// The engine that runs a model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Backend {
+    /// The first of the others that has every operator and type of the model.
+    Auto,
+    /// Part of the server.
+    Rten,
+    /// ONNX Runtime, in an image of its own.
+    Onnxruntime,
+}
+
+impl Backend {
+    /// The value of the server's option `--backend`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Rten => "rten",
+            Self::Onnxruntime => "onnxruntime",
+        }
+    }
 }
 
 /// Replay of the gate's golden samples before a pod says that it is ready.

@@ -12,6 +12,9 @@ pub(crate) struct Args {
     /// The image of serving pods and of the gate's servers.
     #[arg(long, env = "SLIPWAY_SERVER_IMAGE")]
     pub(crate) server_image: String,
+    /// The same with ONNX Runtime, for objects that ask for it; the other one when left out.
+    #[arg(long, env = "SLIPWAY_ONNXRUNTIME_SERVER_IMAGE")]
+    pub(crate) onnxruntime_server_image: Option<String>,
     /// The image of job pods.
     #[arg(long, env = "SLIPWAY_JOB_IMAGE")]
     pub(crate) job_image: String,
@@ -73,6 +76,7 @@ impl Args {
     pub(crate) fn settings(&self) -> Settings {
         Settings {
             server_image: self.server_image.clone(),
+            onnxruntime_server_image: self.onnxruntime_server_image.clone(),
             job_image: self.job_image.clone(),
             image_pull_policy: self.image_pull_policy.clone(),
             image_pull_secrets: (self.image_pull_secrets.iter())

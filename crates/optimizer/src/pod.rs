@@ -61,7 +61,7 @@ fn rest(source: &Source, scheme: &str) -> Option<String> {
 
 fn source(work: &Work) -> Option<&Source> {
     match work {
-        Work::Source { source, format: _ } => Some(source),
+        Work::Source { source, format: _, onnxruntime: _ } => Some(source),
         Work::Data { data } => Some(&data.source),
         Work::Stage { .. } | Work::Gate(_) => None,
     }

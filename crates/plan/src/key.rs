@@ -13,6 +13,8 @@ use slipway_api::{
 const VERSION: u8 = 1;
 /// The engine and processor family that stages optimise for.
 const PRESET: &str = "rten-amd64";
+/// The same, where the model needs operators of the other engine.
+const ONNXRUNTIME_PRESET: &str = "ort-amd64";
 
 fn key(kind: &str, inputs: &Value) -> String {
     sha256_hex(canonical_json(&json!({ "version": VERSION, "kind": kind, "inputs": inputs })))
@@ -24,9 +26,10 @@ fn origin(source: &Source) -> Value {
     json!({ "uri": uri, "file": file, "digest": digest })
 }
 
-/// The key of fetching a model.
-pub fn source(source: &Source, format: Option<ModelFormat>) -> String {
-    key("source", &json!({ "source": origin(source), "format": format, "preset": PRESET }))
+/// The key of fetching a model; one that ONNX Runtime may serve is not refused for its operators.
+pub fn source(source: &Source, format: Option<ModelFormat>, onnxruntime: bool) -> String {
+    let preset = if onnxruntime { ONNXRUNTIME_PRESET } else { PRESET };
+    key("source", &json!({ "source": origin(source), "format": format, "preset": preset }))
 }
 
 /// The key of fetching a data set; how it is bound to a model is not part of it.

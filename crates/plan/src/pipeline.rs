@@ -88,12 +88,13 @@ impl Walk<'_> {
     /// Source and stages, each with the output of the one before.
     fn artifact(&mut self) -> Option<ArtifactStatus> {
         let spec = &self.observed.deployment.spec;
+        let onnxruntime = spec.serving.may_use_onnxruntime();
         let source = Step {
             name: "source".into(),
             kind: StepKind::Source,
-            key: key::source(&spec.model.source, spec.model.format),
+            key: key::source(&spec.model.source, spec.model.format, onnxruntime),
             input: None,
-            work: Work::Source { source: spec.model.source.clone(), format: spec.model.format },
+            work: Work::Source { source: spec.model.source.clone(), format: spec.model.format, onnxruntime },
         };
         let fetched = self.take(&source);
         let mut output = fetched.clone();

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use slipway_api::Serving;
 
 /// Settings of the whole installation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -10,6 +11,9 @@ use serde::{Deserialize, Serialize};
 pub struct Settings {
     /// The image of serving pods and of the gate's servers (`slipway-server`).
     pub server_image: String,
+    /// The same with ONNX Runtime (`slipway-server-onnxruntime`), for objects that ask for it. Default: the other one.
+    #[serde(default)]
+    pub onnxruntime_server_image: Option<String>,
     /// The image of job pods (`slipway-job`).
     pub job_image: String,
     /// When the kubelet pulls these images. Default: `IfNotPresent`.
@@ -32,6 +36,14 @@ pub struct Settings {
     /// Whether sources may lie on this machine's disk (`file://`): the local road, never a cluster.
     #[serde(default)]
     pub local: bool,
+}
+
+impl Settings {
+    /// The image of an object's serving pods and of its gate's servers.
+    pub fn server_image_of(&self, serving: &Serving) -> &str {
+        let onnxruntime = self.onnxruntime_server_image.as_deref();
+        onnxruntime.filter(|_| serving.may_use_onnxruntime()).unwrap_or(&self.server_image)
+    }
 }
 
 fn if_not_present() -> String {

@@ -168,7 +168,7 @@ fn job_container(deployment: &Deployment, settings: &Settings, step: &Step, moun
 /// `ConfigMap` and Secret are optional, so that a missing one is the job's clear error, not a pod that hangs.
 fn source_volumes(work: &Work) -> Vec<(Value, Value)> {
     let source = match work {
-        Work::Source { source, format: _ } => source,
+        Work::Source { source, format: _, onnxruntime: _ } => source,
         Work::Data { data } => &data.source,
         Work::Stage { .. } | Work::Gate(_) => return Vec::new(),
     };

@@ -12,7 +12,7 @@ fn golden_keys_have_not_moved() {
     let gate = spec.gate.as_ref().unwrap();
     let inputs = key::GateInputs { candidate: &digest("c"), baseline: &digest("b"), data: &digest("d") };
     let keys = json!({
-        "source": key::source(&spec.model.source, spec.model.format),
+        "source": key::source(&spec.model.source, spec.model.format, false),
         "data": key::data(&spec.data[0]),
         "stage": key::stage(&spec.stages[0], &digest("a")),
         "gate": key::gate(gate, &spec.data[0], &spec.serving, inputs),
@@ -29,7 +29,7 @@ fn names_credentials_and_replicas_are_not_part_of_a_key() {
     assert_eq!(key::stage(&renamed, "sha256:a"), key::stage(&spec.stages[0], "sha256:a"));
     let mut secret = spec.model.source.clone();
     secret.credentials_secret_ref = Some(slipway_api::LocalReference { name: "secret".into() });
-    assert_eq!(key::source(&secret, None), key::source(&spec.model.source, None));
+    assert_eq!(key::source(&secret, None, false), key::source(&spec.model.source, None, false));
     let mut scaled = spec.serving.clone();
     scaled.replicas = 9;
     assert_eq!(key::revision("net", "sha256:a", &scaled), key::revision("net", "sha256:a", &spec.serving));
@@ -38,6 +38,7 @@ fn names_credentials_and_replicas_are_not_part_of_a_key() {
 #[test]
 fn what_decides_the_bytes_is_part_of_a_key() {
     let spec = World::new(spec()).observed.deployment.spec;
+    assert_ne!(key::source(&spec.model.source, None, true), key::source(&spec.model.source, None, false));
     assert_ne!(key::stage(&spec.stages[0], "sha256:a"), key::stage(&spec.stages[0], "sha256:b"));
     let per_tensor = serde_json::from_value(
         json!({ "name": "small", "quantize": { "dynamic": { "granularity": "perTensor" } } }),

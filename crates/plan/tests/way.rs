@@ -240,6 +240,26 @@ fn a_rollback_uses_the_stored_template_and_starts_no_job() {
 }
 
 #[test]
+fn pods_that_may_use_onnx_runtime_have_its_image() {
+    const SMALL: &str = "registry.test/server:1";
+    const LARGE: &str = "registry.test/server-onnxruntime:1";
+    for (backend, image) in [("auto", LARGE), ("onnxruntime", LARGE), ("rten", SMALL)] {
+        let runtime = json!({ "replicas": 2, "runtime": { "slipway": { "backend": backend } } });
+        let mut world = World::new(with(spec(), "/serving", runtime));
+        world.settings.onnxruntime_server_image = Some(LARGE.into());
+        world.settle();
+        let plan = world.plan();
+        let applied = plan.apply.iter().find(|desired| desired.kind == "Deployment").unwrap();
+        let pod = &applied.body["spec"]["template"]["spec"];
+        for container in [&pod["initContainers"][0], &pod["containers"][0]] {
+            assert_eq!(container["image"], image);
+            let words: Vec<_> = container["args"].as_array().unwrap().iter().collect();
+            assert!(words.windows(2).any(|pair| *pair[0] == "--backend" && *pair[1] == backend), "{words:?}");
+        }
+    }
+}
+
+#[test]
 fn an_operator_upgrade_restarts_no_pod() {
     let mut world = World::new(spec());
     world.settle();

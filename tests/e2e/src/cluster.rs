@@ -44,7 +44,13 @@ impl Cluster {
         let name = format!("e2e{}", std::process::id());
         let mut command = Command::new(program("slipway-cluster"));
         command.args(["up", "--level", "full", "--name", &name]);
-        for image in ["slipway-operator", "slipway-operator-next", "slipway-server", "slipway-job"] {
+        for image in [
+            "slipway-operator",
+            "slipway-operator-next",
+            "slipway-server",
+            "slipway-server-onnxruntime",
+            "slipway-job",
+        ] {
             command.arg("--image").arg(cache().join("images").join(format!("{image}.tar")));
         }
         let spawned = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
@@ -76,6 +82,7 @@ impl Cluster {
         let values = [
             "--set=images.operator=localhost/slipway-operator:dev",
             "--set=images.server=localhost/slipway-server:dev",
+            "--set=images.serverOnnxruntime=localhost/slipway-server-onnxruntime:dev",
             "--set=images.job=localhost/slipway-job:dev",
             "--set=images.registry=localhost/registry:v3.1.2",
             "--set=serviceMonitors.labels.release=prometheus",

@@ -299,3 +299,35 @@ fn kstatus_agrees_with_ready_on_every_status_and_deletion_leaves_nothing() {
         assert!(agrees(object, word), "kstatus says {word} of {object:#}");
     }
 }
+
+/// Labels and probabilities of one flower.
+async fn flower(address: &str) -> Result<Value, String> {
+    let input = json!({ "name": "input", "datatype": "FP32", "shape": [1, 4], "data": [5.1, 3.5, 1.4, 0.2] });
+    let url = format!("http://{address}/v2/models/iris/infer");
+    let sent = client().post(url).json(&json!({ "inputs": [input] })).send().await;
+    sent.map_err(|error| error.to_string())?.json().await.map_err(|error| error.to_string())
+}
+
+#[test]
+fn classifier_from_scikit_learn_is_refused_by_name_and_served_once_onnx_runtime_may_run_it() {
+    let cluster = Cluster::shared();
+    cluster.namespace("sklearn");
+    let file = root().join("crates/server/tests/models/iris.onnx");
+    let from = format!("--from-file=model.onnx={}", file.display());
+    cluster.kubectl(&["create", "configmap", "forest", "-n", "sklearn", &from]);
+    let object = json!({
+        "apiVersion": "slipway.dev/v1alpha1", "kind": "ModelDeployment", "metadata": { "name": "iris" },
+        "spec": { "model": { "source": { "uri": "configmap://forest", "file": "model.onnx" } } },
+    });
+    cluster.apply("sklearn", &object.to_string());
+    let deployment = Deployment::new(cluster, "sklearn", "iris");
+    let message = deployment.until_reason("Optimized", "UnsupportedOperator", 2 * MINUTE);
+    assert!(message.contains("ai.onnx.ml.TreeEnsembleClassifier"), "{message}");
+    assert!(message.contains("serving.runtime.slipway.backend to auto"), "{message}");
+    deployment.patch(&json!({ "spec": { "serving": { "runtime": { "slipway": { "backend": "auto" } } } } }));
+    deployment.until_ready();
+    let forward = deployment.forward();
+    let answer = block_on(flower(&forward.address)).expect("it answers");
+    assert_eq!(answer["outputs"][0]["data"], json!(["setosa"]), "{answer}");
+    assert_eq!(answer["outputs"][1]["shape"], json!([1, 3]), "{answer}");
+}

@@ -36,6 +36,7 @@ pub(crate) struct Road {
 pub(crate) fn settings(local: bool) -> Settings {
     Settings {
         server_image: format!("slipway-server:{}", env!("CARGO_PKG_VERSION")),
+        onnxruntime_server_image: None,
         job_image: format!("slipway-job:{}", env!("CARGO_PKG_VERSION")),
         image_pull_policy: "IfNotPresent".into(),
         image_pull_secrets: Vec::new(),

@@ -1,9 +1,9 @@
 //! The two servers that a gate drives, in this process instead of the gate's pod.
 
-use slipway_api::{Serving, job::GateWork};
+use slipway_api::{Backend, Serving, job::GateWork};
 use slipway_artifacts::Digest;
 use slipway_optimizer::work::{Context, Judges};
-use slipway_server::{Batching, Config, Running, SelfCheck, ServeError};
+use slipway_server::{BackendChoice, Batching, Config, Running, SelfCheck, ServeError};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
@@ -59,7 +59,12 @@ pub(crate) fn config(model: &std::path::Path, name: &str, serving: &Serving) -> 
             .as_ref()
             .map_or(std::time::Duration::from_millis(2), slipway_api::Duration::value),
     });
-    Config { threads: threads.unwrap_or(1), batching, ..Config::local(model, name) }
+    let backend = match serving.backend() {
+        Some(Backend::Rten) => BackendChoice::Rten,
+        Some(Backend::Onnxruntime) => BackendChoice::OnnxRuntime,
+        Some(Backend::Auto) | None => BackendChoice::Auto,
+    };
+    Config { threads: threads.unwrap_or(1), backend, batching, ..Config::local(model, name) }
 }
 
 /// A server that has loaded its model and is ready.

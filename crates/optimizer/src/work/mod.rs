@@ -52,7 +52,9 @@ async fn try_run(spec: &JobSpec, context: &Context) -> Result<JobResult, slipway
     }
     let scratch = failure::scratch(&context.scratch)?;
     let made = match &spec.work {
-        Work::Source { source, format } => source::run(source, *format, context, scratch.path()).await?,
+        Work::Source { source, format, onnxruntime } => {
+            source::run(source, *format, *onnxruntime, context, scratch.path()).await?
+        }
         Work::Data { data } => data::run(data, context, scratch.path()).await?,
         Work::Stage { stage, input } => stage::run(stage, input, context, scratch.path()).await?,
         Work::Gate(gate) => gate::run(gate, context, scratch.path()).await?,

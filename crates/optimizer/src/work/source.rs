@@ -40,12 +40,13 @@ pub(super) async fn fetched(source: &Source, context: &Context, into: &Path) -> 
 pub(super) async fn run(
     source: &Source,
     format: Option<ModelFormat>,
+    onnxruntime: bool,
     context: &Context,
     scratch: &Path,
 ) -> Result<Made, Failure> {
     let folder = scratch.join("source");
     let entry = fetched(source, context, &folder).await?;
-    let (files, facts) = tokio::task::spawn_blocking(move || examine(&entry, format))
+    let (files, facts) = tokio::task::spawn_blocking(move || examine(&entry, format, onnxruntime))
         .await
         .map_err(|error| fail(FailureCategory::Internal, error.to_string()))??;
     let Some((name, _)) = files.first().cloned() else {
@@ -70,7 +71,7 @@ pub(super) async fn run(
 type Examined = (Vec<(String, PathBuf)>, OnnxFacts);
 
 /// The files of the model, the entry first, and its facts; refuses what is no model or cannot be run.
-fn examine(entry: &Path, format: Option<ModelFormat>) -> Result<Examined, Failure> {
+fn examine(entry: &Path, format: Option<ModelFormat>, onnxruntime: bool) -> Result<Examined, Failure> {
     match (sniff_file(entry), format) {
         (Ok(FileFormat::Onnx), None | Some(ModelFormat::Onnx)) | (_, Some(ModelFormat::Onnx)) => {}
         (Ok(other), None) => {
@@ -82,7 +83,9 @@ fn examine(entry: &Path, format: Option<ModelFormat>) -> Result<Examined, Failur
         (Err(error), None) => return Err(fail(FailureCategory::InvalidModel, error.to_string())),
     }
     let model = OnnxModel::open(entry).map_err(|error| of_model(&error))?;
-    refuse_unknown_operators(entry)?;
+    if !onnxruntime {
+        refuse_unknown_operators(entry)?;
+    }
     let folder = model.folder().to_owned();
     let mut files = vec![(file_name(entry), entry.to_owned())];
     for file in model.files().into_iter().filter(|file| file != entry) {
@@ -101,7 +104,11 @@ pub(super) fn refuse_unknown_operators(model: &Path) -> Result<(), Failure> {
     }
     Err(fail(
         FailureCategory::UnsupportedOperator,
-        format!("the engine (rten) cannot run {}: export the model without it", unknown.join(", ")),
+        format!(
+            "the engine (rten) cannot run {}: export the model without it, or set \
+             serving.runtime.slipway.backend to auto",
+            unknown.join(", ")
+        ),
     ))
 }
 

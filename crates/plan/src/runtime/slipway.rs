@@ -68,7 +68,7 @@ fn pull_container(rendered: &Rendered<'_>) -> Value {
     if let Some(golden) = rendered.golden {
         args.extend(["--golden-reference".into(), golden.into()]);
     }
-    container(rendered.settings, "fetch", args, Value::Null, &pull_resources())
+    container(rendered.deployment, rendered.settings, "fetch", args, Value::Null, &pull_resources())
 }
 
 fn server_container(rendered: &Rendered<'_>) -> Value {
@@ -94,7 +94,7 @@ fn server_container(rendered: &Rendered<'_>) -> Value {
         "livenessProbe": probe("/v2/health/live", "http", 10, 6),
         "lifecycle": { "preStop": { "sleep": { "seconds": PRE_STOP_SECONDS } } },
     });
-    container(rendered.settings, "server", args, more, &serving_resources(serving))
+    container(rendered.deployment, rendered.settings, "server", args, more, &serving_resources(serving))
 }
 
 fn probe(path: &str, port: impl serde::Serialize, period: i64, failures: i64) -> Value {
@@ -107,15 +107,20 @@ fn probe(path: &str, port: impl serde::Serialize, period: i64, failures: i64) ->
 }
 
 fn container(
+    deployment: &Deployment,
     settings: &Settings,
     name: &str,
-    args: Vec<String>,
+    mut args: Vec<String>,
     more: Value,
     resources: &Resources,
 ) -> Value {
+    let serving = &deployment.spec.serving;
+    if let Some(backend) = serving.backend() {
+        args.extend(["--backend".into(), backend.name().into()]);
+    }
     let mut container = json!({
         "name": name,
-        "image": settings.server_image,
+        "image": settings.server_image_of(serving),
         "imagePullPolicy": settings.image_pull_policy,
         "args": with_plain_http(settings, args),
         "securityContext": object::container_security(),
@@ -201,7 +206,8 @@ pub(crate) fn judge_containers(
     let Judge { name, port, uri } = judge;
     let folder = format!("{MODEL_MOUNT}/{name}");
     let pull = ["pull", "--into", &folder, "--reference", uri].map(String::from).to_vec();
-    let mut fetch = container(settings, &format!("fetch-{name}"), pull, Value::Null, &pull_resources());
+    let mut fetch =
+        container(deployment, settings, &format!("fetch-{name}"), pull, Value::Null, &pull_resources());
     fetch["volumeMounts"][0]["readOnly"] = json!(false);
     let startup =
         serving.startup_deadline.as_ref().map_or(DEFAULT_STARTUP_SECONDS, slipway_api::Duration::seconds);
@@ -211,5 +217,5 @@ pub(crate) fn judge_containers(
         "restartPolicy": "Always",
         "startupProbe": probe("/v2/health/ready", port, 1, startup),
     });
-    [fetch, container(settings, name, args, more, &serving_resources(serving))]
+    [fetch, container(deployment, settings, name, args, more, &serving_resources(serving))]
 }
