@@ -148,7 +148,7 @@ impl Selector<'_> {
         }
         if self.lost.contains(own) {
             return Some(format!(
-                "one scale for all of {own:?} would turn whole channels to zero: use a scale for each"
+                "one scale for all of {own:?} would turn most channels to zero: use a scale for each"
             ));
         }
         if !is_readable(self.scopes.tensor(operand.source).data_type()) {

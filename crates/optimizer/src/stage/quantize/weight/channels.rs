@@ -145,11 +145,13 @@ impl Channels {
     }
 }
 
-/// Whether one scale for all would turn more than one channel in twenty to zero.
+/// Whether one scale for all would turn most channels to zero that are not. A few such channels are
+/// what training leaves of units that it gave up.
 fn loses_channels(maxima: &[f32], scales: &[f32]) -> bool {
     let [scale] = scales else { return false };
-    let lost = maxima.iter().filter(|maximum| **maximum > 0.0 && **maximum < scale / 2.0).count();
-    lost * 20 > maxima.len()
+    let alive = maxima.iter().filter(|maximum| **maximum > 0.0);
+    let lost = alive.clone().filter(|maximum| **maximum < scale / 2.0).count();
+    lost * 2 > alive.count()
 }
 
 /// The largest magnitude of each channel.
@@ -228,6 +230,13 @@ fn raise(layout: &Layout, start: usize, floats: &[f32], maxima: &mut [f32]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn channels_are_lost_when_most_of_them_are() {
+        assert!(loses_channels(&[64.0, 0.1, 0.1, 0.0], &[1.0]));
+        assert!(!loses_channels(&[64.0, 32.0, 0.1, 0.0, 0.0], &[1.0]));
+        assert!(!loses_channels(&[64.0, 0.1, 0.1], &[1.0, 0.002, 0.002]));
+    }
 
     /// The channel of each value, by runs and by definition.
     fn channels_of(layout: &Layout, start: usize, count: usize) -> (Vec<usize>, Vec<usize>) {

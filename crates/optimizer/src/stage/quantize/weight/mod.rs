@@ -60,7 +60,7 @@ pub(super) struct Weight {
 /// A weight that was stored.
 pub(super) struct Stored {
     pub(super) report: TensorReport,
-    /// One scale for all would turn whole channels to zero.
+    /// One scale for all would turn most channels to zero.
     pub(super) is_lost: bool,
 }
 
