@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use slipway_optimizer::work::chain;
+
 use crate::admission::Refused;
 
 /// Why a command failed.
@@ -81,35 +83,21 @@ pub(crate) enum Error {
     Server(String),
 }
 
-/// An error with all of its causes, one line.
-pub(crate) fn words(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text = format!("{text}: {cause_text}");
-        }
-        source = cause.source();
-    }
-    text
-}
-
 impl Error {
     /// A model, or data for one, that cannot be used.
     pub(crate) fn model(error: &dyn std::error::Error) -> Self {
-        Self::Model(words(error))
+        Self::Model(chain(error))
     }
 
     /// A file that cannot be used; it is named where the error does not name it.
     pub(crate) fn file(path: &Path, error: &dyn std::error::Error) -> Self {
-        let (path, text) = (path.display().to_string(), words(error));
+        let (path, text) = (path.display().to_string(), chain(error));
         Self::Model(if text.contains(&path) { text } else { format!("{path}: {text}") })
     }
 
     /// A server that did not start or did not answer.
     pub(crate) fn server(error: &dyn std::error::Error) -> Self {
-        Self::Server(words(error))
+        Self::Server(chain(error))
     }
 
     /// The exit code: 2 for a wrong call or a refused spec, 3 for a gate that did not pass, 1 for everything else.

@@ -60,7 +60,7 @@ async fn main() -> ExitCode {
     match dispatch(command, json).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {}", error::words(&error));
+            eprintln!("error: {}", slipway_optimizer::work::chain(&error));
             ExitCode::from(error.exit_code())
         }
     }

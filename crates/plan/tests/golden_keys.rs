@@ -23,7 +23,8 @@ fn golden_keys_have_not_moved() {
 }
 
 fn weight_only(method: &serde_json::Value) -> slipway_api::Stage {
-    serde_json::from_value(json!({ "name": "small", "quantize": { "weightOnly": method } })).unwrap()
+    serde_json::from_value(json!({ "name": "small", "quantize": { "weightOnly": method } }))
+        .expect("a stage of the API")
 }
 
 #[test]

@@ -1,24 +1,14 @@
 //! One object's way through the plan, told as scenarios on a pure cluster.
 
-#![expect(clippy::panic, reason = "helpers of tests fail by panicking")]
-
 mod world;
 
 use serde_json::json;
 use slipway_api::{
-    job::FailureCategory,
     names,
     status::{StageState, Status, Verdict},
 };
-use slipway_plan::{
-    JobState, LabelSelector, Outcome, PhaseState, Prometheus, Trouble, TroubleKind, Untag, status,
-};
-use world::{World, final_failure, spec, writes};
-
-fn with(mut spec: serde_json::Value, path: &str, value: serde_json::Value) -> serde_json::Value {
-    *spec.pointer_mut(path).unwrap_or_else(|| panic!("{path}")) = value;
-    spec
-}
+use slipway_plan::{JobState, Outcome, PhaseState, Untag, status};
+use world::{World, spec, with, writes};
 
 #[test]
 fn a_new_object_becomes_ready_and_then_nothing_is_written() {
@@ -90,47 +80,6 @@ fn a_refused_spec_abandons_no_job() {
     world.write(with(spec(), "/model/source/uri", json!("file:///net.onnx")));
     world.step();
     assert_eq!(world.abandoned, Vec::<String>::new());
-}
-
-#[test]
-fn a_lost_answer_is_asked_again_and_nothing_is_computed_twice() {
-    let mut world = World::new(spec());
-    world.step();
-    for job in &mut world.observed.jobs {
-        job.result = None;
-    }
-    world.observed.deployment.status = Status::default();
-    world.settle();
-    assert_eq!(world.condition("Ready").0, "True");
-    assert!(world.observed.jobs.is_empty(), "those without an answer are removed with the others");
-    let mut once = world.computed.clone();
-    once.sort();
-    once.dedup();
-    assert_eq!(once.len(), world.computed.len());
-}
-
-#[test]
-fn an_answer_that_is_always_lost_becomes_a_failure_which_says_so() {
-    let mut world = World::new(spec());
-    world.answers_are_lost = true;
-    world.settle();
-    let (status, reason, message) = world.condition("Optimized");
-    assert_eq!((status.as_str(), reason.as_str()), ("False", "AnswerLost"));
-    let source: Vec<_> =
-        world.observed.jobs.iter().filter(|job| job.step == "source").map(|job| &job.name).collect();
-    assert_eq!(source.len(), 3);
-    assert!(source.iter().all(|name| message.contains(*name)), "{message}");
-    assert!(message.contains("job image") && message.contains("delete the jobs"), "{message}");
-    assert_eq!(world.condition("Stalled").0, "True");
-
-    world.observed.deployment.status = Status::default();
-    world.settle();
-    assert_eq!(world.condition("Optimized").1, "AnswerLost", "the jobs themselves are the count");
-
-    world.answers_are_lost = false;
-    world.observed.jobs.clear();
-    world.settle();
-    assert_eq!(world.condition("Ready").0, "True", "deleting the jobs tries again");
 }
 
 #[test]
@@ -307,121 +256,6 @@ fn a_gate_that_judged_later_is_an_update_which_an_annotation_takes() {
 }
 
 #[test]
-fn a_failed_stage_says_why_and_what_to_do_and_stays_so() {
-    let mut world = World::new(spec());
-    let failure = final_failure(FailureCategory::NothingChanged, "no MatMul or Gemm has constant weights");
-    world.failing.push(("small".into(), failure));
-    world.settle();
-    let (status, reason, message) = world.condition("Optimized");
-    assert_eq!((status.as_str(), reason.as_str()), ("False", "NothingChanged"));
-    assert!(message.contains("no MatMul") && message.contains("delete job net-small-"), "{message}");
-    assert_eq!(world.condition("Stalled").0, "True");
-    assert_eq!(world.condition("Ready").0, "False");
-    assert_eq!(world.started.iter().filter(|job| job.contains("small")).count(), 1);
-
-    world.failing.clear();
-    world.observed.jobs.retain(|job| !job.name.contains("small"));
-    world.settle();
-    assert_eq!(world.condition("Ready").0, "True", "deleting the job tries again");
-}
-
-#[test]
-fn a_failure_that_may_pass_is_tried_again_after_two_minutes() {
-    let mut world = World::new(spec());
-    let mut failure = final_failure(FailureCategory::Storage, "the registry does not answer");
-    failure.retryable = true;
-    world.failing.push(("source".into(), failure));
-    world.settle();
-    let (status, reason, message) = world.condition("Optimized");
-    assert_eq!((status.as_str(), reason.as_str()), ("Unknown", "RegistryUnreachable"));
-    assert!(message.contains("does not answer; it is tried again"), "{message}");
-    assert_eq!(
-        (world.condition("Reconciling").0, world.condition("Stalled").0),
-        ("True".into(), "False".into())
-    );
-    assert_eq!(world.plan().requeue.unwrap().as_secs(), 120);
-    world.failing.clear();
-    world.settle();
-    assert_eq!(world.condition("Ready").0, "False", "not before its time");
-    world.observed.now += jiff::SignedDuration::from_secs(121);
-    world.settle();
-    assert_eq!(world.condition("Ready").0, "True");
-}
-
-#[test]
-fn a_job_that_ran_out_of_time_names_the_field_to_raise() {
-    let mut world = World::new(spec());
-    world.step();
-    let job = &mut world.observed.jobs[0];
-    job.result = None;
-    job.state = JobState::Failed { reason: "DeadlineExceeded".into(), message: "too long".into() };
-    world.observed.deployment.status = Status::default();
-    world.settle();
-    let (_, reason, message) = world.condition("Optimized");
-    assert_eq!(reason, "DeadlineExceeded");
-    assert!(message.contains("raise jobs.deadline"), "{message}");
-}
-
-#[test]
-fn a_gate_whose_failure_may_pass_is_not_stalled() {
-    for step in ["data-unseen", "gate"] {
-        let mut world = World::new(spec());
-        let mut failure = final_failure(FailureCategory::Storage, "the registry does not answer");
-        failure.retryable = true;
-        world.failing.push((step.into(), failure));
-        world.settle();
-        let (status, reason, message) = world.condition("GatePassed");
-        assert_eq!((status.as_str(), reason.as_str()), ("Unknown", "RegistryUnreachable"), "{step}");
-        assert!(message.contains("tried again"), "{message}");
-        assert_eq!(world.condition("Stalled").0, "False");
-    }
-}
-
-#[test]
-fn a_deadline_names_what_held_the_pod_even_when_the_pod_is_gone() {
-    let cases = [
-        (TroubleKind::ImagePull, "container job (registry.test/job:1): ImagePullBackOff: no such tag"),
-        (TroubleKind::Unschedulable, "no node takes the pod: 0/1 nodes are available"),
-    ];
-    for (kind, words) in cases {
-        let mut world = World::new(spec());
-        world.jobs_end = false;
-        world.step();
-        let job = &mut world.observed.jobs[0];
-        job.trouble = Some(Trouble { kind, container: String::new(), message: words.into() });
-        world.step();
-        let job = &mut world.observed.jobs[0];
-        job.trouble = None;
-        job.state = JobState::Failed { reason: "DeadlineExceeded".into(), message: "too long".into() };
-        world.settle();
-        let (status, reason, message) = world.condition("Optimized");
-        let expected = if kind == TroubleKind::ImagePull { "ImagePullFailed" } else { "DeadlineExceeded" };
-        assert_eq!((status.as_str(), reason.as_str()), ("False", expected));
-        assert!(message.contains(words) && message.contains("jobs.deadline"), "{message}");
-        assert!(message.contains(&world.observed.jobs[0].name), "{message}");
-    }
-}
-
-#[test]
-fn a_job_that_ran_out_of_memory_names_the_field_to_raise_from_the_first_moment() {
-    let mut world = World::new(spec());
-    world.step();
-    let message = "container job used more memory than its limit and was killed".to_owned();
-    let trouble = Trouble { kind: TroubleKind::OutOfMemory, container: "job".into(), message };
-    for state in
-        [JobState::Active, JobState::Failed { reason: "PodFailurePolicy".into(), message: "killed".into() }]
-    {
-        let job = &mut world.observed.jobs[0];
-        (job.result, job.trouble, job.state) = (None, Some(trouble.clone()), state);
-        world.observed.deployment.status = Status::default();
-        world.settle();
-        let (_, reason, message) = world.condition("Optimized");
-        assert_eq!(reason, "OutOfMemory");
-        assert!(message.contains("raise jobs.resources.limits.memory"), "{message}");
-    }
-}
-
-#[test]
 fn suspend_starts_nothing_and_keeps_what_serves() {
     let mut suspended = spec();
     suspended["suspend"] = json!(true);
@@ -450,20 +284,6 @@ fn an_artifact_pinned_by_digest_needs_no_job() {
     assert_eq!(world.condition("Ready").0, "True");
     assert!(!world.observed.deployment.finalizer, "nothing of ours is in a registry");
     assert_eq!(world.observed.deployment.status.artifact.as_ref().unwrap().uri, uri);
-}
-
-#[test]
-fn a_refused_spec_keeps_what_serves_and_names_the_field() {
-    let mut world = World::new(spec());
-    world.settle();
-    let live = world.observed.workloads.clone();
-    world.write(with(spec(), "/model/source/uri", json!("file:///net.onnx")));
-    world.settle();
-    assert_eq!(world.observed.workloads, live);
-    let (status, reason, message) = world.condition("Accepted");
-    assert_eq!((status.as_str(), reason.as_str()), ("False", "InvalidSpec"));
-    assert!(message.contains("spec.model.source"), "{message}");
-    assert_eq!(world.condition("Stalled").0, "True");
 }
 
 #[test]
@@ -508,62 +328,6 @@ fn deletion_removes_every_tag_and_applies_nothing() {
     world.observed.deployment.deleted_at = Some(world.observed.now);
     let plan = world.plan();
     assert_eq!((plan.untag, plan.finalizer, plan.apply.len()), (Untag::Everything, false, 0));
-}
-
-#[test]
-fn a_rollout_that_made_no_progress_is_given_up_with_the_pods_words() {
-    let mut world = World::new(spec());
-    world.settle();
-    let old = world.stable();
-    world.pods_start = false;
-    world.write(with(spec(), "/stages/0/quantize/dynamic", json!({ "granularity": "perTensor" })));
-    world.settle();
-    let stuck = world
-        .observed
-        .workloads
-        .iter_mut()
-        .find(|workload| Some(&workload.revision) != old.as_ref())
-        .unwrap();
-    stuck.deadline_exceeded = true;
-    world.settle();
-    assert_eq!(world.condition("Ready").1, "ProgressDeadlineExceeded");
-    assert_eq!(world.condition("Stalled").0, "True");
-    assert_eq!(world.condition("Available").0, "True");
-    assert_eq!(world.stable(), old);
-}
-
-#[test]
-fn a_prometheus_that_does_not_select_is_named_with_the_fix() {
-    let mut world = World::new(spec());
-    world.settle();
-    assert_eq!(world.condition("MonitoringReady").1, "NoPrometheusOperator");
-    world.observed.monitoring.service_monitors = true;
-    world.settle();
-    assert_eq!(world.condition("MonitoringReady").1, "NoPrometheus");
-    let selector =
-        LabelSelector { match_labels: [("release".into(), "kps".into())].into(), ..LabelSelector::default() };
-    world.observed.monitoring.prometheuses = Some(vec![Prometheus {
-        name: "main".into(),
-        namespace: "watch".into(),
-        service_monitor_selector: Some(selector),
-        service_monitor_namespace_selector: Some(LabelSelector::default()),
-    }]);
-    world.settle();
-    let (status, reason, message) = world.condition("MonitoringReady");
-    assert_eq!((status.as_str(), reason.as_str()), ("False", "NotSelected"));
-    assert!(message.contains("monitoring.serviceMonitor.labels: {release: kps}"), "{message}");
-    let mut labelled = spec();
-    labelled["monitoring"] = json!({ "serviceMonitor": { "labels": { "release": "kps" } } });
-    world.write(labelled);
-    world.settle();
-    assert_eq!(world.condition("MonitoringReady").0, "True");
-    assert_eq!(world.condition("Ready").0, "True", "monitoring never blocks serving");
-
-    let mut off = spec();
-    off["monitoring"] = json!({ "serviceMonitor": { "enabled": false } });
-    world.write(off);
-    world.settle();
-    assert!(!world.observed.others.iter().any(|child| child.kind == "ServiceMonitor"), "it is removed again");
 }
 
 #[test]

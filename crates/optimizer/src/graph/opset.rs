@@ -94,19 +94,13 @@ pub(crate) fn opset(model: &ModelProto) -> i64 {
     own(model).map_or(1, |index| model.opset_import[index].version())
 }
 
-/// Whether the model may use the operators of opset 11, once [`raise`] was called.
-///
-/// # Errors
-/// The first operator that may mean something else there.
-pub(crate) fn reaches_11(model: &ModelProto) -> Result<(), String> {
+/// Whether the model may use the operators of opset 11, once [`raise`] was called: no operator means something else
+/// there.
+pub(crate) fn reaches_11(model: &ModelProto) -> bool {
     let opset = opset(model);
     let nodes = model.graph.iter().flat_map(graphs).flat_map(|graph| &graph.node);
     let mut operators = nodes.map(OperatorId::of).filter(|operator| operator.domain.is_empty());
-    let changed = operators.find(|operator| !unchanged(&operator.name, opset));
-    match changed.filter(|_| opset < NEEDED) {
-        Some(operator) => Err(operator.name),
-        None => Ok(()),
-    }
+    opset >= NEEDED || operators.all(|operator| unchanged(&operator.name, opset))
 }
 
 /// Raises the opset of a model to 11 where it is older; [`reaches_11`] says whether that is safe.

@@ -269,7 +269,7 @@ fn reshape(dims: &[i64], target: &[i64]) -> Option<Vec<i64>> {
 }
 
 /// Whether a type code is one of the floats that weights come in.
-fn is_float(code: i32) -> bool {
+pub(crate) fn is_float(code: i32) -> bool {
     [DataType::FLOAT, DataType::FLOAT16, DataType::BFLOAT16].iter().any(|float| float.code() == code)
 }
 

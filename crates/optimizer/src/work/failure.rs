@@ -12,7 +12,7 @@ pub fn fail(category: FailureCategory, message: impl Into<String>) -> Failure {
 }
 
 /// An error with all of its causes, one line.
-pub(super) fn chain(error: &dyn StdError) -> String {
+pub fn chain(error: &dyn StdError) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

@@ -15,6 +15,12 @@ use slipway_plan::{
     plan, status,
 };
 
+/// A spec with one value replaced.
+pub(crate) fn with(mut spec: Value, path: &str, value: Value) -> Value {
+    *spec.pointer_mut(path).unwrap_or_else(|| panic!("{path}")) = value;
+    spec
+}
+
 /// A cluster with one `ModelDeployment`.
 pub(crate) struct World {
     pub(crate) observed: Observed,

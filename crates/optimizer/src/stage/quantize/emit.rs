@@ -75,8 +75,12 @@ impl<'a> Emitter<'a> {
         std::mem::take(&mut self.graph)
     }
 
-    pub(super) fn granularity(&self) -> Granularity {
-        self.method.granularity()
+    /// The dimensions of scales, of which there is one for all or one for each channel.
+    pub(super) fn scale_dims<'d>(&self, per_channel: &'d [i64]) -> &'d [i64] {
+        match self.method.granularity() {
+            Granularity::PerTensor => &[],
+            Granularity::PerChannel => per_channel,
+        }
     }
 
     /// Whether a stored weight is worth something only with its scales.

@@ -6,7 +6,7 @@ use slipway_kernels::quantize::Scheme;
 use slipway_model::onnx::proto::{GraphProto, ModelProto, StringStringEntryProto};
 use slipway_model::onnx::{DataType, OnnxModel};
 
-use super::emit::{Emitter, Stored, is_transposed};
+use super::emit::{Emitter, is_transposed};
 use super::form::{DOMAIN, Site};
 use super::select::{Selection, Wanted};
 use super::weight::{Blocks, Channels, Encoding, Layout, Weight};
@@ -56,8 +56,18 @@ pub(super) fn rewrite(
         let float_kept = live.contains(&(graph_of(wanted.source), wanted.name.clone()));
         let payload = model.payload(tensor).map_err(FileError::from)?;
         let data_type = DataType::from_code(tensor.data_type()).unwrap_or(DataType::FLOAT);
-        let weight = Weight { payload, data_type, float_kept, ..weight(wanted, stored, options) };
-        outputs.push(OutputTensor::Made(weight));
+        outputs.push(OutputTensor::Made(Weight {
+            name: wanted.name.clone(),
+            stored: stored.name,
+            payload,
+            data_type,
+            layout: layout(wanted),
+            form: wanted.form,
+            encoding: encoding(wanted, options.method),
+            scales: stored.scales,
+            zero_points: stored.zero_points,
+            float_kept,
+        }));
     }
     if selection.sites.values().any(Site::needs_integers) {
         raise(&mut proto);
@@ -108,24 +118,12 @@ fn graph_of(source: Source) -> GraphId {
     }
 }
 
-/// How a weight is stored; its bytes are the caller's to add.
-fn weight(wanted: &Wanted, stored: Stored, options: &Options) -> Weight {
-    Weight {
-        name: wanted.name.clone(),
-        stored: stored.name,
-        payload: slipway_model::onnx::Payload::Memory(bytes::Bytes::new()),
-        data_type: DataType::FLOAT,
-        layout: Layout {
-            dims: wanted.dims.clone(),
-            batch: wanted.axes.batch,
-            axis: wanted.axes.channels,
-            transposed: is_transposed(wanted),
-        },
-        form: wanted.form,
-        encoding: encoding(wanted, options.method),
-        scales: stored.scales,
-        zero_points: stored.zero_points,
-        float_kept: false,
+fn layout(wanted: &Wanted) -> Layout {
+    Layout {
+        dims: wanted.dims.clone(),
+        batch: wanted.axes.batch,
+        axis: wanted.axes.channels,
+        transposed: is_transposed(wanted),
     }
 }
 

@@ -7,9 +7,8 @@ use slipway_model::onnx::proto::{GraphProto, NodeProto};
 
 use super::form::{Site, consider};
 use super::rules::first_match;
-use super::weight::is_readable;
 use super::{Form, Options, Skipped};
-use crate::graph::{GraphId, Operand, Scopes, Source, Unresolved, node_name};
+use crate::graph::{GraphId, Operand, Scopes, Source, Unresolved, is_float, node_name};
 
 /// What the axes of a constant are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -75,12 +74,11 @@ pub(super) struct Selection {
 
 /// Looks at every node of a graph and of those inside it.
 ///
-/// `integers` says why the operators of integer arithmetic cannot be used, where they cannot;
-/// weights named in `lost` stay float.
+/// `integers` says whether the operators of integer arithmetic may be used; weights named in `lost` stay float.
 pub(super) fn select(
     graph: &GraphProto,
     options: &Options,
-    integers: Result<(), String>,
+    integers: bool,
     lost: &BTreeSet<String>,
 ) -> Selection {
     let scopes = Scopes::of(graph);
@@ -103,7 +101,7 @@ pub(super) fn select(
 pub(super) struct Selector<'a> {
     pub(super) scopes: &'a Scopes<'a>,
     pub(super) options: &'a Options,
-    pub(super) integers: Result<(), String>,
+    pub(super) integers: bool,
     lost: &'a BTreeSet<String>,
     known: HashMap<(Source, Vec<i64>, Axes, Kind), usize>,
     found: Selection,
@@ -151,7 +149,7 @@ impl Selector<'_> {
                 "one scale for all of {own:?} would turn most channels to zero: use a scale for each"
             ));
         }
-        if !is_readable(self.scopes.tensor(operand.source).data_type()) {
+        if !is_float(self.scopes.tensor(operand.source).data_type()) {
             return Some("the weight is not of a float type of 16 or 32 bits".to_owned());
         }
         let elements: i64 = operand.dims.iter().product();

@@ -9,9 +9,9 @@
 
 use slipway_model::onnx::proto::{AttributeProto, NodeProto};
 
+use super::super::Form;
 use super::super::emit::Emitter;
 use super::super::select::{Axes, Selector};
-use super::super::{Form, Granularity};
 use super::{Site, because, refuse_overflow};
 use crate::graph::{GraphId, Unresolved, attribute, ints};
 
@@ -50,10 +50,7 @@ impl Conv {
             emitter.apply_with("ConvInteger", &inputs, output, attributes(node, self.dims.len() - 2));
         let floats = emitter.widen(&integers);
         let per_channel = self.per_channel();
-        let dims: &[i64] = match emitter.granularity() {
-            Granularity::PerTensor => &[],
-            Granularity::PerChannel => &per_channel,
-        };
+        let dims = emitter.scale_dims(&per_channel);
         let scale = emitter.scale(self.weight, dims, 1.0, &activation.scale, output);
         let scaled = emitter.apply("Mul", &[&floats, &scale], output);
         let biased = match node.input.get(2).filter(|bias| !bias.is_empty()) {

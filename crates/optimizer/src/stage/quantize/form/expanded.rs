@@ -9,9 +9,9 @@
 
 use slipway_model::onnx::proto::NodeProto;
 
+use super::super::Form;
 use super::super::emit::Emitter;
 use super::super::select::{Axes, Selector};
-use super::super::{Form, Granularity};
 use super::{Site, because, conv};
 use crate::graph::{GraphId, Operand, Unresolved, flag};
 
@@ -37,11 +37,10 @@ pub(super) fn consider(
     selector: &mut Selector<'_>,
     graph: GraphId,
     node: &NodeProto,
-    places: &[usize],
 ) -> Result<Site, Unresolved> {
     let mut inputs = Vec::new();
     let mut reason = Unresolved::Computed;
-    for place in places {
+    for place in places(node) {
         match selector.operand(graph, node, *place) {
             Ok(operand) if operand.dims.len() >= least_dims(node) => {
                 inputs.push(input(selector, node, *place, &operand));
@@ -52,6 +51,16 @@ pub(super) fn consider(
         }
     }
     if inputs.is_empty() { Err(reason) } else { Ok(Site::Expanded(Expanded { inputs })) }
+}
+
+/// The inputs of an operator that may be weights.
+fn places(node: &NodeProto) -> &'static [usize] {
+    match node.op_type() {
+        "MatMul" => &[0, 1],
+        "Gather" => &[0],
+        "LSTM" | "GRU" | "RNN" => &[1, 2],
+        _ => &[1],
+    }
 }
 
 /// Dimensions of a weight, at least: a kernel has one for space.
@@ -107,12 +116,9 @@ impl Input {
         }
         let stored = emitter.stored(self.weight, false);
         let floats = emitter.widen(&stored);
-        let dims: &[i64] = match emitter.granularity() {
-            Granularity::PerTensor => &[],
-            Granularity::PerChannel => &self.scale_dims,
-        };
         let mut value = floats;
         if emitter.has_scales() {
+            let dims = emitter.scale_dims(&self.scale_dims);
             let scale = emitter.scale_tensor(self.weight, dims, 1.0);
             value = emitter.apply("Mul", &[&value, &scale], &stored);
         }

@@ -8,10 +8,9 @@ use slipway_model::onnx::proto::NodeProto;
 
 use super::super::emit::Emitter;
 use super::super::select::{Axes, Selector};
-use super::super::weight::is_readable;
-use super::super::{Form, Granularity, Method};
+use super::super::{Form, Method};
 use super::{Site, expanded};
-use crate::graph::{GraphId, Unresolved, int_or};
+use crate::graph::{GraphId, Unresolved, int_or, is_float};
 
 /// The rows of a table are its channels.
 const ROWS: Axes = Axes { channels: 0, batch: 0 };
@@ -33,12 +32,12 @@ pub(super) fn consider(
 ) -> Result<Site, Unresolved> {
     let name = node.input.first().ok_or(Unresolved::Computed)?;
     let table = selector.scopes.resolve(graph, name)?;
-    if !is_readable(selector.scopes.tensor(table.source).data_type()) || table.dims.len() < 2 {
+    if !is_float(selector.scopes.tensor(table.source).data_type()) || table.dims.len() < 2 {
         return Err(Unresolved::Computed);
     }
     let half = matches!(selector.options.method, Method::Half { .. });
     if half || table.transposed || int_or(node, "axis", 0) != 0 {
-        return expanded::consider(selector, graph, node, &[0]);
+        return expanded::consider(selector, graph, node);
     }
     let operand = selector.operand(graph, node, 0)?;
     let weight = selector.want(&operand, ROWS, Form::GatherInteger, false);
@@ -52,13 +51,11 @@ impl Gather {
         let (table, rows) = (emitter.stored(self.weight, false), &node.input[1]);
         let integers = emitter.apply("Gather", &[&table, rows], output);
         let floats = emitter.widen(&integers);
-        let scale = match emitter.granularity() {
-            Granularity::PerTensor => emitter.scale_tensor(self.weight, &[], 1.0),
-            Granularity::PerChannel => {
-                let scales = emitter.scale_tensor(self.weight, &self.scale_dims, 1.0);
-                emitter.apply("Gather", &[&scales, rows], &format!("{output}_scale"))
-            }
-        };
+        let dims = emitter.scale_dims(&self.scale_dims);
+        let mut scale = emitter.scale_tensor(self.weight, dims, 1.0);
+        if !dims.is_empty() {
+            scale = emitter.apply("Gather", &[&scale, rows], &format!("{output}_scale"));
+        }
         let scaled = emitter.apply("Mul", &[&floats, &scale], output);
         emitter.finish(&scaled, output, self.data_type);
     }

@@ -8,9 +8,9 @@
 
 use slipway_model::onnx::proto::NodeProto;
 
+use super::super::Form;
 use super::super::emit::Emitter;
 use super::super::select::{Axes, Selector};
-use super::super::{Form, Granularity};
 use super::{Site, because, expanded, refuse_overflow};
 use crate::graph::{GraphId, Operand, Unresolved, flag, float_or};
 
@@ -75,7 +75,7 @@ pub(super) fn consider(
     let gemm = Gemm::of(node);
     let left = node.input.first().map_or("", String::as_str);
     if selector.scopes.resolve(graph, left).is_ok() {
-        return expanded::consider(selector, graph, node, &[0]);
+        return expanded::consider(selector, graph, node);
     }
     let operand = selector.operand(graph, node, 1)?;
     let transposed = operand.transposed ^ gemm.trans_b;
@@ -112,10 +112,7 @@ impl MatMul {
         let integers =
             emitter.apply("MatMulInteger", &[&left, &right, &activation.zero_point, &zero], output);
         let floats = emitter.widen(&integers);
-        let dims: &[i64] = match emitter.granularity() {
-            Granularity::PerTensor => &[],
-            Granularity::PerChannel => &self.scale_dims,
-        };
+        let dims = emitter.scale_dims(&self.scale_dims);
         let scale = emitter.scale(self.weight, dims, self.gemm.alpha, &activation.scale, output);
         let scaled = emitter.apply("Mul", &[&floats, &scale], output);
         let biased = self.gemm.bias(node, &scaled, self.data_type, emitter);

@@ -76,14 +76,14 @@ pub(super) fn consider(
     node: &NodeProto,
 ) -> Result<Site, Unresolved> {
     let method = selector.options.method;
-    let integers = matches!(method, Method::Dynamic { .. }) && selector.integers.is_ok();
+    let integers = matches!(method, Method::Dynamic { .. }) && selector.integers;
     match node.op_type() {
         "MatMul" | "Gemm" if matches!(method, Method::Four { .. }) => nbits::consider(selector, graph, node),
         "MatMul" | "Gemm" if integers => matmul::consider(selector, graph, node),
         "Conv" if integers => conv::consider(selector, graph, node),
-        "MatMul" => expanded::consider(selector, graph, node, &[0, 1]),
-        "Gemm" | "Conv" | "ConvTranspose" => expanded::consider(selector, graph, node, &[1]),
-        "LSTM" | "GRU" | "RNN" => expanded::consider(selector, graph, node, &[1, 2]),
+        "MatMul" | "Gemm" | "Conv" | "ConvTranspose" | "LSTM" | "GRU" | "RNN" => {
+            expanded::consider(selector, graph, node)
+        }
         "Gather" => gather::consider(selector, graph, node),
         "MatMulInteger" | "ConvInteger" | "QLinearMatMul" | "QLinearConv" => {
             Err(because("it is quantized already"))

@@ -37,20 +37,18 @@ pub(super) fn consider(
         return Err(Unresolved::Computed);
     };
     let gemm = Gemm::of(node);
-    let whole = |selector: &mut Selector<'_>| {
-        let places: &[usize] = if node.op_type() == "MatMul" { &[0, 1] } else { &[1] };
-        expanded::consider(selector, graph, node, places)
+    let Ok(operand) = selector.operand(graph, node, 1) else {
+        return expanded::consider(selector, graph, node);
     };
-    let Ok(operand) = selector.operand(graph, node, 1) else { return whole(selector) };
     let transposed = operand.transposed ^ gemm.trans_b;
     let [depth, width] = match operand.dims.as_slice() {
         [width, depth] if transposed => [*depth, *width],
         [depth, width] => [*depth, *width],
-        _ => return whole(selector),
+        _ => return expanded::consider(selector, graph, node),
     };
     let block = i64::from(block);
     if selector.options.engine == Engine::Rten && (depth % block != 0 || zero_points) {
-        return whole(selector);
+        return expanded::consider(selector, graph, node);
     }
     let axes = Axes { channels: usize::from(!transposed), batch: 0 };
     let weight = selector.want(&operand, axes, Form::MatMulNBits, false);

@@ -2,8 +2,8 @@
 
 use std::io::Write;
 
-use half::{bf16, f16};
-use slipway_kernels::quantize::Quality;
+use slipway_kernels::cast::{Losses, from_bfloat16, from_float16, to_bfloat16, to_float16};
+use slipway_kernels::quantize::{Quality, abs_max};
 use slipway_model::onnx::DataType;
 
 use super::super::options::HalfFloat;
@@ -35,47 +35,47 @@ pub(super) fn make(
     sinks: &mut [&mut dyn Write],
 ) -> Result<Outcome, MakeError> {
     let elements = weight.layout.elements();
+    let size = elements.min(PIECE);
+    let (mut floats, mut words, mut back) = (vec![0.0; size], vec![0; size], vec![0.0; size]);
     let mut quality = Quality::default();
-    let (mut floats, mut bytes) = (vec![0.0; elements.min(PIECE)], Vec::new());
     for start in (0..elements).step_by(PIECE) {
-        let floats = &mut floats[..PIECE.min(elements - start)];
+        let size = PIECE.min(elements - start);
+        let (floats, words, back) = (&mut floats[..size], &mut words[..size], &mut back[..size]);
         reader.read(start, floats)?;
-        bytes.clear();
-        for value in floats {
-            if !value.is_finite() {
-                return Err(MakeError::NotFinite);
-            }
-            let (narrow, back, beyond) = narrow(*value, float);
-            bytes.extend(narrow.to_le_bytes());
-            quality.merge(one(*value, back, beyond));
+        if !abs_max(floats).is_finite() {
+            return Err(MakeError::NotFinite);
         }
+        let losses = cast(float, floats, words, back);
+        quality.merge(Quality { saturated: losses.overflowed, ..error(floats, back) });
+        let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
         sinks[0].write_all(&bytes).map_err(MakeError::Write)?;
     }
     Ok(Outcome { quality, is_lost: false })
 }
 
-/// The bits of the nearest 16-bit float, its value, and whether it is the end of the range.
-fn narrow(value: f32, float: HalfFloat) -> (u16, f32, bool) {
+/// Casts values there and back.
+fn cast(float: HalfFloat, floats: &[f32], words: &mut [u16], back: &mut [f32]) -> Losses {
     match float {
         HalfFloat::Float16 => {
-            let clamped = value.clamp(f16::MIN.to_f32(), f16::MAX.to_f32());
-            let half = f16::from_f32(clamped);
-            (half.to_bits(), half.to_f32(), clamped != value)
+            let losses = to_float16(floats, words);
+            from_float16(words, back);
+            losses
         }
         HalfFloat::Bfloat16 => {
-            let half = bf16::from_f32(value);
-            let half = if half.is_finite() { half } else { bf16::MAX.copysign(half) };
-            (half.to_bits(), half.to_f32(), false)
+            let losses = to_bfloat16(floats, words);
+            from_bfloat16(words, back);
+            losses
         }
     }
 }
 
-fn one(value: f32, back: f32, beyond: bool) -> Quality {
-    let error = (value - back).abs();
-    Quality {
-        max_error: error,
-        squared_error: f64::from(error).powi(2),
-        squared_value: f64::from(value).powi(2),
-        saturated: u64::from(beyond),
+fn error(floats: &[f32], back: &[f32]) -> Quality {
+    let mut quality = Quality::default();
+    for (value, back) in floats.iter().zip(back) {
+        let error = (value - back).abs();
+        quality.max_error = quality.max_error.max(error);
+        quality.squared_error += f64::from(error).powi(2);
+        quality.squared_value += f64::from(*value).powi(2);
     }
+    quality
 }

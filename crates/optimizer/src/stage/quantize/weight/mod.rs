@@ -22,7 +22,6 @@ use reader::Reader;
 pub(super) use blocks::Blocks;
 pub(super) use channels::Channels;
 pub(super) use layout::Layout;
-pub(super) use reader::is_readable;
 pub(super) use scales::ScaleTensor;
 
 use super::options::HalfFloat;

@@ -1,7 +1,6 @@
 //! Reading a float tensor piece by piece, whatever its element type.
 
-use half::slice::HalfFloatSliceExt;
-use half::{bf16, f16};
+use slipway_kernels::cast::{from_bfloat16, from_float16};
 use slipway_model::onnx::{DataType, Payload, PayloadFile};
 
 use crate::file::MakeError;
@@ -25,7 +24,7 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    /// Opens a tensor of one of the types of [`is_readable`].
+    /// Opens a tensor of a type of [`is_float`](crate::graph::is_float).
     pub(super) fn open(payload: &Payload, data_type: DataType) -> Result<Self, MakeError> {
         let element = match data_type {
             DataType::FLOAT16 => Element::Half,
@@ -39,20 +38,8 @@ impl Reader {
     pub(super) fn read(&mut self, start: usize, floats: &mut [f32]) -> Result<(), MakeError> {
         match self.element {
             Element::Float => self.read_floats(start, floats),
-            Element::Half => self.read_narrow(start, floats.len(), |words| {
-                words
-                    .iter()
-                    .map(|word| f16::from_bits(*word))
-                    .collect::<Vec<_>>()
-                    .convert_to_f32_slice(floats);
-            }),
-            Element::Brain => self.read_narrow(start, floats.len(), |words| {
-                words
-                    .iter()
-                    .map(|word| bf16::from_bits(*word))
-                    .collect::<Vec<_>>()
-                    .convert_to_f32_slice(floats);
-            }),
+            Element::Half => self.read_narrow(start, floats, from_float16),
+            Element::Brain => self.read_narrow(start, floats, from_bfloat16),
         }
     }
 
@@ -70,19 +57,14 @@ impl Reader {
     fn read_narrow(
         &mut self,
         start: usize,
-        count: usize,
-        take: impl FnOnce(&[u16]),
+        floats: &mut [f32],
+        widen: fn(&[u16], &mut [f32]),
     ) -> Result<(), MakeError> {
-        self.bytes.resize(count * 2, 0);
+        self.bytes.resize(floats.len() * 2, 0);
         self.file.read_at(&mut self.bytes, start as u64 * 2).map_err(MakeError::Read)?;
         let words: Vec<u16> =
             self.bytes.as_chunks::<2>().0.iter().map(|word| u16::from_le_bytes(*word)).collect();
-        take(&words);
+        widen(&words, floats);
         Ok(())
     }
-}
-
-/// Whether weights of a type can be read.
-pub(in super::super) fn is_readable(code: i32) -> bool {
-    [DataType::FLOAT, DataType::FLOAT16, DataType::BFLOAT16].iter().any(|known| known.code() == code)
 }
