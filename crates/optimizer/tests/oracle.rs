@@ -9,9 +9,9 @@ use std::process::Command;
 use serde::Deserialize;
 use slipway_model::npz::{Array, NpzFile};
 use slipway_optimizer::progress::Silent;
-use slipway_optimizer::stage::quantize::{Fit, Granularity, HalfFloat, Method, Options, quantize};
+use slipway_optimizer::stage::quantize::{Engine, Fit, Granularity, HalfFloat, Method, Options, quantize};
 
-use slipway_server::{Engine, EngineOptions, Tensor, TensorData};
+use slipway_server::{EngineOptions, Tensor, TensorData};
 
 /// What has to become of a model; see `oracle/models.py`.
 #[derive(Deserialize)]
@@ -36,20 +36,30 @@ fn twentieth() -> f64 {
     0.05
 }
 
-fn methods() -> Vec<(&'static str, Method)> {
+/// Every method, with the engine that it is for.
+fn methods() -> Vec<(&'static str, Method, Engine)> {
     let dynamic = |granularity| Method::Dynamic { granularity, reduce_range: true };
     vec![
-        ("dynamic-channel", dynamic(Granularity::PerChannel)),
-        ("dynamic-tensor", dynamic(Granularity::PerTensor)),
-        ("eight-channel", Method::Eight { granularity: Granularity::PerChannel }),
-        ("four", Method::Four { block: 16, zero_points: false, fit: Fit::default() }),
-        ("half", Method::Half { float: HalfFloat::Float16 }),
+        ("dynamic-channel", dynamic(Granularity::PerChannel), Engine::Rten),
+        ("dynamic-tensor", dynamic(Granularity::PerTensor), Engine::Rten),
+        ("eight-channel", Method::Eight { granularity: Granularity::PerChannel }, Engine::Rten),
+        ("four", Method::Four { block: 16, zero_points: false, fit: Fit::default() }, Engine::Rten),
+        ("half", Method::Half { float: HalfFloat::Float16 }, Engine::Rten),
+        (
+            "four-ort",
+            Method::Four { block: 32, zero_points: true, fit: Fit::HalfQuadratic },
+            Engine::OnnxRuntime,
+        ),
+        ("brain-ort", Method::Half { float: HalfFloat::Bfloat16 }, Engine::OnnxRuntime),
     ]
 }
 
 /// Models whose channels differ so much that one scale for all is no use, whoever does it.
 const ONLY_PER_CHANNEL: [&str; 3] =
     ["depthwise_with_unequal_channels", "three_dimensions", "tables_of_many_kinds"];
+
+/// Models whose opset knows no `bfloat16`.
+const BEFORE_BFLOAT16: [&str; 2] = ["opset_7", "opset_9_that_cannot_be_raised"];
 
 /// A model that one scale for all would ruin silently.
 const NOTHING_PER_TENSOR: &str = "one_outlier_among_small_weights";
@@ -67,18 +77,25 @@ fn hard_models_come_out_right() {
         let facts = std::fs::read(models.join(format!("{name}.json"))).unwrap();
         let facts: Facts = serde_json::from_slice(&facts).unwrap();
         seen += 1;
-        for (method, how) in methods() {
+        for (method, how, engine) in methods() {
             let output = outputs.join(format!("{name}.{method}.onnx"));
             if how.granularity() == Granularity::PerTensor && ONLY_PER_CHANNEL.contains(&name.as_str()) {
                 continue;
             }
             if how.granularity() == Granularity::PerTensor && name == NOTHING_PER_TENSOR {
-                let refused = quantize(&models.join(format!("{name}.onnx")), &output, &options(how), &Silent);
+                let refused =
+                    quantize(&models.join(format!("{name}.onnx")), &output, &options(how, engine), &Silent);
                 let words = refused.unwrap_err().to_string();
                 assert!(words.contains("most channels to zero"), "{words}");
                 continue;
             }
-            if let Err(problem) = one(&models, &name, how, &facts, &output) {
+            if method == "brain-ort" && BEFORE_BFLOAT16.contains(&name.as_str()) {
+                let input = models.join(format!("{name}.onnx"));
+                let refused = quantize(&input, &output, &options(how, engine), &Silent).unwrap_err();
+                assert!(refused.to_string().contains("bfloat16 needs opset 13"), "{refused}");
+                continue;
+            }
+            if let Err(problem) = one(&models, &name, &options(how, engine), &facts, &output) {
                 problems.push(format!("{name} {method}: {problem}"));
             }
         }
@@ -90,8 +107,8 @@ fn hard_models_come_out_right() {
     assert!(problems.is_empty(), "of {seen} models\n{}", problems.join("\n"));
 }
 
-fn options(method: Method) -> Options {
-    Options { method, allow_bigger: true, ..Options::default() }
+fn options(method: Method, engine: Engine) -> Options {
+    Options { method, engine, allow_bigger: true, ..Options::default() }
 }
 
 fn names(models: &Path) -> Vec<String> {
@@ -103,10 +120,10 @@ fn names(models: &Path) -> Vec<String> {
     names
 }
 
-/// Quantizes one model, and asks the engine that serves.
-fn one(models: &Path, name: &str, method: Method, facts: &Facts, output: &Path) -> Result<(), String> {
+/// Quantizes one model, and asks the built-in engine where it is for that.
+fn one(models: &Path, name: &str, options: &Options, facts: &Facts, output: &Path) -> Result<(), String> {
     let input = models.join(format!("{name}.onnx"));
-    let result = quantize(&input, output, &options(method), &Silent);
+    let result = quantize(&input, output, options, &Silent);
     let report = match (result, &facts.refused) {
         (Err(error), Some(words)) if error.to_string().contains(words.as_str()) => return Ok(()),
         (Err(error), _) => return Err(format!("refused: {error}")),
@@ -122,7 +139,7 @@ fn one(models: &Path, name: &str, method: Method, facts: &Facts, output: &Path) 
     if more != facts.inner {
         return Err(format!("quantized {found:?}, wanted {:?}", facts.weights));
     }
-    if !facts.rten {
+    if !facts.rten || options.engine != Engine::Rten {
         return Ok(());
     }
     let feeds = feeds(&models.join(format!("{name}.npz")));
@@ -130,7 +147,7 @@ fn one(models: &Path, name: &str, method: Method, facts: &Facts, output: &Path) 
     if facts.rten_input {
         let float = answers(&input, &feeds).map_err(|error| format!("rten, float: {error}"))?;
         for (wanted, found) in float.iter().zip(&quantized) {
-            let coarse = if matches!(method, Method::Four { .. }) { 5.0 } else { 1.0 };
+            let coarse = if matches!(options.method, Method::Four { .. }) { 5.0 } else { 1.0 };
             close(wanted, found, facts.loose * coarse)?;
         }
     }
@@ -148,7 +165,8 @@ fn close(wanted: &[f64], found: &[f64], loose: f64) -> Result<(), String> {
 
 /// The outputs of a model in the engine that serves.
 fn answers(path: &Path, feeds: &[(String, Array)]) -> Result<Vec<Vec<f64>>, String> {
-    let engine = Engine::load(path, &EngineOptions::default()).map_err(|error| error.to_string())?;
+    let engine =
+        slipway_server::Engine::load(path, &EngineOptions::default()).map_err(|error| error.to_string())?;
     let inputs = engine.inputs().iter().map(|spec| {
         let (_, array) = feeds.iter().find(|(name, _)| *name == spec.name).unwrap();
         let data = TensorData::from_le_bytes(spec.datatype, array.bytes()).unwrap();

@@ -86,6 +86,19 @@ fn check(options: &Options) -> Result<(), QuantizeError> {
     }
 }
 
+/// Refuses what no operator of the model's opset can read.
+fn refuse_bfloat16(method: Method, opset: i64) -> Result<(), QuantizeError> {
+    /// Since when `Cast` takes it (ONNX, Changelog.md).
+    const KNOWN: i64 = 13;
+    let asked = matches!(method, Method::Half { float: HalfFloat::Bfloat16 });
+    if asked && opset < KNOWN {
+        let reason =
+            format!("bfloat16 needs opset {KNOWN}, the model has {opset}: take float16, or export it again");
+        return Err(QuantizeError::Options { reason });
+    }
+    Ok(())
+}
+
 /// An output that has no name yet.
 struct Attempt {
     written: Written<weight::Stored>,
@@ -106,6 +119,7 @@ fn attempt(
 ) -> Result<Attempt, QuantizeError> {
     let mut proto = model.proto().clone();
     inline_functions(&mut proto);
+    refuse_bfloat16(options.method, opset(&proto))?;
     let integers = reaches_11(&proto);
     let graph = proto.graph.as_ref().expect("a model without a graph is refused on opening");
     let selection = select::select(graph, options, integers, lost);

@@ -18,7 +18,7 @@ from onnx.reference import ReferenceEvaluator
 from onnx.reference.op_run import OpRun
 
 # Steps of four bits are sixteen times as wide as those of eight, and errors of a layer grow with them.
-COARSE = {"four": 5}
+COARSE = {"four": 5, "four-ort": 5}
 
 # What the reference evaluator of onnx 1.23 cannot run, float or quantized.
 NO_REFERENCE = {"a_domain_of_others", "brain_floats_in_storage", "inside_a_loop", "gru", "lstm"}
@@ -31,8 +31,13 @@ class MatMulNBits(OpRun):
 
     def _run(self, a, b, scales, zero_points=None, K=None, N=None, bits=None, block_size=None):
         low, high = b & 15, b >> 4
-        integers = np.stack([low, high], -1).reshape(N, -1).astype(np.float32) - 8
-        weight = integers.reshape(N, -1, block_size) * scales.reshape(N, -1, 1)
+        integers = np.stack([low, high], -1).reshape(N, -1, block_size).astype(np.float32)
+        zeros = 8
+        if zero_points is not None:
+            packed = zero_points.reshape(N, -1)
+            nibbles = np.stack([packed & 15, packed >> 4], -1).reshape(N, -1)
+            zeros = nibbles[:, : integers.shape[1], None].astype(np.float32)
+        weight = (integers - zeros) * scales.reshape(N, -1, 1)
         return (a @ weight.reshape(N, -1)[:, :K].T.astype(a.dtype),)
 
 

@@ -87,7 +87,7 @@ def opset_7():
 def opset_9_that_cannot_be_raised():
     g = Graph()
     g.input("x", [3, 32])
-    g.weight("w", g.noise(32, 24))
+    g.weight("w", g.noise(32, 24, scale=0.2))
     h = g.node("MatMul", ["x", "w"], ["h"])
     g.output(g.node("Clip", [h], ["y"], min=-3.0, max=3.0))
     return g.build(opset=9, ir=4)
