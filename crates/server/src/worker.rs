@@ -38,7 +38,11 @@ impl Worker {
     }
 
     fn work(&self) {
-        self.health.set(self.prepare());
+        let begin = Instant::now();
+        let health = self.prepare();
+        self.health.set(health.clone());
+        // Once this is said, a request is answered.
+        tracing::info!(seconds = begin.elapsed().as_secs_f64(), state = health.reason(), "model prepared");
         while let Some(jobs) = self.queue.next_batch(self.batching) {
             let crashed = self.serve(jobs);
             if crashed && !self.recovers() {
@@ -49,14 +53,11 @@ impl Worker {
     }
 
     fn prepare(&self) -> Health {
-        let begin = Instant::now();
         self.warm_up();
-        let health = match (&self.golden, self.self_check) {
+        match (&self.golden, self.self_check) {
             (None, _) | (Some(_), SelfCheck::Off) => Health::Ready,
             (Some(golden), SelfCheck::NotReady | SelfCheck::Warn) => self.check(golden),
-        };
-        tracing::info!(seconds = begin.elapsed().as_secs_f64(), state = health.reason(), "model prepared");
-        health
+        }
     }
 
     fn check(&self, golden: &GoldenSamples) -> Health {

@@ -1,0 +1,82 @@
+"""The ways to quantize a model that are compared: ours by the command line, and ONNX Runtime's beside them."""
+
+import subprocess
+from dataclasses import dataclass, field
+
+RTEN, ORT = "rten", "onnxruntime"
+
+
+@dataclass
+class Method:
+    """`make(program, source, target)` writes the quantized model or raises `Failed`."""
+
+    name: str
+    arguments: list = field(default_factory=list)
+    engines: tuple = (RTEN, ORT)
+
+    def make(self, program, source, target):
+        done = subprocess.run(
+            [program, "quantize", source, target, *self.arguments], capture_output=True, text=True
+        )
+        if done.returncode:
+            raise Failed(done.stderr.strip())
+
+
+@dataclass
+class Peer:
+    """The same with a function of ONNX Runtime's own."""
+
+    name: str
+    quantizer: object
+    engines: tuple = (ORT,)
+
+    def make(self, _program, source, target):
+        try:
+            self.quantizer(source, target)
+        except Exception as error:
+            raise Failed(f"{type(error).__name__}: {error}") from error
+
+
+class Failed(Exception):
+    """The model was not quantized; the text says why."""
+
+
+def dynamic(per_channel):
+    def quantize(source, target):
+        from onnxruntime.quantization import QuantType, quantize_dynamic
+
+        quantize_dynamic(
+            source, target, per_channel=per_channel, reduce_range=True, weight_type=QuantType.QInt8
+        )
+
+    return quantize
+
+
+def blocks(source, target):
+    import onnx
+    from onnxruntime.quantization.matmul_nbits_quantizer import MatMulNBitsQuantizer
+
+    quantizer = MatMulNBitsQuantizer(onnx.load(source), block_size=32, is_symmetric=True)
+    quantizer.process()
+    quantizer.model.save_model_to_file(target, False)
+
+
+def half(source, target):
+    import onnx
+    from onnxruntime.transformers.float16 import convert_float_to_float16
+
+    onnx.save(convert_float_to_float16(onnx.load(source), keep_io_types=True), target)
+
+
+METHODS = [
+    Method("dynamic, per channel", ["--scheme", "dynamic"]),
+    Peer("ONNX Runtime's dynamic, per channel", dynamic(True)),
+    Method("dynamic, per tensor", ["--scheme", "dynamic", "--granularity", "per-tensor"]),
+    Peer("ONNX Runtime's dynamic, per tensor", dynamic(False)),
+    Method("weightOnly int8", ["--scheme", "weight-only"]),
+    Method("weightOnly int4", ["--scheme", "weight-only", "--weights", "int4"]),
+    Method("weightOnly int4, Nearest", ["--scheme", "weight-only", "--weights", "int4", "--fit", "nearest"]),
+    Peer("ONNX Runtime's int4 blocks", blocks),
+    Method("weightOnly float16", ["--scheme", "weight-only", "--weights", "float16"]),
+    Peer("ONNX Runtime's float16", half),
+]
