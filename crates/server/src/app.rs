@@ -11,6 +11,7 @@ use crate::engine::Engine;
 use crate::error::ApiError;
 use crate::health::{Health, HealthCell};
 use crate::metrics::Metrics;
+use crate::net::Inflow;
 use crate::queue::{Job, Queue};
 use crate::rest::ModelName;
 use crate::tensor::Tensor;
@@ -32,6 +33,8 @@ pub(crate) struct App {
     pub(crate) name: String,
     pub(crate) revision: Option<String>,
     pub(crate) limits: Limits,
+    /// What request bodies hold before they are in the queue.
+    pub(crate) inflow: Arc<Inflow>,
 }
 
 impl App {

@@ -114,7 +114,7 @@ pub(crate) struct ServeArgs {
     /// Most requests that wait; more are answered 503.
     #[arg(long, env = "SLIPWAY_QUEUE", default_value_t = Limits::default().queued_requests)]
     queue: usize,
-    /// Most bytes of tensors that wait; more are answered 503.
+    /// Most bytes of tensors that wait, and as many of requests that are being read; more are answered 503.
     #[arg(long, env = "SLIPWAY_QUEUE_BYTES", default_value_t = Limits::default().queued_bytes)]
     queue_bytes: usize,
     /// Largest request in bytes.

@@ -89,7 +89,7 @@ pub struct Limits {
     pub body_bytes: usize,
     /// Most requests that wait for the engine.
     pub queued_requests: usize,
-    /// Most bytes of tensors that wait for the engine.
+    /// Most bytes of tensors that wait for the engine, and as many of requests that are still being read.
     pub queued_bytes: usize,
     /// Longest that a request's head or body may take to arrive.
     pub read_timeout: Duration,

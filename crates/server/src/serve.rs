@@ -16,7 +16,7 @@ use crate::files::{FilesError, ModelFiles};
 use crate::golden::{GoldenError, GoldenSamples};
 use crate::health::{Health, HealthCell};
 use crate::metrics::{Metrics, ModelFacts};
-use crate::net;
+use crate::net::{self, Inflow};
 use crate::queue::{Batching, Capacity, Queue};
 use crate::worker::Worker;
 
@@ -79,6 +79,12 @@ impl Running {
             Ok(other) => Err(NotReady(other.reason().to_owned())),
             Err(_) => Err(NotReady("the server has ended".to_owned())),
         }
+    }
+
+    /// Waits until the server's state is one of those wanted, or it has ended.
+    pub async fn wait_for(&mut self, wanted: impl FnMut(&Health) -> bool) {
+        // An error says that the server has ended: its last state stays readable.
+        drop(self.health.wait_for(wanted).await);
     }
 
     /// Waits until the server has drained and ended.
@@ -206,7 +212,8 @@ fn assemble(config: &Config, loaded: Loaded) -> (Arc<App>, Worker) {
         self_check: config.self_check,
     };
     let (name, revision) = (config.name.clone(), config.revision.clone());
-    (Arc::new(App { engine, queue, health, metrics, name, revision, limits }), worker)
+    let inflow = Arc::new(Inflow::new(limits.queued_bytes));
+    (Arc::new(App { engine, queue, health, metrics, name, revision, limits, inflow }), worker)
 }
 
 fn batching(wanted: Batching, engine: &Engine) -> Batching {

@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 
 use common::{Client, Puppet, doubling, post, row, start, start_engine};
 use http::StatusCode;
-use slipway_server::BackendChoice;
+use slipway_server::{BackendChoice, Health};
 use tokio::net::TcpStream;
+use tokio::sync::mpsc;
 
 for_each_engine!(drain_under_keep_alive_load_loses_nothing);
 
@@ -18,7 +19,7 @@ struct Seen {
     failed: Vec<String>,
 }
 
-async fn hammer(address: std::net::SocketAddr) -> Seen {
+async fn hammer(address: std::net::SocketAddr, answered: mpsc::Sender<()>) -> Seen {
     let mut client = Client::connect(address).await;
     let mut seen = Seen { answered: 0, failed: Vec::new() };
     loop {
@@ -26,6 +27,8 @@ async fn hammer(address: std::net::SocketAddr) -> Seen {
         match client.try_send(request).await {
             Ok((StatusCode::OK, headers, _)) => {
                 seen.answered += 1;
+                // Nobody listens after the first few.
+                drop(answered.try_send(()));
                 if headers.get("connection").is_some_and(|value| value == "close") {
                     return seen;
                 }
@@ -42,8 +45,11 @@ async fn hammer(address: std::net::SocketAddr) -> Seen {
 async fn drain_under_keep_alive_load_loses_nothing(backend: BackendChoice) {
     let server = start(backend, &doubling(), |_| {}).await;
     let address = server.running.addr;
-    let clients: Vec<_> = (0..8).map(|_| tokio::spawn(hammer(address))).collect();
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    let (answered, mut answers) = mpsc::channel(1024);
+    let clients: Vec<_> = (0..8).map(|_| tokio::spawn(hammer(address, answered.clone()))).collect();
+    for _ in 0..200 {
+        answers.recv().await.unwrap();
+    }
     server.ended().await;
     for client in clients {
         let seen = client.await.unwrap();
@@ -55,14 +61,15 @@ async fn drain_under_keep_alive_load_loses_nothing(backend: BackendChoice) {
 
 #[tokio::test]
 async fn draining_server_is_not_ready_but_still_answers_new_clients() {
-    let puppet = Puppet { delay: Duration::from_millis(500), ..Puppet::default() };
-    let mut server = start_engine(puppet, None, |config| config.drain.linger = Duration::from_secs(1)).await;
-    server.running.ready().await.unwrap();
+    let puppet = Puppet::default();
+    let turnstile = puppet.turnstile.clone();
+    let mut server = start_engine(puppet, None, |config| config.drain.linger = Duration::from_secs(5)).await;
     let address = server.running.addr;
+    turnstile.close();
     let running = tokio::spawn(async move { Client::connect(address).await.infer(row(1.0, 2.0)).await });
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    turnstile.came(2).await;
     server.stop.cancel();
-    tokio::time::sleep(Duration::from_millis(50)).await;
+    server.running.wait_for(|health| *health == Health::Draining).await;
     let mut late = Client::connect(address).await;
     let (status, body) = late.get("/v2/health/ready").await;
     assert_eq!(
@@ -70,6 +77,7 @@ async fn draining_server_is_not_ready_but_still_answers_new_clients() {
         (StatusCode::SERVICE_UNAVAILABLE, &serde_json::json!("shutting down"))
     );
     let mut later = Client::connect(address).await;
+    turnstile.open();
     assert_eq!(later.infer(row(3.0, 4.0)).await.0, StatusCode::OK);
     assert_eq!(running.await.unwrap().0, StatusCode::OK);
     server.ended().await;
@@ -77,22 +85,25 @@ async fn draining_server_is_not_ready_but_still_answers_new_clients() {
 
 #[tokio::test]
 async fn drain_ends_in_time_whatever_still_runs() {
-    let puppet = Puppet { delay: Duration::from_secs(2), ..Puppet::default() };
+    let puppet = Puppet::default();
+    let turnstile = puppet.turnstile.clone();
     let server = start_engine(puppet, None, |config| {
         config.drain.linger = Duration::from_millis(50);
         config.drain.timeout = Duration::from_millis(400);
     })
     .await;
     let address = server.running.addr;
+    turnstile.close();
     // One client that never sends a request, one whose request runs for longer than the drain may.
     let _silent = TcpStream::connect(address).await.unwrap();
     let slow = tokio::spawn(async move {
         let request = post("/v2/models/doubler/infer", &[], row(1.0, 2.0));
         Client::connect(address).await.try_send(request).await.is_err()
     });
-    tokio::time::sleep(Duration::from_millis(50)).await;
+    turnstile.came(2).await;
     let begin = Instant::now();
     server.ended().await;
-    assert!(begin.elapsed() < Duration::from_millis(1500));
+    assert!(begin.elapsed() < Duration::from_secs(5), "it did not wait for the engine");
+    turnstile.open();
     assert!(slow.await.unwrap(), "its connection was cut");
 }

@@ -7,10 +7,19 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use common::{Client, FAILS, PANIC, Puppet, REFUSED, doubling, post, row, start, start_engine};
+use common::{
+    Client, FAILS, PANIC, Puppet, REFUSED, Server, Turnstile, doubling, post, row, start, start_engine,
+};
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
 use http::StatusCode;
 use serde_json::json;
+use slipway_server::proto::ModelInferRequest;
+use slipway_server::proto::grpc_inference_service_client::GrpcInferenceServiceClient;
 use slipway_server::{BackendChoice, Batching, Health};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
 
 for_each_engine!(rows_of_one_run_go_back_to_their_own_requests);
 
@@ -80,44 +89,95 @@ async fn without_batching_every_request_runs_alone() {
     server.ended().await;
 }
 
+/// Waits for what has to come, and fails where it does not.
+async fn soon(what: impl Future<Output = ()>) {
+    tokio::time::timeout(Duration::from_secs(30), what).await.expect("it never came");
+}
+
+/// A server whose runs wait at a turnstile, one of them already.
+async fn busy(
+    adjust: impl FnOnce(&mut slipway_server::Config),
+) -> (Server, Turnstile, JoinHandle<StatusCode>) {
+    let puppet = Puppet::default();
+    let turnstile = puppet.turnstile.clone();
+    let server = start_engine(puppet, None, adjust).await;
+    let address = server.running.addr;
+    turnstile.close();
+    let busy = tokio::spawn(async move { Client::connect(address).await.infer(row(1.0, 1.0)).await.0 });
+    turnstile.came(2).await;
+    (server, turnstile, busy)
+}
+
 #[tokio::test]
 async fn full_queue_answers_503_and_says_when_to_retry() {
-    let puppet = Puppet { delay: Duration::from_millis(300), ..Puppet::default() };
-    let mut server = start_engine(puppet, None, |config| config.limits.queued_requests = 2).await;
-    server.running.ready().await.unwrap();
+    let (server, turnstile, busy) = busy(|config| config.limits.queued_requests = 2).await;
     let address = server.running.addr;
-    let clients = (0..8).map(|_| async move {
-        let mut client = Client::connect(address).await;
+    let send = |_| async move {
         let request = post("/v2/models/doubler/infer", &[], row(1.0, 1.0));
-        client.try_send(request).await.unwrap()
-    });
-    let answers = futures::future::join_all(clients).await;
-    let refused: Vec<_> =
-        answers.iter().filter(|answer| answer.0 == StatusCode::SERVICE_UNAVAILABLE).collect();
-    let answered = answers.iter().filter(|answer| answer.0 == StatusCode::OK).count();
-    assert!((2..=4).contains(&answered) && answered + refused.len() == 8, "{answered} answered");
-    assert_eq!(refused[0].1["retry-after"], "1");
-    assert!(String::from_utf8_lossy(&refused[0].2).contains("too many requests"));
+        Client::connect(address).await.try_send(request).await.unwrap()
+    };
+    let mut answers: FuturesUnordered<_> = (0..8).map(send).collect();
+    for _ in 0..6 {
+        let (status, headers, body) = answers.next().await.unwrap();
+        assert_eq!(
+            (status, &headers["retry-after"]),
+            (StatusCode::SERVICE_UNAVAILABLE, &"1".parse().unwrap())
+        );
+        assert!(String::from_utf8_lossy(&body).contains("too many requests"));
+    }
+    turnstile.open();
+    assert!(answers.all(|answer| async move { answer.0 == StatusCode::OK }).await, "two had room");
+    assert_eq!(busy.await.unwrap(), StatusCode::OK);
     server.ended().await;
 }
 
 #[tokio::test]
 async fn request_whose_client_has_gone_is_never_run() {
-    let puppet = Puppet { delay: Duration::from_millis(300), ..Puppet::default() };
-    let runs = Arc::clone(&puppet.runs);
-    let mut server = start_engine(puppet, None, |_| {}).await;
-    server.running.ready().await.unwrap();
+    let (server, turnstile, busy) = busy(|_| {}).await;
+    let body = row(2.0, 2.0);
+    let head = format!(
+        "POST /v2/models/doubler/infer HTTP/1.1\r\nhost: test\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
+    let mut impatient = TcpStream::connect(server.running.addr).await.unwrap();
+    impatient.write_all(format!("{head}{body}").as_bytes()).await.unwrap();
+    let mut metrics = Client::connect(server.running.metrics_addr).await;
+    let one = "slipway_queue_length{model=\"doubler\",revision=\"\"} 1";
+    soon(async { while !metrics.text("/metrics").await.contains(one) {} }).await;
+    impatient.shutdown().await.unwrap();
+    assert_eq!(impatient.read(&mut [0; 1]).await.unwrap(), 0, "the server has let it go");
+    turnstile.open();
+    assert_eq!(busy.await.unwrap(), StatusCode::OK);
+    assert_eq!(Client::connect(server.running.addr).await.infer(row(3.0, 3.0)).await.0, StatusCode::OK);
+    assert_eq!(turnstile.runs(), 3, "the warm-up, the first request and the last");
+    server.ended().await;
+}
+
+#[tokio::test]
+async fn what_is_still_arriving_is_bounded_too() {
+    let server = start_engine(Puppet::default(), None, |config| config.limits.queued_bytes = 100).await;
     let address = server.running.addr;
-    let busy = tokio::spawn(async move { Client::connect(address).await.infer(row(1.0, 1.0)).await });
-    tokio::time::sleep(Duration::from_millis(100)).await;
-    let mut impatient = Client::connect(address).await;
-    let request = post("/v2/models/doubler/infer", &[], row(2.0, 2.0));
-    let gave_up = tokio::time::timeout(Duration::from_millis(50), impatient.try_send(request)).await;
-    assert!(gave_up.is_err());
-    drop(impatient);
-    assert_eq!(busy.await.unwrap().0, StatusCode::OK);
-    tokio::time::sleep(Duration::from_millis(400)).await;
-    assert_eq!(runs.lock().unwrap().len(), 2, "the warm-up and the first request");
+    let body = row(1.0, 2.0);
+    let (early, late) = body.split_at(40);
+    let mut slow = TcpStream::connect(address).await.unwrap();
+    let head = format!(
+        "POST /v2/models/doubler/infer HTTP/1.1\r\nhost: test\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
+    slow.write_all(format!("{head}{early}").as_bytes()).await.unwrap();
+    // The server may not have read it yet: sooner or later there is no room for a second.
+    soon(async {
+        while Client::connect(address).await.infer(body.clone()).await.0 != StatusCode::SERVICE_UNAVAILABLE {}
+    })
+    .await;
+    let mut grpc = GrpcInferenceServiceClient::connect(format!("http://{address}")).await.unwrap();
+    let refused = grpc.model_infer(ModelInferRequest { id: "x".repeat(100), ..Default::default() }).await;
+    assert_eq!(refused.unwrap_err().code(), tonic::Code::ResourceExhausted);
+    slow.write_all(late.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    slow.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    assert_eq!(Client::connect(address).await.infer(body).await.0, StatusCode::OK, "its room is free again");
     server.ended().await;
 }
 
@@ -142,13 +202,12 @@ async fn crash_is_answered_and_survived() {
 async fn engine_that_stays_broken_is_neither_ready_nor_alive() {
     let puppet = Puppet::default();
     let broken = Arc::clone(&puppet.broken);
-    let server = start_engine(puppet, None, |_| {}).await;
+    let mut server = start_engine(puppet, None, |_| {}).await;
     let mut client = Client::connect(server.running.addr).await;
     assert_eq!(client.infer(row(1.0, 0.0)).await.0, StatusCode::OK);
     broken.store(true, Ordering::SeqCst);
     assert_eq!(client.infer(row(1.0, 0.0)).await.0, StatusCode::INTERNAL_SERVER_ERROR);
-    tokio::time::sleep(Duration::from_millis(100)).await;
-    assert_eq!(server.running.health(), Health::Broken);
+    server.running.wait_for(|health| *health == Health::Broken).await;
     assert_eq!(client.get("/v2/health/live").await.0, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(client.get("/v2/health/ready").await.0, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(client.infer(row(1.0, 0.0)).await.0, StatusCode::SERVICE_UNAVAILABLE);

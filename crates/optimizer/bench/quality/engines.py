@@ -30,12 +30,13 @@ class Served:
             "--http-port", "0", "--metrics-port", "0", "--backend", backend, "--termination-log", os.devnull,
         ]  # fmt: skip
         self._process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
-        address, last = None, "the server said nothing"
+        address, ready, last = None, False, "the server said nothing"
         for line in self._process.stderr:
             last = line.strip()
             fields = json.loads(line)["fields"]
             address = fields.get("addr", address)
-            if fields.get("state") == "ready":
+            ready = ready or fields.get("state") == "ready"
+            if address and ready:
                 break
         else:
             self.close()

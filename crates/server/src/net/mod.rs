@@ -1,5 +1,6 @@
 //! Sockets: one port for REST and gRPC, one for metrics, and the orderly end of both.
 
+mod metered;
 mod metrics_port;
 mod service;
 
@@ -13,6 +14,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub(crate) use metered::Inflow;
 pub(crate) use metrics_port::serve_metrics;
 
 use crate::app::App;

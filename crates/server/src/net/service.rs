@@ -10,7 +10,9 @@ use http_body_util::{Either, Full};
 use hyper::body::Incoming;
 use tonic::codegen::Service;
 
+use super::metered::Metered;
 use crate::app::App;
+use crate::error::ApiError;
 use crate::grpc::proto::grpc_inference_service_server::GrpcInferenceServiceServer;
 use crate::{grpc, rest};
 
@@ -34,9 +36,13 @@ impl Protocols {
         request: Request<Incoming>,
         draining: bool,
     ) -> Result<Response<Body>, Infallible> {
+        let inflow = Arc::clone(&self.app.inflow);
         if is_grpc(&request) {
+            let refuse = || tonic::Status::from(ApiError::Overloaded).into();
+            let request = request.map(|body| Metered::new(body, inflow, refuse));
             return Ok(self.grpc.call(request).await?.map(Either::Right));
         }
+        let request = request.map(|body| Metered::new(body, inflow, || ApiError::Overloaded.into()));
         let version = request.version();
         let mut response = rest::handle(&self.app, request).await.map(|body| Either::Left(Full::new(body)));
         if draining && version < Version::HTTP_2 {

@@ -139,6 +139,7 @@ where
         Err(_) => Err(ApiError::SlowBody),
         Ok(Ok(collected)) => Ok(collected.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(ApiError::TooLarge(limit)),
+        Ok(Err(error)) if error.is::<ApiError>() => Err(ApiError::Overloaded),
         Ok(Err(_)) => Err(ApiError::BadRequest("the request body did not arrive whole".to_owned())),
     }
 }

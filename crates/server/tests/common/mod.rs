@@ -4,7 +4,8 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -21,6 +22,7 @@ use slipway_server::{
 };
 use tempfile::TempDir;
 use tokio::net::TcpStream;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 /// Makes each named function a test of its own for every engine that is built in.
@@ -220,12 +222,52 @@ pub fn row(a: f32, b: f32) -> String {
     format!(r#"{{"inputs":[{{"name":"x","datatype":"FP32","shape":[1,2],"data":[{a},{b}]}}]}}"#)
 }
 
+/// Holds runs while it is closed, and tells how many have come.
+#[derive(Clone)]
+pub struct Turnstile {
+    came: watch::Sender<usize>,
+    open: Arc<(Mutex<bool>, Condvar)>,
+}
+
+impl Default for Turnstile {
+    fn default() -> Self {
+        Self { came: watch::Sender::new(0), open: Arc::new((Mutex::new(true), Condvar::new())) }
+    }
+}
+
+impl Turnstile {
+    pub fn close(&self) {
+        *self.open.0.lock().unwrap() = false;
+    }
+
+    pub fn open(&self) {
+        *self.open.0.lock().unwrap() = true;
+        self.open.1.notify_all();
+    }
+
+    /// Waits until so many runs have begun, the warm-up included.
+    pub async fn came(&self, runs: usize) {
+        self.came.subscribe().wait_for(|came| *came >= runs).await.unwrap();
+    }
+
+    /// How many runs have begun, the warm-up included.
+    pub fn runs(&self) -> usize {
+        *self.came.borrow()
+    }
+
+    fn pass(&self) {
+        self.came.send_modify(|came| *came += 1);
+        let open = self.open.0.lock().unwrap();
+        drop(self.open.1.wait_while(open, |open| !*open).unwrap());
+    }
+}
+
 /// An engine for tests: doubles, remembers how many rows each run had, and does as it is told by values.
 #[derive(Default)]
 pub struct Puppet {
-    pub delay: Duration,
-    pub runs: std::sync::Arc<Mutex<Vec<usize>>>,
-    pub broken: std::sync::Arc<std::sync::atomic::AtomicBool>,
+    pub turnstile: Turnstile,
+    pub runs: Arc<Mutex<Vec<usize>>>,
+    pub broken: Arc<AtomicBool>,
     pub specs: Specs,
 }
 
@@ -268,8 +310,8 @@ impl Backend for Puppet {
     fn run(&self, inputs: Vec<Tensor>) -> Result<Vec<Tensor>, RunError> {
         let (shape, data) = inputs.into_iter().next().unwrap().into_parts();
         let TensorData::Fp32(values) = data else { panic!("wrong type") };
-        self.runs.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(shape[0]);
-        let crash = values.contains(&PANIC) || self.broken.load(std::sync::atomic::Ordering::SeqCst);
+        self.runs.lock().unwrap_or_else(PoisonError::into_inner).push(shape[0]);
+        let crash = values.contains(&PANIC) || self.broken.load(Ordering::SeqCst);
         assert!(!crash, "as told");
         if values.contains(&REFUSED) {
             return Err(RunError::Input("unlucky".to_owned()));
@@ -277,7 +319,7 @@ impl Backend for Puppet {
         if values.contains(&FAILS) {
             return Err(RunError::Engine("secret detail".to_owned()));
         }
-        std::thread::sleep(self.delay);
+        self.turnstile.pass();
         let doubled = values.iter().map(|value| value * 2.0).collect();
         Ok(vec![Tensor::new(shape, TensorData::Fp32(doubled)).unwrap()])
     }
