@@ -4,7 +4,7 @@
 mod common;
 
 use common::{doubling, write};
-use slipway_model::onnx::build::{ModelBuilder, external_tensor, int, node};
+use slipway_model::onnx::build::{ModelBuilder, external_tensor, int, ints, node};
 use slipway_model::onnx::proto::{AttributeProto, GraphProto, OperatorSetIdProto, type_proto};
 use slipway_server::{
     BackendChoice, DataType, Engine, EngineOptions, LoadError, RunError, Tensor, TensorData,
@@ -186,6 +186,32 @@ fn operators_inside_subgraphs_are_found() {
         doubling().node_with("If", &["x"], &["z"], vec![branch("then_branch"), branch("else_branch")]);
     let (_folder, path) = write(&model, "model.onnx");
     assert_eq!(unsupported_operators(&path).unwrap(), ["ai.onnx.Mystery"]);
+}
+
+/// rten 0.27 pads integers with 0 where ONNX says the zero point, and forgets the zero points of a batch.
+#[test]
+fn convolutions_in_integers_that_come_out_wrong_are_refused() {
+    let point = |attribute: AttributeProto| {
+        let attributes = vec![ints("kernel_shape", &[1, 1]), ints("strides", &[1, 1]), attribute];
+        doubling().node_with("ConvInteger", &["q", "w", "z"], &["c"], attributes)
+    };
+    let missing = |model: &ModelBuilder| {
+        let (_folder, path) = write(model, "model.onnx");
+        unsupported_operators(&path).unwrap()
+    };
+    assert_eq!(missing(&point(ints("dilations", &[1, 1]))), Vec::<String>::new());
+    for wrong in [
+        ints("pads", &[0, 0, 0, 1]),
+        ints("kernel_shape", &[3, 3]),
+        int("group", 2),
+        ints("strides", &[2, 2]),
+    ] {
+        let mut model = point(ints("dilations", &[1, 1]));
+        let attributes = &mut model.graph().node.last_mut().unwrap().attribute;
+        attributes.retain(|attribute| attribute.name() != wrong.name());
+        attributes.push(wrong);
+        assert_eq!(missing(&model), ["ai.onnx.ConvInteger"]);
+    }
 }
 
 fn graph_attribute(name: &str) -> AttributeProto {

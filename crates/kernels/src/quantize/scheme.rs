@@ -23,8 +23,11 @@ impl Scheme {
     pub const INT8_REDUCED: Self = Self { zero_point: 0, lowest: -64, highest: 64 };
     /// Symmetric `uint8` around 128 in 8 bits: 1 … 255.
     pub const UINT8: Self = Self { zero_point: 128, lowest: 1, highest: 255 };
-    /// Symmetric `uint8` around 128 in 7 bits: 64 … 192.
-    pub const UINT8_REDUCED: Self = Self { zero_point: 128, lowest: 64, highest: 192 };
+    /// Symmetric `uint8` around 64 in 7 bits: 0 … 128.
+    ///
+    /// Engines that multiply them as the `u8` of `vpmaddubsw` with activations moved to `i8` stay within 16 bits too:
+    /// 2·128·127 and 2·128·−128 fit.
+    pub const UINT8_REDUCED: Self = Self { zero_point: 64, lowest: 0, highest: 128 };
 
     /// The range relative to the zero point, in steps.
     #[expect(clippy::cast_precision_loss, reason = "both are within ±255")]

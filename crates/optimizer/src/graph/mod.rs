@@ -13,7 +13,7 @@ mod scope;
 mod tensor;
 mod uses;
 
-pub(crate) use attribute::{attribute, flag, float_or, int, int_or, ints};
+pub(crate) use attribute::{attribute, flag, float_or, int, int_or, ints, ints_of};
 pub(crate) use functions::inline_functions;
 pub(crate) use names::Names;
 pub(crate) use node::{node, node_name};

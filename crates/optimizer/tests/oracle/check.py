@@ -4,7 +4,8 @@
 
 For every OUTPUTS/NAME.METHOD.onnx: the ONNX checker with full shape inference, the same inputs and
 outputs as MODELS/NAME.onnx, and the answers of ONNX Runtime and of the reference evaluator within
-the tolerance of MODELS/NAME.json. Prints one line a model that fails, and exits 1 if any does.
+the tolerance of MODELS/NAME.json. The answers of the reference evaluator, else of ONNX Runtime, are left in OUTPUTS/NAME.METHOD.npz,
+in order, so that another engine can be held against them. Prints one line a model that fails, and exits 1 if any does.
 """
 
 import json
@@ -69,14 +70,16 @@ def problems(source, output, feeds, facts):
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     run = lambda path: onnxruntime.InferenceSession(path, options).run(None, feeds)
-    wanted = run(source)
-    for value, want in zip(run(output), wanted):
+    wanted, found = run(source), run(output)
+    for value, want in zip(found, wanted):
         if why := far(want, value, loose):
             yield f"ONNX Runtime: {why}"
     if name not in NO_REFERENCE:
-        for value, want in zip(ReferenceEvaluator(str(output), new_ops=[MatMulNBits]).run(None, feeds), wanted):
+        found = ReferenceEvaluator(str(output), new_ops=[MatMulNBits]).run(None, feeds)
+        for value, want in zip(found, wanted):
             if why := far(want, value, loose):
                 yield f"reference: {why}"
+    np.savez(output.with_suffix(".npz"), *[np.asarray(value, np.float64) for value in found])
 
 
 def main():

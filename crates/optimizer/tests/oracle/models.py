@@ -125,7 +125,7 @@ def brain_floats_in_storage():
     g.node("Cast", ["w"], ["wf"], to=TensorProto.FLOAT)
     g.output(g.node("MatMul", ["x", "wf"], ["y"]))
     # The built-in engine refuses bfloat16 initializers in the input; the output has none.
-    return g.build(rten_input=False)
+    return g.build()
 
 
 @model
@@ -263,7 +263,7 @@ def depthwise_with_unequal_channels():
     h = g.node("Conv", ["x", "w"], ["h"], group=16, pads=[1, 1, 1, 1])
     g.tensors.append(numpy_helper.from_array(1 / scale.reshape(1, 16, 1, 1), "level"))
     g.output(g.node("Mul", [h, "level"], ["y"]))
-    return g.build(rten_input=False)
+    return g.build()
 
 
 @model
@@ -336,7 +336,7 @@ def functions():
     )
     g.nodes.append(helper.make_node("Twice", ["x", "w"], ["y"], name="call", domain="mine"))
     g.output("y")
-    return g.build(imports=[helper.make_opsetid("mine", 1)], ir=9, inner=1, rten_input=False)
+    return g.build(imports=[helper.make_opsetid("mine", 1)], ir=9, inner=1)
 
 
 @model
@@ -395,7 +395,6 @@ def gru():
     return g.build()
 
 
-# The built-in engine asks for strides and dilations, which ONNX lets go: only the outputs run there.
 @model
 def convolutions():
     g = Graph()
@@ -406,7 +405,19 @@ def convolutions():
     g.node("Conv", ["x", "a", "bias"], ["h"], auto_pad="SAME_UPPER", strides=[2, 2])
     g.node("Relu", ["h"], ["r"])
     g.output(g.node("Conv", ["r", "b", "bias"], ["y"], group=4, pads=[1, 0, 1, 2], dilations=[1, 2]))
-    return g.build(rten_input=False)
+    return g.build()
+
+
+@model
+def convolutions_of_one_point():
+    g = Graph()
+    g.input("x", [3, 24, 6, 6])
+    g.weight("a", g.noise(16, 24, 1, 1, scale=0.2))
+    g.weight("b", g.noise(24, 16, 1, 1, scale=0.2))
+    g.tensors.append(numpy_helper.from_array(g.noise(16), "bias"))
+    g.node("Relu", [g.node("Conv", ["x", "a", "bias"], ["h"])], ["r"])
+    g.output(g.node("Conv", ["r", "b"], ["y"], kernel_shape=[1, 1], strides=[2, 2]))
+    return g.build()
 
 
 @model
@@ -416,7 +427,7 @@ def convolution_of_one_dimension():
     g.weight("w", g.noise(16, 8, 5, scale=0.2))
     g.tensors.append(numpy_helper.from_array(g.noise(16), "bias"))
     g.output(g.node("Conv", ["x", "w", "bias"], ["y"], pads=[2, 2], strides=[2]))
-    return g.build(rten_input=False)
+    return g.build()
 
 
 @model
@@ -425,7 +436,7 @@ def transposed_convolution():
     g.input("x", [2, 8, 6, 6])
     g.weight("w", g.noise(8, 4, 3, 3, scale=0.2))
     g.output(g.node("ConvTranspose", ["x", "w"], ["y"], strides=[2, 2]))
-    return g.build(rten_input=False)
+    return g.build()
 
 
 @model

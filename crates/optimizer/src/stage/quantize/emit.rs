@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use slipway_kernels::quantize::Scheme;
 use slipway_model::onnx::DataType;
 use slipway_model::onnx::proto::{AttributeProto, NodeProto, TensorProto, ValueInfoProto};
 
@@ -214,7 +215,13 @@ impl<'a> Emitter<'a> {
         if transposed && !is_transposed(&self.wanted[weight]) { self.transposed(&name) } else { name }
     }
 
-    /// A scalar that stands for zero: `int8` 0 or `uint8` 128.
+    /// The scalar that stands for zero in the kernel of a convolution.
+    pub(super) fn kernel_zero_point(&mut self) -> String {
+        let zero = kernel_scheme(self.method).zero_point;
+        self.zero_point(u8::try_from(zero).expect("kernels are unsigned bytes"))
+    }
+
+    /// A scalar that stands for zero: `int8` 0, or another of `uint8`.
     pub(super) fn zero_point(&mut self, byte: u8) -> String {
         if let Some(known) = self.zero_points.get(&byte) {
             return known.clone();
@@ -273,4 +280,12 @@ impl<'a> Emitter<'a> {
 /// Whether a weight is stored transposed: when every user takes it so.
 pub(super) fn is_transposed(weight: &Wanted) -> bool {
     weight.transposed && !weight.straight
+}
+
+/// How the kernel of a convolution in integers is stored.
+pub(super) fn kernel_scheme(method: Method) -> Scheme {
+    match method {
+        Method::Dynamic { reduce_range: true, .. } => Scheme::UINT8_REDUCED,
+        _ => Scheme::UINT8,
+    }
 }

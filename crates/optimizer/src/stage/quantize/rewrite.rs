@@ -6,7 +6,7 @@ use slipway_kernels::quantize::Scheme;
 use slipway_model::onnx::proto::{GraphProto, ModelProto, StringStringEntryProto};
 use slipway_model::onnx::{DataType, OnnxModel};
 
-use super::emit::{Emitter, is_transposed};
+use super::emit::{Emitter, is_transposed, kernel_scheme};
 use super::form::{DOMAIN, Site};
 use super::select::{Selection, Wanted};
 use super::weight::{Blocks, Channels, Encoding, Layout, Weight};
@@ -133,8 +133,7 @@ fn encoding(wanted: &Wanted, method: Method) -> Encoding {
         (Method::Four { block, zero_points, fit }, Form::MatMulNBits) => {
             return Encoding::Blocks(Blocks { size: block as usize, zero_points, fit });
         }
-        (Method::Dynamic { reduce_range: true, .. }, Form::ConvInteger) => Scheme::UINT8_REDUCED,
-        (_, Form::ConvInteger) => Scheme::UINT8,
+        (_, Form::ConvInteger) => kernel_scheme(method),
         (Method::Dynamic { reduce_range: true, .. }, _) if wanted.is_multiplied => Scheme::INT8_REDUCED,
         _ => Scheme::INT8,
     };

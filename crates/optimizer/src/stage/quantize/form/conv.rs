@@ -4,16 +4,17 @@
 //! DynamicQuantizeLinear(x) → ConvInteger(x, w) → Cast → Mul(x_scale · w_scale) → Add(bias)
 //! ```
 //!
-//! The weights are `uint8` around a scalar zero point of 128, with the scale of each channel
-//! applied afterwards: the only form that every ONNX Runtime since 1.19 runs.
+//! The weights are `uint8` around a scalar zero point, with the scale of each channel applied afterwards: the only form
+//! that every ONNX Runtime since 1.19 runs. The built-in engine gets it where the kernel is a single point; otherwise
+//! rten 0.27 pads with the integer 0 where ONNX says the zero point, and forgets the zero points of a batch.
 
 use slipway_model::onnx::proto::{AttributeProto, NodeProto};
 
-use super::super::Form;
 use super::super::emit::Emitter;
 use super::super::select::{Axes, Selector};
-use super::{Site, because, refuse_overflow};
-use crate::graph::{GraphId, Unresolved, attribute, ints};
+use super::super::{Engine, Form};
+use super::{Site, because, expanded, refuse_overflow};
+use crate::graph::{GraphId, Unresolved, attribute, int_or, ints, ints_of};
 
 /// A convolution with a constant kernel.
 #[derive(Debug)]
@@ -35,6 +36,9 @@ pub(super) fn consider(
     }
     let depth: i64 = operand.dims[1..].iter().product();
     refuse_overflow(selector, depth)?;
+    if selector.options.engine == Engine::Rten && !is_pointwise(node, &operand.dims) {
+        return expanded::consider(selector, graph, node);
+    }
     let weight = selector.want(&operand, Axes { channels: 0, batch: 0 }, Form::ConvInteger, false);
     Ok(Site::Conv(Conv { weight, dims: operand.dims, data_type: operand.data_type }))
 }
@@ -44,10 +48,14 @@ impl Conv {
         let output = node.output.first().map_or("", String::as_str);
         let activation = emitter.activation(&node.input[0], self.data_type);
         let kernel = emitter.stored(self.weight, false);
-        let zero = emitter.zero_point(128);
+        let zero = emitter.kernel_zero_point();
         let inputs = [&*activation.quantized, &kernel, &activation.zero_point, &zero];
-        let integers =
-            emitter.apply_with("ConvInteger", &inputs, output, attributes(node, self.dims.len() - 2));
+        let mut attributes = attributes(node, self.dims.len() - 2);
+        // By which the engine tells, without weights, whether it can be trusted with the node.
+        if attribute(node, "kernel_shape").is_none() {
+            attributes.push(ints("kernel_shape", &self.dims[2..]));
+        }
+        let integers = emitter.apply_with("ConvInteger", &inputs, output, attributes);
         let floats = emitter.widen(&integers);
         let per_channel = self.per_channel();
         let dims = emitter.scale_dims(&per_channel);
@@ -69,6 +77,16 @@ impl Conv {
         let space = self.dims.len() - 2;
         std::iter::once(self.dims[0]).chain(std::iter::repeat_n(1, space)).collect()
     }
+}
+
+/// Whether a convolution is a multiplication of matrices: one point, no padding, every point of the input.
+fn is_pointwise(node: &NodeProto, dims: &[i64]) -> bool {
+    let all = |name: &str, value| ints_of(node, name).is_none_or(|values| values.iter().all(|v| *v == value));
+    dims[2..].iter().all(|size| *size == 1)
+        && int_or(node, "group", 1) == 1
+        && all("strides", 1)
+        && all("dilations", 1)
+        && all("pads", 0)
 }
 
 /// A convolution's attributes, with those spelled out that the built-in engine asks for and that
