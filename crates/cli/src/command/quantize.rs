@@ -149,6 +149,12 @@ fn text(report: &QuantizeReport) -> String {
         })
         .collect();
     let mut text = table(&["TENSOR", "SHAPE", "STORED AS", "SQNR dB", "MAX ERROR"], &rows);
+    for tensor in report.tensors.iter().filter(|tensor| tensor.zeroed_channels > 0) {
+        text = format!(
+            "{text}\n{}: {} channels became zeros: a scale for each would keep them",
+            tensor.name, tensor.zeroed_channels
+        );
+    }
     for skipped in &report.skipped {
         text = format!("{text}\nleft as it is: {} ({}): {}", skipped.node, skipped.op, skipped.reason);
     }

@@ -52,9 +52,12 @@ fn passes_through(function: &FunctionProto) -> bool {
     function.output.iter().any(|output| function.input.contains(output))
 }
 
+/// What a call and a function agree in: domain, name and overload.
+type Signature = (String, String, String);
+
 struct Inliner {
     names: Names,
-    functions: HashMap<(String, String), FunctionProto>,
+    functions: HashMap<Signature, FunctionProto>,
     budget: usize,
 }
 
@@ -81,8 +84,7 @@ impl Inliner {
 
     /// The nodes that a call stands for.
     fn body(&mut self, call: &NodeProto) -> Option<Vec<NodeProto>> {
-        let key = (call.domain().to_owned(), call.op_type().to_owned());
-        let function = self.functions.get(&key)?;
+        let function = self.functions.get(&called_by(call))?;
         self.budget = self.budget.checked_sub(function.node.len())?;
         let function = function.clone();
         let mut renamed = HashMap::new();
@@ -165,19 +167,23 @@ fn drop_unused(model: &mut ModelProto) {
         .map(|function| function.domain().to_owned())
         .collect();
     model.functions.retain(|function| called.contains(&id_of(function)));
-    let used: HashSet<&str> = called.iter().map(|(domain, _)| domain.as_str()).collect();
+    let used: HashSet<&str> = called.iter().map(|(domain, ..)| domain.as_str()).collect();
     model.opset_import.retain(|import| !gone.contains(import.domain()) || used.contains(import.domain()));
 }
 
-fn id_of(function: &FunctionProto) -> (String, String) {
-    (function.domain().to_owned(), function.name().to_owned())
+fn id_of(function: &FunctionProto) -> Signature {
+    (function.domain().to_owned(), function.name().to_owned(), function.overload().to_owned())
+}
+
+fn called_by(node: &NodeProto) -> Signature {
+    (node.domain().to_owned(), node.op_type().to_owned(), node.overload().to_owned())
 }
 
 /// Every operator that the graph uses, and the bodies of functions that it still calls.
-fn called(model: &ModelProto) -> HashSet<(String, String)> {
-    fn add(nodes: &[NodeProto], out: &mut HashSet<(String, String)>) {
+fn called(model: &ModelProto) -> HashSet<Signature> {
+    fn add(nodes: &[NodeProto], out: &mut HashSet<Signature>) {
         for node in nodes {
-            out.insert((node.domain().to_owned(), node.op_type().to_owned()));
+            out.insert(called_by(node));
             subgraphs(node).for_each(|graph| add(&graph.node, out));
         }
     }

@@ -1,7 +1,10 @@
 //! The operator sets of a model, and raising an old one to 11, where `DynamicQuantizeLinear` begins.
 
-use slipway_model::onnx::proto::{ModelProto, OperatorSetIdProto};
+use slipway_model::onnx::proto::{ModelProto, NodeProto, OperatorSetIdProto};
 use slipway_model::onnx::{OperatorId, graphs, is_default_domain};
+
+use super::attribute::int_or;
+use super::scope::rewrite;
 
 /// The first opset with both `MatMulInteger` (10) and `DynamicQuantizeLinear` (11).
 const NEEDED: i64 = 11;
@@ -99,8 +102,8 @@ pub(crate) fn opset(model: &ModelProto) -> i64 {
 pub(crate) fn reaches_11(model: &ModelProto) -> bool {
     let opset = opset(model);
     let nodes = model.graph.iter().flat_map(graphs).flat_map(|graph| &graph.node);
-    let mut operators = nodes.map(OperatorId::of).filter(|operator| operator.domain.is_empty());
-    opset >= NEEDED || operators.all(|operator| unchanged(&operator.name, opset))
+    let mut own = nodes.filter(|node| OperatorId::of(node).domain.is_empty());
+    opset >= NEEDED || own.all(|node| unchanged(node.op_type(), opset) && is_spatial(node))
 }
 
 /// Raises the opset of a model to 11 where it is older; [`reaches_11`] says whether that is safe.
@@ -110,6 +113,23 @@ pub(crate) fn raise(model: &mut ModelProto) {
             Some(index) => model.opset_import[index].version = Some(NEEDED),
             None => model.opset_import.push(import("", NEEDED)),
         }
+        if let Some(graph) = &mut model.graph {
+            rewrite(graph, &mut |_, graph| graph.node.iter_mut().for_each(forget_spatial));
+        }
+    }
+}
+
+/// The one attribute in the table that opset 11 does not know any more: it went with opset 9, when its default became
+/// the only meaning.
+const SPATIAL: &str = "spatial";
+
+fn is_spatial(node: &NodeProto) -> bool {
+    node.op_type() != "BatchNormalization" || int_or(node, SPATIAL, 1) == 1
+}
+
+fn forget_spatial(node: &mut NodeProto) {
+    if node.op_type() == "BatchNormalization" && is_default_domain(node.domain()) {
+        node.attribute.retain(|attribute| attribute.name() != SPATIAL);
     }
 }
 

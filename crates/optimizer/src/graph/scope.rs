@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use slipway_model::onnx::proto::{GraphProto, NodeProto, TensorProto};
+use slipway_model::onnx::proto::{GraphProto, NodeProto, TensorProto, type_proto};
 use slipway_model::onnx::{DataType, OperatorId, is_default_domain};
 
 use super::attribute::{attribute, int_or, ints_of};
@@ -134,6 +134,13 @@ impl<'a> Scopes<'a> {
         integers_of(initializer.or_else(constant)?)
     }
 
+    /// How many dimensions an input of the main graph has, where the model says so.
+    pub(crate) fn declared_rank(&self, name: &str) -> Option<usize> {
+        let input = self.0[0].graph.input.iter().find(|input| input.name() == name)?;
+        let Some(type_proto::Value::TensorType(tensor)) = &input.r#type.as_ref()?.value else { return None };
+        Some(tensor.shape.as_ref()?.dim.len())
+    }
+
     /// The innermost graph, going outwards, that gives the name a value.
     fn owner(&self, graph: GraphId, name: &str) -> Option<GraphId> {
         let mut next = Some(graph);
@@ -195,7 +202,8 @@ impl<'a> Scope<'a> {
 #[derive(Default)]
 struct Walk {
     transposed: bool,
-    reshaped: Option<Vec<i64>>,
+    /// The targets of each `Reshape`, the nearest to the user first.
+    reshaped: Vec<Vec<i64>>,
     cast: Option<i32>,
     path: Vec<(GraphId, usize)>,
 }
@@ -212,13 +220,15 @@ impl Walk {
             "Reshape" => {
                 let target = node.input.get(1).and_then(|name| shape(name));
                 let target = target.ok_or("the weight is reshaped at run time")?;
-                self.reshaped.get_or_insert(target);
+                self.reshaped.push(target);
                 Ok(())
             }
             "Cast" => {
                 let to = i32::try_from(int_or(node, "to", 0)).unwrap_or_default();
                 self.cast.get_or_insert(to);
-                if is_float(to) { Ok(()) } else { Err("the weight is cast to integers".to_owned()) }
+                let other =
+                    || Err("the weight is cast to another type than floats of 16 or 32 bits".to_owned());
+                if is_float(to) { Ok(()) } else { other() }
             }
             "DequantizeLinear" => Err("the weight is quantized already".to_owned()),
             _ => Err(format!("the weight is computed by {}", OperatorId::of(node))),
@@ -228,7 +238,7 @@ impl Walk {
     fn transpose(&mut self, perm: Option<&[i64]>) -> Result<(), String> {
         match perm {
             Some(perm) if perm.iter().copied().zip(0_i64..).all(|(axis, place)| axis == place) => Ok(()),
-            None | Some([1, 0]) if self.reshaped.is_none() => {
+            None | Some([1, 0]) if self.reshaped.is_empty() => {
                 self.transposed = !self.transposed;
                 Ok(())
             }
@@ -239,12 +249,9 @@ impl Walk {
     fn end(self, source: Source, tensor: &TensorProto) -> Result<Operand, Unresolved> {
         let Self { transposed, reshaped, cast, path } = self;
         let because = |reason: &str| Unresolved::Because(reason.to_owned());
-        let dims = match reshaped {
-            Some(target) => {
-                reshape(&tensor.dims, &target).ok_or_else(|| because("the weight is reshaped wrongly"))?
-            }
-            None => tensor.dims.clone(),
-        };
+        let mut from_the_tensor = reshaped.iter().rev();
+        let dims = from_the_tensor.try_fold(tensor.dims.clone(), |dims, target| reshape(&dims, target));
+        let dims = dims.ok_or_else(|| because("the weight is reshaped wrongly"))?;
         if transposed && dims.len() != 2 {
             return Err(because("the weight is transposed, and no matrix"));
         }

@@ -15,7 +15,7 @@ mod rules;
 mod select;
 mod weight;
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use slipway_model::onnx::OnnxModel;
@@ -28,6 +28,7 @@ pub use error::QuantizeError;
 pub use options::{Engine, Fit, Granularity, HalfFloat, Method, Options};
 pub use report::{Form, QuantizeReport, Skipped, TensorReport};
 pub use rules::Rule;
+use weight::Loss;
 
 /// Quantizes the weights of the model at `input` and writes the result to `output`.
 ///
@@ -52,7 +53,7 @@ pub fn quantize(
     let model = OnnxModel::open(input)?;
     let target = Target::beside(&model, output)?;
     let before = total_len(&model)?;
-    let mut lost = BTreeSet::new();
+    let mut lost = BTreeMap::new();
     loop {
         let attempt = attempt(&model, &target, options, &lost, progress)?;
         if lost.len() < attempt.lost.len() {
@@ -86,6 +87,17 @@ fn check(options: &Options) -> Result<(), QuantizeError> {
     }
 }
 
+/// Refuses a model whose operators do not spread scales over tensors.
+fn refuse_old(opset: i64) -> Result<(), QuantizeError> {
+    /// Since when `Mul` and `Add` broadcast by themselves (ONNX, Changelog.md).
+    const BROADCASTS: i64 = 7;
+    if opset < BROADCASTS {
+        let reason = format!("the model has opset {opset}, and {BROADCASTS} is needed: export it again");
+        return Err(QuantizeError::Options { reason });
+    }
+    Ok(())
+}
+
 /// Refuses what no operator of the model's opset can read.
 fn refuse_bfloat16(method: Method, opset: i64) -> Result<(), QuantizeError> {
     /// Since when `Cast` takes it (ONNX, Changelog.md).
@@ -106,7 +118,7 @@ struct Attempt {
     frozen: Vec<String>,
     opset: i64,
     /// Every weight found so far of which nothing but a few values would be left.
-    lost: BTreeSet<String>,
+    lost: BTreeMap<String, Loss>,
 }
 
 /// Writes the output with some weights left as they are.
@@ -114,11 +126,12 @@ fn attempt(
     model: &OnnxModel,
     target: &Target,
     options: &Options,
-    lost: &BTreeSet<String>,
+    lost: &BTreeMap<String, Loss>,
     progress: &dyn Progress,
 ) -> Result<Attempt, QuantizeError> {
     let mut proto = model.proto().clone();
     inline_functions(&mut proto);
+    refuse_old(opset(&proto))?;
     refuse_bfloat16(options.method, opset(&proto))?;
     let integers = reaches_11(&proto);
     let graph = proto.graph.as_ref().expect("a model without a graph is refused on opening");
@@ -129,8 +142,8 @@ fn attempt(
     let rewritten = rewrite::rewrite(model, proto, &selection, options)?;
     let opset = opset(&rewritten.output.model);
     let written = write(rewritten.output, target, options.inline_limit, progress)?;
-    let found = written.reports.iter().filter(|stored| stored.is_lost);
-    let lost = found.map(|stored| stored.report.name.clone()).chain(lost.iter().cloned()).collect();
+    let found = written.reports.iter().filter_map(|stored| Some((stored.report.name.clone(), stored.loss?)));
+    let lost = found.chain(lost.clone()).collect();
     Ok(Attempt { written, skipped: selection.skipped, frozen: rewritten.frozen, opset, lost })
 }
 

@@ -289,8 +289,10 @@ def tiny_weights_and_a_large_bias():
     g.weight("w", g.noise(32, 24, scale=1e-7))
     g.tensors.append(numpy_helper.from_array(g.noise(24, scale=1e4), "b"))
     h = g.node("Gemm", ["x", "w", "b"], ["h"])
-    g.tensors.append(numpy_helper.from_array(numpy_helper.to_array(g.tensors[-1]), "b2"))
     g.output(h)
+    # What the bias hides: it shows whether anything is left of the weights.
+    g.tensors.append(numpy_helper.from_array(np.float32(1e7), "large"))
+    g.output(g.node("Mul", [g.node("MatMul", ["x", "w"], ["product"]), "large"], ["shown"]))
     return g.build()
 
 

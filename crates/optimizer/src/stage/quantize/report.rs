@@ -43,8 +43,16 @@ pub struct TensorReport {
     pub sqnr_db: Option<f64>,
     /// Weights beyond the range.
     pub saturated: u64,
+    /// Channels that held something and hold zeros now.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub zeroed_channels: u64,
     /// Something else still uses the float tensor, so the output holds both.
     pub float_kept: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// How an operator computes with a quantized weight.

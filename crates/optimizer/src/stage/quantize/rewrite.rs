@@ -69,6 +69,7 @@ pub(super) fn rewrite(
             float_kept,
         }));
     }
+    proto.graph = Some(graph);
     if selection.sites.values().any(Site::needs_integers) {
         raise(&mut proto);
     }
@@ -77,7 +78,6 @@ pub(super) fn rewrite(
     }
     raise_ir(&mut proto);
     describe(&mut proto, options);
-    proto.graph = Some(graph);
     Ok(Rewritten { output: Output { model: proto, tensors: outputs }, frozen })
 }
 

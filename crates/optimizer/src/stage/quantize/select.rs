@@ -1,12 +1,13 @@
 //! Which operators are quantized, in which form, and why the others are not.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use slipway_model::onnx::is_default_domain;
 use slipway_model::onnx::proto::{GraphProto, NodeProto};
 
 use super::form::{Site, consider};
 use super::rules::first_match;
+use super::weight::Loss;
 use super::{Form, Options, Skipped};
 use crate::graph::{GraphId, Operand, Scopes, Source, Unresolved, is_float, node_name};
 
@@ -79,7 +80,7 @@ pub(super) fn select(
     graph: &GraphProto,
     options: &Options,
     integers: bool,
-    lost: &BTreeSet<String>,
+    lost: &BTreeMap<String, Loss>,
 ) -> Selection {
     let scopes = Scopes::of(graph);
     let mut selector = Selector {
@@ -102,7 +103,7 @@ pub(super) struct Selector<'a> {
     pub(super) scopes: &'a Scopes<'a>,
     pub(super) options: &'a Options,
     pub(super) integers: bool,
-    lost: &'a BTreeSet<String>,
+    lost: &'a BTreeMap<String, Loss>,
     known: HashMap<(Source, Vec<i64>, Axes, Kind), usize>,
     found: Selection,
 }
@@ -144,10 +145,8 @@ impl Selector<'_> {
         {
             return Some("a rule keeps it".to_owned());
         }
-        if self.lost.contains(own) {
-            return Some(format!(
-                "one scale for all of {own:?} would turn most channels to zero: use a scale for each"
-            ));
+        if let Some(loss) = self.lost.get(own) {
+            return Some(format!("{own:?}: {loss}"));
         }
         if !is_float(self.scopes.tensor(operand.source).data_type()) {
             return Some("the weight is not of a float type of 16 or 32 bits".to_owned());

@@ -5,7 +5,7 @@
 //! ```
 //!
 //! Engines compute this once, when they load the model: the file is small, the speed that of
-//! floats. It needs no operator newer than opset 6.
+//! floats. It needs no operator newer than opset 7.
 
 use slipway_model::onnx::proto::NodeProto;
 

@@ -30,7 +30,7 @@ pub(super) fn consider(
     graph: GraphId,
     node: &NodeProto,
 ) -> Result<Site, Unresolved> {
-    let name = node.input.first().ok_or(Unresolved::Computed)?;
+    let [name, _rows, ..] = node.input.as_slice() else { return Err(Unresolved::Computed) };
     let table = selector.scopes.resolve(graph, name)?;
     if !is_float(selector.scopes.tensor(table.source).data_type()) || table.dims.len() < 2 {
         return Err(Unresolved::Computed);

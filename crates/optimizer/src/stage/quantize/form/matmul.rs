@@ -82,6 +82,10 @@ pub(super) fn consider(
     let [depth, width] = matrix(&operand, transposed)?;
     refuse_overflow(selector, depth)?;
     let rank = operand.dims.len();
+    // A vector times matrices has an axis less than their scales.
+    if rank > 2 && selector.scopes.declared_rank(left).is_none_or(|rank| rank < 2) {
+        return expanded::consider(selector, graph, node);
+    }
     let axes = Axes { channels: if transposed { 0 } else { rank - 1 }, batch: rank - 2 };
     // One matrix needs no more than its width, which is what engines fuse.
     let scale_dims = if rank == 2 { vec![width] } else { axes.scale_dims(&operand.dims) };

@@ -70,7 +70,7 @@ impl Blocks {
         let mut work = Work { shape: self.shape(layout), fit: fit(self.fit), reader, sinks };
         let columns = layout.width();
         let quality = if layout.inner() == 1 { work.columns(columns) } else { work.rows(columns) }?;
-        Ok(Outcome { quality, is_lost: false })
+        Ok(Outcome { quality, zeroed_channels: 0, loss: None })
     }
 }
 

@@ -11,7 +11,7 @@ use slipway_model::onnx::DataType;
 use super::super::Granularity;
 use super::layout::Layout;
 use super::reader::{PIECE, Reader};
-use super::{Outcome, Weight};
+use super::{Loss, Outcome, Weight};
 use crate::file::{MakeError, Part};
 use crate::graph::header;
 
@@ -48,7 +48,8 @@ impl Channels {
         for (tensor, sink) in weight.scales.iter().zip(rest) {
             tensor.write(&scales, *sink).map_err(MakeError::Write)?;
         }
-        Ok(Outcome { quality, is_lost: loses_channels(&maxima, &scales) })
+        let Lost { zeroed, most } = lost_channels(&maxima, &scales);
+        Ok(Outcome { quality, zeroed_channels: zeroed, loss: most.then_some(Loss::Channels) })
     }
 
     fn data_type(self) -> DataType {
@@ -145,13 +146,19 @@ impl Channels {
     }
 }
 
-/// Whether one scale for all would turn most channels to zero that are not. A few such channels are
-/// what training leaves of units that it gave up.
-fn loses_channels(maxima: &[f32], scales: &[f32]) -> bool {
-    let [scale] = scales else { return false };
+/// Channels that one scale for all turns to zero.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Lost {
+    zeroed: u64,
+    /// Whether those are most that held something. A few are what training leaves of units that it gave up.
+    most: bool,
+}
+
+fn lost_channels(maxima: &[f32], scales: &[f32]) -> Lost {
+    let [scale] = scales else { return Lost::default() };
     let alive = maxima.iter().filter(|maximum| **maximum > 0.0);
-    let lost = alive.clone().filter(|maximum| **maximum < scale / 2.0).count();
-    lost * 2 > alive.count()
+    let zeroed = alive.clone().filter(|maximum| **maximum < scale / 2.0).count();
+    Lost { zeroed: zeroed as u64, most: zeroed * 2 > alive.count() }
 }
 
 /// The largest magnitude of each channel.
@@ -233,9 +240,9 @@ mod tests {
 
     #[test]
     fn channels_are_lost_when_most_of_them_are() {
-        assert!(loses_channels(&[64.0, 0.1, 0.1, 0.0], &[1.0]));
-        assert!(!loses_channels(&[64.0, 32.0, 0.1, 0.0, 0.0], &[1.0]));
-        assert!(!loses_channels(&[64.0, 0.1, 0.1], &[1.0, 0.002, 0.002]));
+        assert_eq!(lost_channels(&[64.0, 0.1, 0.1, 0.0], &[1.0]), Lost { zeroed: 2, most: true });
+        assert_eq!(lost_channels(&[64.0, 32.0, 0.1, 0.0, 0.0], &[1.0]), Lost { zeroed: 1, most: false });
+        assert_eq!(lost_channels(&[64.0, 0.1, 0.1], &[1.0, 0.002, 0.002]), Lost::default());
     }
 
     /// The channel of each value, by runs and by definition.

@@ -8,7 +8,7 @@ use slipway_model::onnx::DataType;
 
 use super::super::options::HalfFloat;
 use super::reader::{PIECE, Reader};
-use super::{Outcome, Weight};
+use super::{Loss, Outcome, Weight};
 use crate::file::{MakeError, Part};
 use crate::graph::header;
 
@@ -38,6 +38,7 @@ pub(super) fn make(
     let size = elements.min(PIECE);
     let (mut floats, mut words, mut back) = (vec![0.0; size], vec![0; size], vec![0.0; size]);
     let mut quality = Quality::default();
+    let mut losses = Losses::default();
     for start in (0..elements).step_by(PIECE) {
         let size = PIECE.min(elements - start);
         let (floats, words, back) = (&mut floats[..size], &mut words[..size], &mut back[..size]);
@@ -45,12 +46,22 @@ pub(super) fn make(
         if !abs_max(floats).is_finite() {
             return Err(MakeError::NotFinite);
         }
-        let losses = cast(float, floats, words, back);
-        quality.merge(Quality { saturated: losses.overflowed, ..error(floats, back) });
+        let lost = cast(float, floats, words, back);
+        losses.merge(lost);
+        quality.merge(Quality { saturated: lost.overflowed, ..error(floats, back) });
         let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
         sinks[0].write_all(&bytes).map_err(MakeError::Write)?;
     }
-    Ok(Outcome { quality, is_lost: false })
+    let loss = is_out_of_range(losses, &quality).then_some(Loss::Range);
+    Ok(Outcome { quality, zeroed_channels: 0, loss })
+}
+
+/// Whether values were cut off, or so many turned to zero that more is lost than by rounding.
+fn is_out_of_range(losses: Losses, quality: &Quality) -> bool {
+    /// What rounding to the 8 bits of a brain float leaves, and a little less.
+    const LEAST_DB: f64 = 40.0;
+    losses.overflowed > 0
+        || losses.underflowed > 0 && quality.sqnr_db().is_some_and(|decibels| decibels < LEAST_DB)
 }
 
 /// Casts values there and back.

@@ -59,14 +59,35 @@ pub(super) struct Weight {
 /// A weight that was stored.
 pub(super) struct Stored {
     pub(super) report: TensorReport,
-    /// One scale for all would turn most channels to zero.
-    pub(super) is_lost: bool,
+    /// Why too little is left of it to use it.
+    pub(super) loss: Option<Loss>,
 }
 
 /// What an encoding tells of its work.
 struct Outcome {
     quality: Quality,
-    is_lost: bool,
+    zeroed_channels: u64,
+    loss: Option<Loss>,
+}
+
+/// Why too little would be left of a weight.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Loss {
+    /// One scale for all turns most channels to zero.
+    Channels,
+    /// The weight does not lie in the range of its 16-bit floats.
+    Range,
+}
+
+impl std::fmt::Display for Loss {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Channels => {
+                "one scale for all of it would turn most channels to zero: use a scale for each"
+            }
+            Self::Range => "its values lie beyond 16-bit floats: use 8-bit integers",
+        })
+    }
 }
 
 impl Producer for Weight {
@@ -95,12 +116,13 @@ impl Producer for Weight {
             Encoding::Blocks(blocks) => blocks.make(self, reader, sinks),
             Encoding::Half(float) => half::make(self, *float, reader, sinks),
         }?;
-        Ok(Stored { report: self.report(outcome.quality), is_lost: outcome.is_lost })
+        Ok(Stored { loss: outcome.loss, report: self.report(&outcome) })
     }
 }
 
 impl Weight {
-    fn report(&self, quality: Quality) -> TensorReport {
+    fn report(&self, outcome: &Outcome) -> TensorReport {
+        let quality = outcome.quality;
         let (scheme, scales) = match &self.encoding {
             Encoding::Channels(channels) => (channels.name(), channels.scales(&self.layout)),
             Encoding::Blocks(blocks) => (blocks.name(), blocks.scales(&self.layout)),
@@ -115,6 +137,7 @@ impl Weight {
             max_error: quality.max_error,
             sqnr_db: quality.sqnr_db(),
             saturated: quality.saturated,
+            zeroed_channels: outcome.zeroed_channels,
             float_kept: self.float_kept,
         }
     }
