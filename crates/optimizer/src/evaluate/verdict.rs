@@ -35,11 +35,12 @@ pub struct Sizes {
 /// Judges every check of a gate, in order.
 ///
 /// A check with several thresholds gives several results, named `check.threshold`. Too few samples make every check
-/// that counts samples inconclusive, and a candidate's score that is NaN or infinite makes them fail. `latency` is
-/// reported and judged by nobody. `artifact_digest` is left to the caller.
+/// that counts samples inconclusive. A candidate's score that is NaN or infinite fails the gate, whatever its checks, as
+/// the check [`FINITE`]. `latency` is reported and judged by nobody. `artifact_digest` is left to the caller.
 pub fn judge(gate: &Gate, measured: &Measured) -> GateStatus {
     let judge = Judge { gate, measured, confidence: Confidence::new(gate.confidence.value()) };
-    let checks: Vec<_> = gate.checks.iter().flat_map(|check| judge.check(check)).collect();
+    let checks = gate.checks.iter().flat_map(|check| judge.check(check));
+    let checks: Vec<_> = no_numbers(&measured.tally).into_iter().chain(checks).collect();
     GateStatus {
         verdict: overall(&checks),
         samples: signed(measured.tally.samples),
@@ -47,6 +48,21 @@ pub fn judge(gate: &Gate, measured: &Measured) -> GateStatus {
         artifact_digest: None,
         checks,
     }
+}
+
+/// The name under which answers that are no numbers are told; no check of a user's can have it.
+pub const FINITE: &str = "answers.finite";
+
+/// The failure that no check can overrule.
+fn no_numbers(tally: &Tally) -> Option<CheckStatus> {
+    let Tally { samples, non_finite, .. } = *tally;
+    (non_finite > 0).then(|| CheckStatus {
+        name: FINITE.to_owned(),
+        verdict: Verdict::Fail,
+        n: signed(samples),
+        message: format!("{} of {} answers are NaN or infinite", grouped(non_finite), grouped(samples)),
+        ..CheckStatus::default()
+    })
 }
 
 /// One failure fails the gate, and nothing judged is not a pass.
@@ -175,18 +191,8 @@ impl Judge<'_> {
         }
     }
 
-    /// What no count can overrule: answers that are no numbers, and too few samples.
+    /// Too few samples leave open what was counted.
     fn counted(&self, check: CheckStatus) -> CheckStatus {
-        let Tally { samples, non_finite, .. } = self.measured.tally;
-        if non_finite > 0 {
-            let message = format!(
-                "{} of {} answers are NaN or infinite; {}",
-                grouped(non_finite),
-                grouped(samples),
-                check.message
-            );
-            return CheckStatus { verdict: Verdict::Fail, message, ..check };
-        }
         if check.n < self.gate.min_samples {
             let message =
                 format!("{} samples, minSamples wants {}; {}", check.n, self.gate.min_samples, check.message);
