@@ -3,6 +3,7 @@
 //! A stage reads an artifact that it never changes and writes a new one. What the
 //! arithmetic is lives in `slipway-kernels`, what a file is in `slipway-model`.
 
+pub mod calibrate;
 pub mod evaluate;
 pub mod file;
 mod graph;

@@ -63,14 +63,29 @@ impl Engine {
     /// [`RunError::Input`] where count, type, shape or values do not fit; the others where the engine fails. A
     /// panic inside the engine is caught and told as [`RunError::Panicked`].
     pub fn run(&self, inputs: Vec<Tensor>) -> Result<Vec<Tensor>, RunError> {
+        self.check(&inputs)?;
+        self.run_checked(inputs)
+    }
+
+    /// As [`Engine::run`], for the outputs at these places alone, in the order asked for.
+    ///
+    /// # Errors
+    /// As [`Engine::run`]; a place that the model has no output for is [`RunError::Engine`].
+    pub fn run_some(&self, inputs: Vec<Tensor>, places: &[usize]) -> Result<Vec<Tensor>, RunError> {
+        self.check(&inputs)?;
+        if let Some(place) = places.iter().find(|place| **place >= self.outputs().len()) {
+            return Err(RunError::Engine(format!("the model has no output {place}")));
+        }
+        catch_unwind(AssertUnwindSafe(|| self.backend.run_some(inputs, places)))
+            .unwrap_or(Err(RunError::Panicked))
+    }
+
+    fn check(&self, inputs: &[Tensor]) -> Result<(), RunError> {
         let wanted = self.inputs();
         if inputs.len() != wanted.len() {
             return Err(RunError::Input(format!("expected {} inputs, got {}", wanted.len(), inputs.len())));
         }
-        for (spec, tensor) in wanted.iter().zip(&inputs) {
-            check(spec, tensor)?;
-        }
-        self.run_checked(inputs)
+        wanted.iter().zip(inputs).try_for_each(|(spec, tensor)| check(spec, tensor))
     }
 
     /// Runs a piece of work on a thread from which [`Engine::run`] is cheapest, and waits for it.

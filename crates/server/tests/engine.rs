@@ -20,6 +20,7 @@ for_each_engine!(
     weights_in_another_file_are_found,
     files_that_are_no_model_are_refused,
     threads_do_not_change_the_answer,
+    outputs_that_nobody_wants_are_left_out,
 );
 
 fn set_type(model: &mut ModelBuilder, code: i32) {
@@ -82,6 +83,23 @@ fn onnx_runtime_converts_no_type() {
         let tensor = tensor(&[2], data);
         assert_eq!(engine.run(vec![tensor.clone()]), Ok(vec![tensor]));
     }
+}
+
+async fn outputs_that_nobody_wants_are_left_out(backend: BackendChoice) {
+    let model = ModelBuilder::new()
+        .input("x", &[-1])
+        .output("doubled", &[-1])
+        .output("raised", &[-1])
+        .floats("one", &[1], &[1.0])
+        .node("Add", &["x", "x"], &["doubled"])
+        .node("Add", &["x", "one"], &["raised"]);
+    let engine = load(backend, &model).unwrap();
+    let floats = |values: [f32; 2]| tensor(&[2], TensorData::Fp32(values.to_vec()));
+    let x = || vec![floats([1.0, -3.0])];
+    assert_eq!(engine.run_some(x(), &[1]), Ok(vec![floats([2.0, -2.0])]));
+    assert_eq!(engine.run_some(x(), &[1, 0]), Ok(vec![floats([2.0, -2.0]), floats([2.0, -6.0])]));
+    assert_eq!(engine.run_some(x(), &[2]).unwrap_err(), RunError::Engine("the model has no output 2".into()));
+    assert!(matches!(engine.run_some(vec![], &[0]), Err(RunError::Input(_))));
 }
 
 async fn tensors_without_elements_go_through(backend: BackendChoice) {

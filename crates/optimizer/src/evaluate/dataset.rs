@@ -5,6 +5,8 @@ use std::io::{Read, Seek};
 use slipway_api::DataSet;
 use slipway_model::npz::{Array, Dtype, NpzFile, sample_count};
 
+use slipway_server::{Tensor, TensorData};
+
 use super::elements::to_json;
 use super::{DataError, Datatype, TensorSpec, WireTensor};
 
@@ -81,6 +83,31 @@ impl Samples {
             })
             .collect()
     }
+
+    /// One sample as an engine takes it, each tensor with a batch axis of one; nothing beyond the last sample.
+    pub fn tensors(&self, sample: usize) -> Option<Vec<Tensor>> {
+        let tensor = |(_, array): &(TensorSpec, Array)| {
+            Tensor::new(one(array.shape()), to_data(array.dtype(), array.sample_bytes(sample, 1)?)?)
+        };
+        self.inputs.iter().map(tensor).collect()
+    }
+}
+
+/// The elements of a sample as an engine takes them; nothing for types that no engine exchanges.
+fn to_data(dtype: Dtype, bytes: &[u8]) -> Option<TensorData> {
+    use slipway_server::DataType;
+    let datatype = match dtype {
+        Dtype::Bool => DataType::Bool,
+        Dtype::I8 => DataType::Int8,
+        Dtype::U8 => DataType::UInt8,
+        Dtype::I32 => DataType::Int32,
+        Dtype::I64 => DataType::Int64,
+        Dtype::F16 => DataType::Fp16,
+        Dtype::F32 => DataType::Fp32,
+        Dtype::F64 => DataType::Fp64,
+        Dtype::I16 | Dtype::U16 | Dtype::U32 | Dtype::U64 => return None,
+    };
+    TensorData::from_le_bytes(datatype, bytes)
 }
 
 /// The shape of a single sample, with its batch axis.

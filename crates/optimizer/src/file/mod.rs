@@ -14,6 +14,6 @@ mod writer;
 pub(crate) use embed::embed;
 pub use error::FileError;
 pub(crate) use output::{Output, OutputTensor, kept};
-pub(crate) use producer::{MakeError, Part, Producer};
+pub(crate) use producer::{MakeError, Nothing, Part, Producer};
 pub(crate) use target::{Target, Written, total_len};
 pub(crate) use writer::write;

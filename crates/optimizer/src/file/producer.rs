@@ -45,3 +45,27 @@ pub(crate) enum MakeError {
     /// A sink could not be written.
     Write(io::Error),
 }
+
+/// The producer of an output that makes no tensors.
+#[derive(Debug)]
+pub(crate) enum Nothing {}
+
+impl Producer for Nothing {
+    type Report = ();
+
+    fn name(&self) -> &str {
+        match *self {}
+    }
+
+    fn work(&self) -> u64 {
+        match *self {}
+    }
+
+    fn parts(&self) -> Vec<Part> {
+        match *self {}
+    }
+
+    fn make(&self, _sinks: &mut [&mut dyn Write]) -> Result<(), MakeError> {
+        match *self {}
+    }
+}

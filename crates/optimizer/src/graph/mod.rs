@@ -20,4 +20,4 @@ pub(crate) use node::{node, node_name};
 pub(crate) use opset::{opset, raise, raise_ir, reaches_11, use_domain};
 pub(crate) use prune::{prune, prune_descriptions};
 pub(crate) use scope::{GraphId, Operand, Scopes, Source, Unresolved, is_float, rewrite};
-pub(crate) use tensor::{float_tensor, header, int_scalar, value_info};
+pub(crate) use tensor::{float_tensor, header, int_scalar, open_value, value_info};

@@ -37,6 +37,13 @@ pub(crate) fn value_info(name: &str, data_type: DataType, dims: &[i64]) -> Value
     ValueInfoProto { name: Some(name.to_owned()), r#type: Some(kind), ..ValueInfoProto::default() }
 }
 
+/// What a value is, but for its dimensions.
+pub(crate) fn open_value(name: &str, data_type: DataType) -> ValueInfoProto {
+    let tensor = type_proto::Tensor { elem_type: Some(data_type.code()), shape: None };
+    let kind = TypeProto { value: Some(type_proto::Value::TensorType(tensor)), ..TypeProto::default() };
+    ValueInfoProto { name: Some(name.to_owned()), r#type: Some(kind), ..ValueInfoProto::default() }
+}
+
 /// The integers of a tensor that holds them itself; `None` for another type.
 pub(super) fn integers_of(tensor: &TensorProto) -> Option<Vec<i64>> {
     if tensor.data_type() != DataType::INT64.code() {

@@ -70,6 +70,15 @@ pub trait Backend: Send + Sync + 'static {
     /// Where the values cannot be processed, or the engine fails.
     fn run(&self, inputs: Vec<Tensor>) -> Result<Vec<Tensor>, RunError>;
 
+    /// As `run`, for the outputs at these places alone, in the order asked for; others need not be computed.
+    ///
+    /// # Errors
+    /// As `run`.
+    fn run_some(&self, inputs: Vec<Tensor>, places: &[usize]) -> Result<Vec<Tensor>, RunError> {
+        let all = self.run(inputs)?;
+        Ok(places.iter().filter_map(|place| all.get(*place).cloned()).collect())
+    }
+
     /// Runs a piece of work on a thread from which `run` is cheapest, and waits for it.
     fn on_worker(&self, work: &mut (dyn FnMut() + Send)) {
         work();

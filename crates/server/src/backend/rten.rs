@@ -97,14 +97,19 @@ impl Backend for Rten {
     }
 
     fn run(&self, inputs: Vec<Tensor>) -> Result<Vec<Tensor>, RunError> {
+        self.run_some(inputs, &(0..self.output_ids.len()).collect::<Vec<_>>())
+    }
+
+    fn run_some(&self, inputs: Vec<Tensor>, places: &[usize]) -> Result<Vec<Tensor>, RunError> {
+        let ids: Vec<_> = places.iter().map(|place| self.output_ids[*place]).collect();
         let values = self.input_ids.iter().zip(&self.declared.inputs).zip(inputs);
         let values = values
             .map(|((id, spec), tensor)| Ok((*id, ValueOrView::Value(to_value(spec, tensor)?))))
             .collect::<Result<Vec<_>, RunError>>()?;
         let options = RunOptions::default().with_thread_pool(Some(Arc::clone(&self.pool)));
-        let outputs =
-            self.model.run(values, &self.output_ids, Some(options)).map_err(|error| run_error(&error))?;
-        self.declared.outputs.iter().zip(outputs).map(|(spec, value)| from_value(spec, value)).collect()
+        let outputs = self.model.run(values, &ids, Some(options)).map_err(|error| run_error(&error))?;
+        let specs = places.iter().map(|place| &self.declared.outputs[*place]);
+        specs.zip(outputs).map(|(spec, value)| from_value(spec, value)).collect()
     }
 
     /// Inside the pool, where the engine starts to compute without waking another thread.

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use ort::ErrorCode;
-use ort::session::{Session, SessionInputValue};
+use ort::session::{OutputSelector, RunOptions, Session, SessionInputValue};
 use slipway_model::onnx::OnnxModel;
 
 use super::declared;
@@ -105,15 +105,23 @@ impl Backend for OnnxRuntime {
     }
 
     fn run(&self, inputs: Vec<Tensor>) -> Result<Vec<Tensor>, RunError> {
+        self.run_some(inputs, &(0..self.surface.outputs.len()).collect::<Vec<_>>())
+    }
+
+    fn run_some(&self, inputs: Vec<Tensor>, places: &[usize]) -> Result<Vec<Tensor>, RunError> {
         let Surface { inputs: specs, outputs, columns } = &self.surface;
         let values = specs.iter().zip(inputs);
         let values = values
             .map(|(spec, tensor)| Ok((Cow::from(spec.name.as_str()), values::to_value(spec, tensor)?)))
             .collect::<Result<Vec<(Cow<'_, str>, SessionInputValue<'_>)>, RunError>>()?;
         let mut session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
-        let answers = session.run(values).map_err(|error| run_error(&error))?;
-        let outputs = outputs.iter().zip(columns);
-        outputs
+        let names = places.iter().map(|place| outputs[*place].name.as_str());
+        let selected = names.fold(OutputSelector::no_default(), OutputSelector::with);
+        let options = RunOptions::new().map_err(|error| run_error(&error))?.with_outputs(selected);
+        let answers = session.run_with_options(values, &options).map_err(|error| run_error(&error))?;
+        places
+            .iter()
+            .map(|place| (&outputs[*place], &columns[*place]))
             .map(|(spec, columns)| {
                 let value = answers.get(&spec.name).ok_or_else(|| values::broken(spec, "it is absent"))?;
                 match columns {
