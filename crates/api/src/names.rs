@@ -35,23 +35,23 @@ pub const STATUS_MANAGER: &str = "slipway-status";
 /// The most characters that a `ModelDeployment`'s name may have, so that every derived name fits a DNS label.
 pub const MAX_NAME: usize = 40;
 
-/// How many characters of a key or hash stand in a name.
-pub const SHORT: usize = 8;
+/// How many characters of a hash stand in a name.
+const SHORT: usize = 8;
 
-/// The first characters of a key, for a name.
-pub fn short(key: &str) -> &str {
+/// The first characters of a hash, for a name.
+fn short(key: &str) -> &str {
     key.get(..SHORT).unwrap_or(key)
 }
 
-/// The name of the Job that does one step: `{deployment}-{step}-{8 characters of its key}`, at most 63 characters.
+/// The name of the Job that does one step: `{deployment}-{step}-{8 characters}`, at most 63 characters.
 ///
-/// A step's name may be a data set's, so a long one is cut and told apart by the key. Each attempt at the same key
-/// takes the key's next 8 characters.
+/// A step's name may be a data set's, so a long one is cut. The characters are a hash of all four arguments: of two
+/// deployments, one's name and step may read like the other's, and so do a step's attempts.
 pub fn job(deployment: &str, step: &str, key: &str, attempt: usize) -> String {
+    let mark = sha256_hex(&format!("{deployment}/{step}/{key}/{attempt}"));
     let room = 63 - SHORT - 2 - deployment.len().min(MAX_NAME);
     let step = step.get(..room).unwrap_or(step).trim_end_matches('-');
-    let key = key.get(attempt * SHORT..).filter(|rest| !rest.is_empty()).unwrap_or(key);
-    format!("{deployment}-{step}-{}", short(key))
+    format!("{deployment}-{step}-{}", short(&mark))
 }
 
 /// The name of a revision's `ControllerRevision` and Deployment.
@@ -64,9 +64,10 @@ pub fn revision_hash(identity: &str) -> String {
     sha256_hex(identity)[..10].to_owned()
 }
 
-/// The name of the Service by which metrics are found.
+/// The name of the Service by which metrics are found: `{deployment}-metrics-{8 characters}`, with a hash of the name,
+/// since `{deployment}-metrics` may be another deployment, or a Service of the user's.
 pub fn metrics_service(deployment: &str) -> String {
-    format!("{deployment}-metrics")
+    format!("{deployment}-metrics-{}", short(&sha256_hex(deployment)))
 }
 
 /// The tag that keeps a step's output alive in the registry.
@@ -95,10 +96,20 @@ mod tests {
         for step in ["source", "gate", &"s".repeat(12), &format!("data-{}", "d".repeat(32))] {
             let name = job(&longest, step, &key, 0);
             assert!(name.len() <= 63, "{name}");
-            assert!(name.ends_with(short(&key)), "{name}");
             let next = job(&longest, step, &key, 1);
             assert!(next.len() <= 63 && next != name, "{next}");
         }
         assert!(revision(&longest, &revision_hash("x")).len() <= 63);
+        assert!(metrics_service(&longest).len() <= 63);
+    }
+
+    #[test]
+    fn names_that_read_alike_are_told_apart() {
+        let key = sha256_hex("the same work");
+        assert_ne!(job("x", "a-small", &key, 0), job("x-a", "small", &key, 0));
+        let long = |end: &str| format!("data-{}{end}", "d".repeat(31));
+        let longest = "a".repeat(MAX_NAME);
+        assert_ne!(job(&longest, &long("1"), &key, 0), job(&longest, &long("2"), &key, 0), "cut alike");
+        assert_ne!(metrics_service("x"), "x-metrics");
     }
 }

@@ -31,8 +31,8 @@ fn unknown_key(job: &Desired) -> Option<Vec<(String, String)>> {
     let work = serde_json::to_string(&spec.work).ok()?;
     let key = spec.key;
     work.contains("sha256:<").then(|| {
-        let short = names::short(&key).to_owned();
-        vec![(key, format!("<key of {}>", spec.step)), (short, "<key>".into())]
+        let mark = job.name.rsplit('-').next().unwrap_or_default().to_owned();
+        vec![(key, format!("<key of {}>", spec.step)), (mark, "<key>".into())]
     })
 }
 

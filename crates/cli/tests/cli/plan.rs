@@ -26,13 +26,13 @@ fn every_object_that_the_operator_makes_is_printed() {
     assert_eq!(
         names(&objects),
         [
-            "Job digits-source-84fa9f14",
-            "Job digits-data-holdout-20da8182",
+            "Job digits-source-fea2fd42",
+            "Job digits-data-holdout-48affe05",
             "Job digits-int8-<key>",
             "Job digits-gate-<key>",
             "ControllerRevision digits-<hash>",
             "Service digits",
-            "Service digits-metrics",
+            "Service digits-metrics-cc6b6bad",
             "PodDisruptionBudget digits",
             "ServiceMonitor digits",
             "Deployment digits-<hash>",

@@ -33,7 +33,7 @@ async fn an_object_becomes_ready_and_then_nothing_is_read_or_written() {
     assert_eq!(bench.names::<Job>().await, Vec::<String>::new(), "recorded jobs are removed");
     let revisions = bench.names::<ControllerRevision>().await;
     assert_eq!(bench.names::<Deployment>().await, revisions);
-    assert_eq!(bench.names::<Service>().await, ["net", "net-metrics"]);
+    assert_eq!(bench.names::<Service>().await, ["net".to_owned(), names::metrics_service("net")]);
     assert_eq!(bench.names::<PodDisruptionBudget>().await, ["net"]);
     let served = bench.api::<Deployment>().get(&revisions[0]).await.unwrap();
     assert_eq!(served.spec.as_ref().unwrap().replicas, Some(2));

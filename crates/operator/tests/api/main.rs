@@ -10,5 +10,6 @@ mod farewell;
 mod leader;
 mod leftovers;
 mod marks;
+mod neighbours;
 mod rights;
 mod trouble;

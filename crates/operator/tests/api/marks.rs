@@ -90,7 +90,7 @@ async fn objects_of_an_earlier_operator_are_adopted_with_one_write_that_moves_no
     let before = bench.api::<Deployment>().get(&serving).await.unwrap();
     unmark::<Deployment>(&bench, &serving).await;
     unmark::<Service>(&bench, "net").await;
-    unmark::<Service>(&bench, "net-metrics").await;
+    unmark::<Service>(&bench, &names::metrics_service("net")).await;
     unmark::<PodDisruptionBudget>(&bench, "net").await;
 
     let (client, faults) = server().await.unwrap().faulty_client().await;

@@ -56,7 +56,7 @@ async fn a_deleted_child_comes_back() {
     let Some(bench) = Bench::begin("comeback", |_| {}).await else { return };
     bench.create(&deployment("net")).await;
     bench.settle("net").await;
-    for service in ["net", "net-metrics"] {
+    for service in ["net", &names::metrics_service("net")] {
         bench.api::<Service>().delete(service, &DeleteParams::default()).await.unwrap();
     }
     let name = bench.names::<Deployment>().await.remove(0);
