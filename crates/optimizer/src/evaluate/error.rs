@@ -118,6 +118,27 @@ pub enum PredictError {
         /// What the model gives, in its order.
         known: Vec<String>,
     },
+    /// The output holds words, such as the name of the class, where scores are needed.
+    #[error(
+        "output {output:?} of the {role} holds text (BYTES), not scores: name one of numbers; {}",
+        others(numbers)
+    )]
+    Text {
+        /// Which model: candidate or baseline.
+        role: &'static str,
+        /// The output that was asked for.
+        output: String,
+        /// Outputs of numbers, in the model's order.
+        numbers: Vec<String>,
+    },
+}
+
+fn others(numbers: &[String]) -> String {
+    if numbers.is_empty() {
+        "the model gives none".into()
+    } else {
+        format!("it gives {}", numbers.join(", "))
+    }
 }
 
 /// Why an artifact could not be judged.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use reqwest::{Client, Response};
 use serde::{Deserialize, Serialize};
 
-use super::{PredictError, TensorSpec, WireTensor};
+use super::{Datatype, PredictError, TensorSpec, WireTensor};
 
 /// How long a server may take to compute one sample.
 const TIMEOUT: Duration = Duration::from_mins(2);
@@ -36,6 +36,25 @@ pub struct HttpPredictor {
 struct Metadata {
     inputs: Vec<TensorSpec>,
     outputs: Vec<TensorSpec>,
+}
+
+impl Metadata {
+    /// Refuses an output that the model does not give, or that can hold no score; others may be of any type.
+    fn check_output(&self, role: &'static str, output: &str) -> Result<(), PredictError> {
+        let names = |wanted: fn(&TensorSpec) -> bool| {
+            self.outputs.iter().filter(|spec| wanted(spec)).map(|spec| spec.name.clone()).collect()
+        };
+        let output = output.to_owned();
+        match self.outputs.iter().find(|spec| spec.name == output) {
+            Some(spec) if spec.datatype == Datatype::Bytes => Err(PredictError::Text {
+                role,
+                output,
+                numbers: names(|spec| spec.datatype != Datatype::Bytes),
+            }),
+            Some(_) => Ok(()),
+            None => Err(PredictError::NoOutput { role, output, known: names(|_| true) }),
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -80,10 +99,7 @@ impl HttpPredictor {
         let url = format!("{}/v2/models/{model}", base.trim_end_matches('/'));
         let response = client.get(&url).send().await;
         let metadata: Metadata = read(role, response).await?;
-        if !metadata.outputs.iter().any(|spec| spec.name == output) {
-            let known = metadata.outputs.into_iter().map(|spec| spec.name).collect();
-            return Err(PredictError::NoOutput { role, output: output.to_owned(), known });
-        }
+        metadata.check_output(role, output)?;
         let inputs = metadata.inputs;
         Ok(Self { client, url: format!("{url}/infer"), role, output: output.to_owned(), inputs })
     }
@@ -125,4 +141,44 @@ async fn read<T: for<'de> Deserialize<'de>>(
         role,
         reason: format!("its answer cannot be read: {error}"),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the server says of a classifier from scikit-learn.
+    fn forest() -> Metadata {
+        let text = r#"{
+            "name": "iris", "versions": ["1"], "platform": "onnx",
+            "inputs": [{ "name": "input", "datatype": "FP32", "shape": [-1, 4] }],
+            "outputs": [
+                { "name": "output_label", "datatype": "BYTES", "shape": [-1] },
+                { "name": "output_probability", "datatype": "FP32", "shape": [-1, 3] }
+            ]
+        }"#;
+        serde_json::from_str(text).unwrap()
+    }
+
+    #[test]
+    fn an_output_of_words_is_in_nobodys_way_beside_the_scores() {
+        forest().check_output("candidate", "output_probability").unwrap();
+        let answer = r#"{ "model_name": "iris", "outputs": [
+            { "name": "output_label", "datatype": "BYTES", "shape": [1], "data": ["setosa"] },
+            { "name": "output_probability", "datatype": "FP32", "shape": [1, 3], "data": [1.0, 0.0, 0.0] }
+        ]}"#;
+        let answer: Answer = serde_json::from_str(answer).unwrap();
+        assert_eq!(answer.outputs[1].values().unwrap(), [1.0, 0.0, 0.0]);
+    }
+
+    #[test]
+    fn an_output_of_words_holds_no_scores_and_those_that_do_are_named() {
+        let error = forest().check_output("candidate", "output_label").unwrap_err();
+        let words = "output \"output_label\" of the candidate holds text (BYTES), not scores: name one of numbers; \
+                     it gives output_probability";
+        assert_eq!(error.to_string(), words);
+        let error = forest().check_output("baseline", "scores").unwrap_err();
+        let words = "the baseline has no output \"scores\"; it gives output_label, output_probability";
+        assert_eq!(error.to_string(), words);
+    }
 }
