@@ -45,7 +45,8 @@ pub(crate) fn refused_address(error: &reqwest::Error) -> Option<Error> {
 
 /// The error for a host whose address is not public.
 pub(crate) fn private_host(host: &str) -> Error {
-    let reason = "it is a private, loopback or link-local address; allow private addresses to fetch from it";
+    let reason = "it is a private, loopback or link-local address; slipway run fetches from it with \
+                  --allow-private-hosts";
     Error::not_allowed(format!("host {host}"), reason)
 }
 

@@ -6,7 +6,7 @@ use clap::Args;
 
 use crate::{
     error::Error,
-    local::{Report, Workspace, asked_to_end, serve, travel},
+    local::{Report, Sources, Workspace, asked_to_end, serve, travel},
     manifests::Manifests,
     output, progress,
 };
@@ -31,6 +31,11 @@ pub(crate) struct Run {
     /// Where artifacts are kept, as OCI image layouts.
     #[arg(long, env = "SLIPWAY_ARTIFACTS")]
     artifacts: Option<PathBuf>,
+    /// Fetch `https://` sources from private, loopback and link-local addresses too, as a cluster does.
+    ///
+    /// The certificate of an authority of your own is trusted where `SSL_CERT_FILE` names it.
+    #[arg(long)]
+    allow_private_hosts: bool,
     /// Stay and serve until interrupted.
     #[arg(long)]
     serve: bool,
@@ -46,7 +51,8 @@ impl Run {
         let artifacts = self.artifacts.clone().unwrap_or_else(default_artifacts);
         let base = if self.file.is_dir() { self.file.clone() } else { parent(&self.file) };
         let workspace = Workspace::enter(&artifacts)?;
-        let road = travel(&manifests, deployment, &workspace, &base, progress::bar(json)).await?;
+        let sources = Sources { base, allow_private_hosts: self.allow_private_hosts };
+        let road = travel(&manifests, deployment, &workspace, &sources, progress::bar(json)).await?;
         if let Err(error) = road.passed() {
             show(&Report::new(&road, None, None), json)?;
             return Err(error);

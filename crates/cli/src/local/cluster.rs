@@ -1,7 +1,7 @@
 //! A cluster of one: what a plan asks for is done here and now.
 
 use std::{
-    path::Path,
+    path::PathBuf,
     time::{Duration, Instant},
 };
 
@@ -13,7 +13,7 @@ use slipway_api::{
     names,
     status::{StageState, Status},
 };
-use slipway_artifacts::{ConfigMapData, FetchOptions, Location, SharedProgress, Store};
+use slipway_artifacts::{ConfigMapData, FetchOptions, HttpsPolicy, Location, SharedProgress, Store};
 use slipway_optimizer::work::{self, Context};
 use slipway_plan::{
     Deployment, Desired, Job, JobState, Observed, Outcome, Plan, RevisionData, Settings, plan, status,
@@ -30,6 +30,14 @@ pub(crate) struct Road {
     pub(crate) times: Vec<(String, Duration, bool)>,
     pub(crate) store: Store,
     pub(crate) deployment: ModelDeployment,
+}
+
+/// What of this machine and its network a source may reach.
+pub(crate) struct Sources {
+    /// Where relative `file://` paths start.
+    pub(crate) base: PathBuf,
+    /// Whether `https://` may lead to private addresses.
+    pub(crate) allow_private_hosts: bool,
 }
 
 /// Settings that render the same objects as the chart's defaults; `local` allows sources on this machine's disk.
@@ -62,7 +70,7 @@ pub(crate) async fn travel(
     manifests: &Manifests,
     deployment: &ModelDeployment,
     workspace: &Workspace,
-    base: &Path,
+    sources: &Sources,
     progress: SharedProgress,
 ) -> Result<Road, Error> {
     let mut observed = observe(deployment);
@@ -72,7 +80,8 @@ pub(crate) async fn travel(
     let store = Store::open(&location, &slipway_artifacts::RegistryOptions::default())?;
     let fetch = FetchOptions {
         config_maps: config_maps(manifests),
-        files: Some(base.to_owned()),
+        files: Some(sources.base.clone()),
+        https: HttpsPolicy { allow_private: sources.allow_private_hosts, ..HttpsPolicy::default() },
         progress: progress.clone(),
         ..FetchOptions::default()
     };

@@ -7,7 +7,7 @@ mod serve;
 mod signals;
 mod workspace;
 
-pub(crate) use cluster::{Road, finished, observe, settings, step, travel};
+pub(crate) use cluster::{Road, Sources, finished, observe, settings, step, travel};
 pub(crate) use judges::{Started, started};
 pub(crate) use report::{Report, verdict_table};
 pub(crate) use serve::serve;

@@ -1,5 +1,10 @@
 //! `slipway run`.
 
+use std::{
+    io::{BufRead, BufReader},
+    process::{Child, Command, Stdio},
+};
+
 use serde_json::Value;
 
 use crate::program::{Room, example};
@@ -92,5 +97,65 @@ fn files_of_this_machine_are_a_source_here() {
     let folder =
         room.deployment("uri: configmap://digits-model\n      file: model.onnx", "uri: file://mine.onnx");
     let report = room.slipway(&["run", "-f", &folder, "--json"]).json();
+    assert_eq!(report["gate"]["verdict"], "Pass");
+}
+
+/// A folder served with TLS on this machine; it ends with this value.
+struct Files {
+    process: Child,
+    port: String,
+}
+
+impl Drop for Files {
+    fn drop(&mut self) {
+        let _gone = self.process.kill();
+        let _reaped = self.process.wait();
+    }
+}
+
+impl Files {
+    /// Serves the room, with a certificate of its own in `tls.crt`; none where there is no `openssl` command.
+    fn serve(room: &Room) -> Option<Self> {
+        let openssl = |arguments: &[&str]| {
+            let mut command = Command::new("openssl");
+            command.args(arguments).current_dir(room.path(".")).stderr(Stdio::null());
+            command
+        };
+        let request = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=files"];
+        let names =
+            ["-addext", "subjectAltName=IP:127.0.0.1", "-addext", "basicConstraints=critical,CA:FALSE"];
+        let files = ["-out", "tls.crt", "-keyout", "tls.key"];
+        let made = openssl(&[&request[..], &names, &files].concat()).status();
+        if !made.is_ok_and(|status| status.success()) {
+            eprintln!("skipped: no `openssl` command to serve with");
+            return None;
+        }
+        let serve = ["s_server", "-accept", "127.0.0.1:0", "-cert", "tls.crt", "-key", "tls.key", "-WWW"];
+        let mut process = openssl(&serve).stdout(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines().map(Result::unwrap);
+        let port = lines.find_map(|line| Some(line.strip_prefix("ACCEPT 127.0.0.1:")?.to_owned())).unwrap();
+        // It says more with each request, and must not wait for a reader.
+        std::thread::spawn(move || lines.count());
+        Some(Self { process, port })
+    }
+}
+
+#[test]
+fn a_server_of_ones_own_network_is_a_source_where_the_user_says_so() {
+    let room = Room::new();
+    let Some(files) = Files::serve(&room) else { return };
+    std::fs::copy(example("model.onnx"), room.path("mine.onnx")).unwrap();
+    let uri = format!("uri: https://127.0.0.1:{}/mine.onnx", files.port);
+    let folder = room.deployment("uri: configmap://digits-model\n      file: model.onnx", &uri);
+
+    let refused = room.slipway(&["run", "-f", &folder]);
+    assert_eq!(refused.code, 1, "{refused:?}");
+    assert!(refused.err.contains("127.0.0.1 is not allowed"), "{refused:?}");
+    assert!(refused.err.contains("--allow-private-hosts"), "{refused:?}");
+
+    let mut trusting = room.command(&["run", "-f", &folder, "--allow-private-hosts", "--json"]);
+    let output = trusting.env("SSL_CERT_FILE", room.path("tls.crt")).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(report["gate"]["verdict"], "Pass");
 }
