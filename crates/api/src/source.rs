@@ -23,7 +23,7 @@ pub struct Source {
     /// Where the bytes are. `oci://host/path@sha256:…`, `https://…`, `configmap://NAME` and `pvc://CLAIM/path` (in the
     /// object's own namespace), or `file://…` on your own machine. In a cluster `https://` and `oci://` reach whatever the
     /// network lets a pod reach, private addresses included: limit it with a `NetworkPolicy` on job pods. `slipway run`
-    /// fetches `https://` from public addresses alone. Example: `configmap://digits-model`.
+    /// fetches `https://` from public addresses alone, unless `--allow-private-hosts` is given. Example: `configmap://digits-model`.
     #[schemars(length(min = 7, max = 1024))]
     pub uri: String,
     /// The file that matters when the source is a folder, a relative path. Example: `model.onnx`.
@@ -36,8 +36,9 @@ pub struct Source {
     #[schemars(length(max = 71), regex(pattern = r"^sha256:[0-9a-f]{64}$"))]
     pub digest: Option<String>,
     /// A Secret of this namespace with the credentials: `.dockerconfigjson` for `oci://`; `token` (sent as a bearer
-    /// token) or `username` and `password` for `https://`, sent to the host of `uri` alone. The kubelet mounts it; the
-    /// operator never reads it.
+    /// token) or `username` and `password` for `https://`, sent to the host of `uri` alone. Its key `ca.crt`, which may
+    /// stand alone, holds certificates of authorities (PEM) that are trusted besides the public ones. The kubelet mounts
+    /// it; the operator never reads it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credentials_secret_ref: Option<LocalReference>,
 }

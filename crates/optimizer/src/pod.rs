@@ -24,13 +24,18 @@ pub fn context(spec: &JobSpec, scratch: PathBuf, progress: SharedProgress) -> Re
         Location::Registry { host: spec.registry.host.clone(), repository: spec.registry.repository.clone() };
     let options = RegistryOptions { plain_http: plain_http.clone(), ..RegistryOptions::default() };
     let store = Store::open(&location, &options).map_err(unusable)?;
-    let Secret { registry: credentials, https: authorization } = secret(&spec.work)?;
+    let Secret { registry: credentials, https: authorization, authorities: extra_ca } = secret(&spec.work)?;
     let fetch = mounted(
         &spec.work,
         FetchOptions {
-            registry: RegistryOptions { plain_http, credentials, ..RegistryOptions::default() },
+            registry: RegistryOptions {
+                plain_http,
+                credentials,
+                extra_ca: extra_ca.clone(),
+                ..RegistryOptions::default()
+            },
             // A pod's network policy decides which addresses it reaches, so in-cluster hosts are allowed here.
-            https: HttpsPolicy { allow_private: true, authorization, ..HttpsPolicy::default() },
+            https: HttpsPolicy { allow_private: true, authorization, extra_ca, ..HttpsPolicy::default() },
             progress: progress.clone(),
             ..FetchOptions::default()
         },
@@ -72,6 +77,8 @@ fn source(work: &Work) -> Option<&Source> {
 struct Secret {
     registry: Credentials,
     https: Option<Authorization>,
+    /// Certificates of authorities, in PEM form.
+    authorities: Option<Vec<u8>>,
 }
 
 /// The Secret that the source names.
@@ -85,6 +92,8 @@ fn secret(work: &Work) -> Result<Secret, Failure> {
 }
 
 /// Reads a mounted Secret; the kubelet leaves the folder empty when there is none.
+///
+/// Authorities alone are enough: not every server that has a certificate of its own asks who is there.
 fn read_secret(folder: &Path, uri: &str, name: &str) -> Result<Secret, Failure> {
     let key = |key: &str| fs::read_to_string(folder.join(key)).ok().map(|text| text.trim_end().to_owned());
     let lacks = |what: &str, kind: &str| {
@@ -94,16 +103,33 @@ fn read_secret(folder: &Path, uri: &str, name: &str) -> Result<Secret, Failure> 
         );
         fail(FailureCategory::NotFound, message)
     };
+    let authorities = authorities(key("ca.crt"), name)?;
     if uri.starts_with("https://") {
         let basic = || Some(Authorization::basic(&key("username")?, &key("password")?));
         let https = key("token").map(|token| Authorization::bearer(&token)).or_else(basic);
-        let https = https.ok_or_else(|| lacks("key token and no keys username and password", "generic"))?;
-        return Ok(Secret { https: Some(https), ..Secret::default() });
+        if https.is_none() && authorities.is_none() {
+            return Err(lacks("key token, no keys username and password, and no key ca.crt", "generic"));
+        }
+        return Ok(Secret { https, authorities, ..Secret::default() });
     }
-    let config = key(".dockerconfigjson").ok_or_else(|| lacks("key .dockerconfigjson", "docker-registry"))?;
-    let registry = Credentials::from_docker_config(config.as_bytes())
-        .map_err(|error| fail(FailureCategory::Unauthorized, format!("Secret {name}: {error}")))?;
-    Ok(Secret { registry, ..Secret::default() })
+    let registry = match key(".dockerconfigjson") {
+        Some(config) => Credentials::from_docker_config(config.as_bytes())
+            .map_err(|error| fail(FailureCategory::Unauthorized, format!("Secret {name}: {error}")))?,
+        None if authorities.is_some() => Credentials::default(),
+        None => return Err(lacks("key .dockerconfigjson and no key ca.crt", "docker-registry")),
+    };
+    Ok(Secret { registry, authorities, ..Secret::default() })
+}
+
+/// The certificates of a key `ca.crt`.
+fn authorities(pem: Option<String>, name: &str) -> Result<Option<Vec<u8>>, Failure> {
+    match pem {
+        Some(pem) if !pem.contains("-----BEGIN CERTIFICATE-----") => {
+            let message = format!("key ca.crt of Secret {name} holds no certificate in PEM form");
+            Err(fail(FailureCategory::Unauthorized, message))
+        }
+        pem => Ok(pem.map(String::into_bytes)),
+    }
 }
 
 #[cfg(test)]
@@ -133,6 +159,7 @@ mod tests {
             ("https://models.example/net.onnx", &[("username", "u")][..], "no key token"),
             ("https://models.example/net.onnx", &[], "secret generic"),
             ("oci://models.example/net", &[("token", "t")], "no key .dockerconfigjson"),
+            ("oci://models.example/net", &[], "no key ca.crt"),
         ] {
             let failure = read(uri, keys).unwrap_err();
             assert_eq!(failure.category, FailureCategory::NotFound);
@@ -151,5 +178,19 @@ mod tests {
         assert_ne!(secret.registry, Credentials::default());
         let broken = read("oci://models.example/net", &[(".dockerconfigjson", "{")]).unwrap_err();
         assert_eq!(broken.category, FailureCategory::Unauthorized);
+    }
+    #[test]
+    fn authorities_are_trusted_beside_credentials_and_without_any() {
+        let pem = "-----BEGIN CERTIFICATE-----\n…\n-----END CERTIFICATE-----";
+        for uri in ["https://models.example/net.onnx", "oci://models.example/net"] {
+            let alone = read(uri, &[("ca.crt", pem)]).unwrap();
+            assert_eq!(alone.authorities.as_deref(), Some(pem.as_bytes()));
+            assert_eq!((alone.https, alone.registry), (None, Credentials::default()));
+            let broken = read(uri, &[("ca.crt", "no certificate")]).unwrap_err();
+            assert!(broken.message.contains("ca.crt of Secret their-secret"), "{broken:?}");
+        }
+        let both = read("https://models.example/net.onnx", &[("ca.crt", pem), ("token", "t")]).unwrap();
+        assert_eq!(both.https, Some(Authorization::bearer("t")));
+        assert!(both.authorities.is_some());
     }
 }

@@ -6,6 +6,9 @@ use slipway_api::job::{Failure, FailureCategory};
 use slipway_artifacts::{Category, Error};
 use tempfile::TempDir;
 
+/// What TLS says of a certificate that nobody vouches for, whatever the cause.
+const REFUSED_CERTIFICATE: &str = "invalid peer certificate";
+
 /// A failure that would be the same if tried again.
 pub fn fail(category: FailureCategory, message: impl Into<String>) -> Failure {
     Failure { category, retryable: false, message: message.into() }
@@ -35,7 +38,12 @@ pub(super) fn of_source(error: &Error) -> Failure {
         Category::Unreachable | Category::Protocol => FailureCategory::Unreachable,
         Category::Storage => FailureCategory::Storage,
     };
-    Failure { category, retryable: error.is_retryable(), message: chain(error) }
+    let mut message = chain(error);
+    if message.contains(REFUSED_CERTIFICATE) {
+        message += "; name an authority of your own by key ca.crt of credentialsSecretRef, with slipway run by \
+                    SSL_CERT_FILE";
+    }
+    Failure { category, retryable: error.is_retryable(), message }
 }
 
 /// A failure of the store that artifacts are kept in.
