@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use crate::{
     command::{cache, program, root, run},
+    recorder::Recorder,
     wait,
 };
 
@@ -23,15 +24,13 @@ pub struct Cluster {
     kubeconfig: PathBuf,
     name: String,
     pid: u64,
+    recorder: OnceLock<Recorder>,
     _process: Child,
 }
 
 impl Cluster {
     /// The cluster of this process, booted at the first call: a node, Prometheus, and the chart installed.
-    ///
-    /// # Panics
-    /// When it cannot be booted; the reason stands in the message.
-    pub fn shared() -> &'static Self {
+    pub(crate) fn shared() -> &'static Self {
         static CLUSTER: OnceLock<Cluster> = OnceLock::new();
         CLUSTER.get_or_init(|| {
             let cluster = Self::boot();
@@ -64,6 +63,7 @@ impl Cluster {
             kubeconfig: ready["kubeconfig"].as_str().expect("it names its kubeconfig").into(),
             name,
             pid: ready["pid"].as_u64().unwrap_or_default(),
+            recorder: OnceLock::new(),
             _process: process,
         }
     }
@@ -92,9 +92,9 @@ impl Cluster {
         self.helm(&args);
     }
 
-    /// Starts to record every state of every model deployment.
-    pub fn record(&self) -> crate::recorder::Recorder {
-        crate::recorder::Recorder::start(&self.kubeconfig)
+    /// The record of every model deployment's states, begun at the first call.
+    pub(crate) fn recorder(&self) -> &Recorder {
+        self.recorder.get_or_init(|| Recorder::start(&self.kubeconfig))
     }
 
     /// Runs kubectl; its complaint is an error.
@@ -152,6 +152,23 @@ impl Cluster {
     pub fn inside(&self, args: &[&str]) -> Result<String, String> {
         let pid = self.pid.to_string();
         run(Command::new("nsenter").args(["-t", &pid, "-n", "-m", "-p"]).args(args), None)
+    }
+
+    /// Starts a command in the cluster's network alone: a server on the node's address, say.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    pub fn beside(&self, command: &Command) -> Child {
+        let pid = self.pid.to_string();
+        let mut entering = Command::new("nsenter");
+        entering.args(["-t", &pid, "-n"]).arg(command.get_program()).args(command.get_args());
+        entering.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().expect("nsenter runs")
+    }
+
+    /// The node's address.
+    pub fn address(&self) -> String {
+        let path = r#"jsonpath={.items[0].status.addresses[?(@.type=="InternalIP")].address}"#;
+        self.kubectl(&["get", "nodes", "-o", path])
     }
 
     /// A way from this machine to an address inside the cluster, such as `digits.road.svc.cluster.local:80`.

@@ -1,6 +1,7 @@
 //! End-to-end tests on a real Kubernetes: the cluster, the commands of a user, and the load.
 //!
-//! One cluster serves every test of a process; each test works in a namespace of its own, so that they do not meet.
+//! One cluster serves every test of a process, which takes it by [`Watched::begin`]; each test works in a namespace of its
+//! own, so that they do not meet.
 
 #![allow(clippy::missing_panics_doc, reason = "a test fails by panicking")]
 
@@ -11,6 +12,8 @@ pub mod load;
 pub mod object;
 pub mod recorder;
 pub mod wait;
+mod watched;
 
 pub use cluster::Cluster;
 pub use object::Deployment;
+pub use watched::Watched;

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, process::Command, time::Duration};
 
 use e2e::{
-    Cluster, Deployment,
+    Cluster, Deployment, Watched,
     cluster::SYSTEM,
     command::{cache, root, run},
     object::RESOURCE,
@@ -15,7 +15,7 @@ const MINUTE: Duration = Duration::from_mins(1);
 
 #[test]
 fn an_upgrade_moves_no_pod_and_an_uninstall_leaves_what_the_chart_says() {
-    let cluster = Cluster::shared();
+    let cluster = &Watched::begin();
     cluster.namespace("life");
     let folder = root().join("examples/digits");
     cluster.kubectl(&["apply", "-n", "life", "-f", folder.to_str().expect("a path in UTF-8")]);

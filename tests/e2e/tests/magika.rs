@@ -3,7 +3,7 @@
 use std::{path::Path, process::Command, time::Duration};
 
 use e2e::{
-    Cluster, Deployment,
+    Cluster, Deployment, Watched,
     cluster::SYSTEM,
     command::{cache, program, root, run},
     object::number,
@@ -28,7 +28,7 @@ fn push(cluster: &Cluster, path: &Path, kind: &str, repository: &str) -> String 
 
 #[test]
 fn magika_from_the_registry_is_quantized_judged_by_agreement_and_served() {
-    let cluster = Cluster::shared();
+    let cluster = &Watched::begin();
     let folder = tempfile::tempdir().expect("a folder");
     let out = folder.path().join("out");
     let mut prepare = Command::new(cache().join("venv-magika/bin/python"));

@@ -3,7 +3,7 @@
 use std::{process::Command, time::Duration};
 
 use e2e::{
-    Cluster, Deployment,
+    Cluster, Deployment, Watched,
     command::{cache, run},
     wait,
 };
@@ -32,7 +32,7 @@ fn namespace(cluster: &Cluster, name: &str) {
 
 #[test]
 fn every_bad_source_is_named_and_good_objects_beside_it_go_on() {
-    let cluster = Cluster::shared();
+    let cluster = &Watched::begin();
     namespace(cluster, "bad");
     let source = |uri: &str, more: Value| {
         let mut source = json!({ "uri": uri, "file": "model.onnx" });
@@ -97,7 +97,7 @@ fn broken_files(cluster: &Cluster, namespace: &str) {
 
 #[test]
 fn broken_models_and_data_are_named_before_anything_rolls_out() {
-    let cluster = Cluster::shared();
+    let cluster = &Watched::begin();
     namespace(cluster, "broken");
     broken_files(cluster, "broken");
     let model = |file: &str| json!({ "model": { "source": { "uri": "configmap://broken", "file": file } } });
@@ -132,7 +132,7 @@ fn broken_models_and_data_are_named_before_anything_rolls_out() {
 
 #[test]
 fn an_image_that_cannot_be_pulled_is_named_and_is_tried_again_once_it_can() {
-    let cluster = Cluster::shared();
+    let cluster = &Watched::begin();
     namespace(cluster, "image");
     cluster.install(&["--set=images.job=localhost/nowhere:dev"]);
     cluster.apply("image", &digits("digits", &json!({ "jobs": { "deadline": "20s", "retries": 0 } })));
@@ -157,7 +157,7 @@ fn large_data(cluster: &Cluster, namespace: &str) {
 
 #[test]
 fn a_step_without_memory_or_time_says_which_limit_to_raise() {
-    let cluster = Cluster::shared();
+    let cluster = &Watched::begin();
     namespace(cluster, "poor");
     large_data(cluster, "poor");
     let hungry = json!({
@@ -182,7 +182,7 @@ fn a_step_without_memory_or_time_says_which_limit_to_raise() {
 
 #[test]
 fn a_registry_that_is_down_is_named_and_what_serves_goes_on() {
-    let cluster = Cluster::shared();
+    let cluster = &Watched::begin();
     namespace(cluster, "offline");
     cluster.apply("offline", &digits("served", &json!({})));
     let served = Deployment::new(cluster, "offline", "served");
@@ -202,7 +202,7 @@ fn a_registry_that_is_down_is_named_and_what_serves_goes_on() {
 
 #[test]
 fn gate_data_of_wrong_shape_and_too_few_samples_are_named() {
-    let cluster = Cluster::shared();
+    let cluster = &Watched::begin();
     namespace(cluster, "data");
     let gate = |min_samples: u32, inputs: Value| {
         json!({
@@ -226,7 +226,7 @@ fn gate_data_of_wrong_shape_and_too_few_samples_are_named() {
 
 #[test]
 fn an_unparsable_object_is_told_so_and_holds_nobody_up() {
-    let cluster = Cluster::shared();
+    let cluster = &Watched::begin();
     namespace(cluster, "odd");
     // A bound of the CRD is lifted, as if an older CRD had let this object in.
     let crd = "modeldeployments.slipway.dev";
