@@ -75,9 +75,8 @@ def memory(pid):
     return kilobytes * 1024 / 1e6
 
 
-def wait_ready(binaries, kubeconfig, count):
-    """Seconds until all objects are ready."""
-    began = time.monotonic()
+def wait_ready(binaries, kubeconfig, count, began):
+    """Seconds until all objects are ready, from a moment on."""
     while time.monotonic() - began < MOST_SECONDS:
         listing = kubectl(binaries, kubeconfig, "get", "modeldeployments.slipway.dev", "-n", "bench", "-o", "json")
         if ready(listing) == count:
@@ -105,8 +104,10 @@ def main():
             command = [args.operator, "--server-image=server:1", "--job-image=job:1", "--registry=registry.bench", "--listen=127.0.0.1:0"]
             with open(pathlib.Path(folder) / "operator.log", "w", encoding="utf-8") as log:
                 operator = subprocess.Popen(command, env={**os.environ, "KUBECONFIG": kubeconfig}, stdout=log, stderr=log)
+            began = time.monotonic()
             kubectl(args.binaries, kubeconfig, "create", "-f", "-", text=objects(args.objects))
-            seconds = wait_ready(args.binaries, kubeconfig, args.objects)
+            created = time.monotonic()
+            seconds = wait_ready(args.binaries, kubeconfig, args.objects, began)
             settle = time.monotonic() + 20
             while time.monotonic() < settle:
                 time.sleep(1)
@@ -116,7 +117,7 @@ def main():
             rest, _ = requests(audit, end)
             quiet = {f"{verb} {what}": n for (verb, what), n in rest.items() if verb != "watch" and what != "leases"}
             print(f"objects                 {args.objects}")
-            print(f"all Ready after         {seconds:.1f} s (from the last object's creation)")
+            print(f"all Ready after         {seconds:.1f} s (from the first object's creation; the last took until {created - began:.1f} s)")
             print(f"API writes an object    {writes / args.objects:.1f}")
             for (verb, what), n in sorted(counted.items(), key=lambda pair: -pair[1]):
                 print(f"    {verb:7} {what:32} {n}")
