@@ -25,6 +25,7 @@ use error::Error;
 Examples:
   slipway run -f examples/digits/               fetch, quantize, judge and serve on this machine
   slipway inspect model.onnx                    what a model file is
+  slipway simplify model.onnx clean.onnx        compute ahead, remove, merge: the same answers
   slipway quantize model.onnx small.onnx --scheme dynamic
   slipway evaluate small.onnx --baseline model.onnx --data holdout.npz --output scores
   slipway push model.onnx oci://registry.example/models/net:1
@@ -46,6 +47,7 @@ enum Command {
     Plan(command::plan::Plan),
     Inspect(command::inspect::Inspect),
     Quantize(command::quantize::Quantize),
+    Simplify(command::simplify::Simplify),
     Evaluate(command::evaluate::Evaluate),
     Serve(command::serve::Serve),
     Push(command::push::Push),
@@ -72,6 +74,7 @@ async fn dispatch(command: Command, json: bool) -> Result<(), Error> {
         Command::Plan(plan) => plan.run(json),
         Command::Inspect(inspect) => inspect.run(json),
         Command::Quantize(quantize) => quantize.run(json),
+        Command::Simplify(simplify) => simplify.run(json),
         Command::Evaluate(evaluate) => evaluate.run(json).await,
         Command::Serve(serve) => serve.run(json).await,
         Command::Push(push) => push.run(json).await,

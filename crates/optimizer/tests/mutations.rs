@@ -1,6 +1,6 @@
 //! Broken files: real models with a few bytes changed, cut or repeated, thousands of times.
 //!
-//! Whatever the bytes, the quantizer gives a typed error or a model that opens, never a panic, and leaves nothing
+//! Whatever the bytes, a stage gives a typed error or a model that opens, never a panic, and leaves nothing
 //! else behind. The seeds are fixed, so a failure comes again.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "these are tests, helpers included")]
 
@@ -8,11 +8,12 @@ mod common;
 
 use std::path::Path;
 
-use slipway_model::onnx::OnnxModel;
 use slipway_model::onnx::build::{ModelBuilder, graph, int, ints, node, tensor};
-use slipway_model::onnx::proto::GraphProto;
+use slipway_model::onnx::proto::{GraphProto, TensorProto};
+use slipway_model::onnx::{DataType, OnnxModel};
 use slipway_optimizer::progress::Silent;
 use slipway_optimizer::stage::quantize::{Fit, Granularity, HalfFloat, Method, Options, quantize};
+use slipway_optimizer::stage::simplify;
 
 /// A model in which every form and every way to hide a weight occurs.
 fn seed() -> Vec<u8> {
@@ -47,6 +48,57 @@ fn seed() -> Vec<u8> {
             vec![graph("then_branch", body.clone()), graph("else_branch", body)],
         )
         .node_with("Conv", &["picture", "kernel", "bias"], &["h"], vec![ints("pads", &[1, 1, 1, 1])])
+        .bytes()
+}
+
+/// A model in which every kind of simplification occurs.
+fn too_much() -> Vec<u8> {
+    let long = |name: &str, values: &[i64]| TensorProto {
+        name: Some(name.to_owned()),
+        dims: vec![i64::try_from(values.len()).unwrap()],
+        data_type: Some(DataType::INT64.code()),
+        int64_data: values.to_vec(),
+        ..TensorProto::default()
+    };
+    let body = |name: &str| GraphProto {
+        node: vec![
+            node("Slice", &["w", "one", "two"], &["part"], vec![]),
+            node("Add", &["x", "part"], &[name], vec![]),
+        ],
+        output: vec![slipway_model::onnx::build::float_value(name, &[-1, 4])],
+        ..GraphProto::default()
+    };
+    let branches = || vec![graph("then_branch", body("t")), graph("else_branch", body("e"))];
+    ModelBuilder::new()
+        .input("x", &[-1, 4])
+        .input("flag", &[])
+        .output("y", &[-1, 4])
+        .output("known", &[-1, 4])
+        .floats("w", &[4, 4], &common::noise(1, 16))
+        .floats("again", &[4, 4], &common::noise(1, 16))
+        .initializer(long("one", &[1]))
+        .initializer(long("two", &[2]))
+        .initializer(long("shape", &[2, 2, 4]))
+        .node("Reshape", &["w", "shape"], &["cube"])
+        .node_with("Transpose", &["cube"], &["turned"], vec![ints("perm", &[2, 0, 1])])
+        .node_with("Unsqueeze", &["turned"], &["deep"], vec![])
+        .node("ReduceMax", &["turned"], &["most"])
+        .node("Expand", &["most", "shape"], &["wide"])
+        .node("Tile", &["one", "two"], &["tiled"])
+        .node_with("Concat", &["tiled", "two"], &["joined"], vec![int("axis", 0)])
+        .node("ConstantOfShape", &["joined"], &["zeros"])
+        .node("Shape", &["x"], &["sizes"])
+        .node_with("Gather", &["sizes", "one"], &["size"], vec![int("axis", 0)])
+        .node("Range", &["one", "size", "one"], &["range"])
+        .node("Equal", &["size", "two"], &["is"])
+        .node_with("Split", &["again", "two"], &["left", "right"], vec![int("axis", 1)])
+        .node_with("If", &["is"], &["known"], branches())
+        .node_with("If", &["flag"], &["h"], branches())
+        .node("Add", &["h", "again"], &["a"])
+        .node("Add", &["h", "w"], &["b"])
+        .node("Identity", &["b"], &["c"])
+        .node_with("Cast", &["c"], &["d"], vec![int("to", 1)])
+        .node("Sub", &["a", "d"], &["y"])
         .bytes()
 }
 
@@ -101,34 +153,49 @@ fn names(folder: &Path) -> Vec<String> {
     names
 }
 
-#[test]
-fn broken_models_are_refused_or_come_out_whole() {
+/// Gives a stage a seed and thousands of mutations of it.
+fn break_and_run(seed: &[u8], stage: impl Fn(&Path, &Path, &mut Dice) -> Result<(), String>) {
     let folder = tempfile::tempdir().unwrap();
     let (input, output) = (folder.path().join("in.onnx"), folder.path().join("out.onnx"));
-    let seed = seed();
     let (mut refused, mut made) = (0, 0);
     for round in 0..3000_u64 {
         let mut dice = Dice(round.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
-        let mut bytes = seed.clone();
+        let mut bytes = seed.to_vec();
         if round > 0 {
             mutate(&mut bytes, &mut dice);
         }
         std::fs::write(&input, &bytes).unwrap();
-        let method = methods()[dice.roll(4)];
-        let options = Options { method, allow_bigger: true, ..Options::default() };
-        match quantize(&input, &output, &options, &Silent) {
-            Ok(_) => {
+        match stage(&input, &output, &mut dice) {
+            Ok(()) => {
                 made += 1;
                 OnnxModel::open(&output).unwrap_or_else(|error| panic!("round {round}: {error}"));
                 std::fs::remove_file(&output).unwrap();
             }
             Err(error) => {
                 refused += 1;
-                assert!(!error.to_string().is_empty());
+                assert!(!error.is_empty());
             }
         }
         assert_eq!(names(folder.path()), ["in.onnx"], "round {round}");
         assert_eq!(std::fs::read(&input).unwrap(), bytes, "round {round}: the input was touched");
     }
     assert!(made > 100 && refused > 100, "{made} made, {refused} refused: the mutations prove too little");
+}
+
+#[test]
+fn broken_models_are_refused_or_quantized_whole() {
+    break_and_run(&seed(), |input, output, dice| {
+        let options = Options { method: methods()[dice.roll(4)], allow_bigger: true, ..Options::default() };
+        quantize(input, output, &options, &Silent).map(drop).map_err(|error| error.to_string())
+    });
+}
+
+#[test]
+fn broken_models_are_refused_or_simplified_whole() {
+    let options = simplify::Options { allow_unchanged: true, ..simplify::Options::default() };
+    for seed in [seed(), too_much()] {
+        break_and_run(&seed, |input, output, _| {
+            simplify::simplify(input, output, &options, &Silent).map(drop).map_err(|error| error.to_string())
+        });
+    }
 }

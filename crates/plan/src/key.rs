@@ -42,6 +42,7 @@ pub fn data(data: &DataSet) -> String {
 pub fn stage(stage: &Stage, input_digest: &str) -> String {
     let kind = match stage.kind() {
         Some(StageKind::Quantize(quantize)) => json!({ "quantize": quantize }),
+        Some(StageKind::Simplify(simplify)) => json!({ "simplify": simplify }),
         None => Value::Null,
     };
     key("stage", &json!({ "stage": kind, "input": input_digest, "preset": PRESET }))

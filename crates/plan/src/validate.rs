@@ -30,7 +30,7 @@ fn source_problem(spec: &ModelDeploymentSpec, local: bool) -> Option<String> {
 fn stage_problem(spec: &ModelDeploymentSpec) -> Option<String> {
     let empty = spec.stages.iter().find(|stage| stage.kind().is_none());
     if let Some(stage) = empty {
-        return Some(format!("stage {} has no kind; write one, such as quantize", stage.name));
+        return Some(format!("stage {} has no kind; write one: quantize or simplify", stage.name));
     }
     let methodless = |stage: &&Stage| matches!(stage.kind(), Some(StageKind::Quantize(quantize)) if quantize.method().is_none());
     spec.stages

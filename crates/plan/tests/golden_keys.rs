@@ -16,6 +16,8 @@ fn golden_keys_have_not_moved() {
         "data": key::data(&spec.data[0]),
         "stage": key::stage(&spec.stages[0], &digest("a")),
         "stage of weights alone": key::stage(&weight_only(&json!({ "weights": "int4", "block": 64 })), &digest("a")),
+        "stage that simplifies": key::stage(&simplify(&json!({})), &digest("a")),
+        "stage that fixes dimensions": key::stage(&simplify(&json!({ "dims": { "batch": 1 } })), &digest("a")),
         "gate": key::gate(gate, &spec.data[0], &spec.serving, inputs),
         "revision": key::revision("net", &digest("a"), &spec.serving),
     });
@@ -25,6 +27,10 @@ fn golden_keys_have_not_moved() {
 fn weight_only(method: &serde_json::Value) -> slipway_api::Stage {
     serde_json::from_value(json!({ "name": "small", "quantize": { "weightOnly": method } }))
         .expect("a stage of the API")
+}
+
+fn simplify(options: &serde_json::Value) -> slipway_api::Stage {
+    serde_json::from_value(json!({ "name": "clean", "simplify": options })).expect("a stage of the API")
 }
 
 #[test]
@@ -56,6 +62,9 @@ fn what_decides_the_bytes_is_part_of_a_key() {
     }))
     .unwrap();
     assert_eq!(key::stage(&spec.stages[0], "sha256:a"), key::stage(&spelled_out, "sha256:a"));
+    let clean = |options| key::stage(&simplify(&options), "sha256:a");
+    assert_eq!(clean(json!({})), clean(json!({ "dims": {}, "allowUnchanged": false })));
+    assert_ne!(clean(json!({})), clean(json!({ "dims": { "batch": 1 } })));
     let four = |method| key::stage(&weight_only(&method), "sha256:a");
     assert_eq!(
         four(json!({ "weights": "int4" })),

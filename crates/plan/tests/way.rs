@@ -25,6 +25,21 @@ fn a_new_object_becomes_ready_and_then_nothing_is_written() {
 }
 
 #[test]
+fn a_stage_takes_what_the_one_before_it_gave() {
+    let clean = json!({ "name": "clean", "simplify": { "dims": { "batch": 1 } } });
+    let small = spec()["stages"][0].clone();
+    let mut world = World::new(with(spec(), "/stages", json!([clean, small])));
+    world.settle();
+    assert_eq!(world.condition("Ready").0, "True");
+    assert_eq!(world.started.len(), 5, "source, data, two stages and gate: {:?}", world.started);
+    let stages = &world.observed.deployment.status.stages;
+    let kinds: Vec<&str> = stages.iter().map(|stage| stage.kind.as_str()).collect();
+    assert_eq!(kinds, ["source", "simplify", "quantize", "data", "gate"]);
+    assert!(stages[1].output_digest.is_some());
+    assert_eq!(stages[2].input_digest, stages[1].output_digest);
+}
+
+#[test]
 fn an_emptied_status_is_rebuilt_without_a_job_or_a_restart() {
     let mut world = World::new(spec());
     world.settle();

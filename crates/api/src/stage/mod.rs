@@ -6,17 +6,19 @@ use serde::{Deserialize, Serialize};
 use crate::schema;
 
 mod quantize;
+mod simplify;
 
 pub use quantize::{
     BlockFit, Dynamic, Granularity, Quantize, QuantizeMethod, Rule, StoredType, WeightOnly, WeightType,
 };
+pub use simplify::Simplify;
 
 /// One step of the pipeline: a name and exactly one kind.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(transform = schema::closed)]
 #[schemars(extend("x-kubernetes-validations" = [
-    {"rule": "has(self.quantize)", "message": "a stage needs exactly one kind: quantize"},
+    {"rule": "[has(self.quantize), has(self.simplify)].filter(x, x).size() == 1", "message": "a stage needs exactly one kind: quantize or simplify"},
     {"rule": "self.name != 'source' && self.name != 'live'", "message": "a stage cannot be named source or live: those names mean the fetched model and the serving one"}
 ]))]
 pub struct Stage {
@@ -26,6 +28,9 @@ pub struct Stage {
     /// Store weights in fewer bits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quantize: Option<Quantize>,
+    /// The same model, with less in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub simplify: Option<Simplify>,
 }
 
 /// The kind of a stage, with what it needs.
@@ -33,6 +38,8 @@ pub struct Stage {
 pub enum StageKind<'a> {
     /// Store weights in fewer bits.
     Quantize(&'a Quantize),
+    /// The same model, with less in it.
+    Simplify(&'a Simplify),
 }
 
 impl StageKind<'_> {
@@ -40,6 +47,7 @@ impl StageKind<'_> {
     pub fn key(&self) -> &'static str {
         match self {
             Self::Quantize(_) => "quantize",
+            Self::Simplify(_) => "simplify",
         }
     }
 }
@@ -47,6 +55,7 @@ impl StageKind<'_> {
 impl Stage {
     /// The stage's kind; `None` when the user wrote none, which the CRD refuses.
     pub fn kind(&self) -> Option<StageKind<'_>> {
-        self.quantize.as_ref().map(StageKind::Quantize)
+        let quantize = self.quantize.as_ref().map(StageKind::Quantize);
+        quantize.or_else(|| self.simplify.as_ref().map(StageKind::Simplify))
     }
 }

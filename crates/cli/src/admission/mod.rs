@@ -113,6 +113,12 @@ mod tests {
             ("/spec/stages", json!([{ "name": "a", "quantize": {} }]), "exactly one method"),
             (
                 "/spec/stages",
+                json!([{ "name": "a", "simplify": { "dims": { "batch": 0 } } }]),
+                "a size in dims has to be at least 1",
+            ),
+            ("/spec/stages", json!([{ "name": "a" }]), "exactly one kind: quantize or simplify"),
+            (
+                "/spec/stages",
                 json!([{ "name": "a", "quantize": { "dynamic": { "granularity": "none" } } }]),
                 "perChannel",
             ),

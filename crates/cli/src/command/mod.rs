@@ -8,3 +8,4 @@ pub(crate) mod push;
 pub(crate) mod quantize;
 pub(crate) mod run;
 pub(crate) mod serve;
+pub(crate) mod simplify;

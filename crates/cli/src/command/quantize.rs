@@ -84,8 +84,8 @@ enum Fit {
 
 impl Quantize {
     pub(crate) fn run(self, json: bool) -> Result<(), Error> {
-        let options = work::options(&self.spec()?).expect("the scheme is the method");
-        let bar = work::Forward(progress::bar(json));
+        let options = work::quantize::options(&self.spec()?).expect("the scheme is the method");
+        let bar = work::Forward::new(progress::bar(json), "quantizing");
         let report = quantize(&self.input, &self.output, &options, &bar)
             .map_err(|error| Error::file(&self.input, &error))?;
         // The bar leaves the terminal before anything else is written to it.

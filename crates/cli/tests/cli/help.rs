@@ -2,8 +2,8 @@
 
 use crate::program::Room;
 
-const COMMANDS: [&str; 8] =
-    ["run", "plan", "inspect", "quantize", "evaluate", "serve", "push", "completions"];
+const COMMANDS: [&str; 9] =
+    ["run", "plan", "inspect", "quantize", "simplify", "evaluate", "serve", "push", "completions"];
 
 #[test]
 fn help_names_every_command_with_examples_and_the_exit_codes() {

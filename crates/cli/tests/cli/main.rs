@@ -12,6 +12,7 @@ mod push;
 mod quantize;
 mod run;
 mod serve;
+mod simplify;
 
 #[path = "../../../artifacts/tests/common/distribution.rs"]
 mod distribution;

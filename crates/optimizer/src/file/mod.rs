@@ -6,6 +6,7 @@
 
 mod embed;
 mod error;
+mod lineage;
 mod output;
 mod producer;
 mod target;
@@ -13,6 +14,7 @@ mod writer;
 
 pub(crate) use embed::embed;
 pub use error::FileError;
+pub(crate) use lineage::describe;
 pub(crate) use output::{Output, OutputTensor, kept};
 pub(crate) use producer::{MakeError, Nothing, Part, Producer};
 pub(crate) use target::{Target, Written, total_len};

@@ -1,3 +1,8 @@
 //! The stages, one file a kind, named as in the custom resource.
 
+mod skipped;
+
 pub mod quantize;
+pub mod simplify;
+
+pub use skipped::Skipped;

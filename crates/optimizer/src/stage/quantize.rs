@@ -24,9 +24,10 @@ use crate::file::{Target, Written, total_len, write};
 use crate::graph::{inline_functions, opset, reaches_11};
 use crate::progress::Progress;
 
+pub use super::Skipped;
 pub use error::QuantizeError;
 pub use options::{Engine, Fit, Granularity, HalfFloat, Method, Options};
-pub use report::{Form, QuantizeReport, Skipped, TensorReport};
+pub use report::{Form, QuantizeReport, TensorReport};
 pub use rules::Rule;
 use weight::Loss;
 

@@ -19,7 +19,7 @@ use slipway_artifacts::{FetchOptions, SharedProgress, Store};
 pub use failure::{chain, fail};
 pub use gate::Judges;
 pub use progress::{Forward, Logged};
-pub use stage::options;
+pub use stage::{quantize, simplify};
 
 /// The name and version that stand in lineage.
 pub const TOOL: &str = concat!("slipway/", env!("CARGO_PKG_VERSION"));

@@ -10,23 +10,33 @@ use std::{
 
 use slipway_artifacts::SharedProgress;
 
-/// The quantizer's progress, handed on to a receiver of transfers.
+/// A stage's progress, handed on to a receiver of transfers.
 #[derive(Debug, Clone)]
-pub struct Forward(pub SharedProgress);
+pub struct Forward {
+    to: SharedProgress,
+    doing: &'static str,
+}
+
+impl Forward {
+    /// Progress that is told under a name, for example `quantizing`.
+    pub fn new(to: SharedProgress, doing: &'static str) -> Self {
+        Self { to, doing }
+    }
+}
 
 impl crate::progress::Progress for Forward {
     fn total(&self, units: u64) {
-        self.0.start("quantizing", Some(units));
+        self.to.start(self.doing, Some(units));
     }
     fn advance(&self, units: u64) {
-        self.0.advance(units);
+        self.to.advance(units);
     }
     fn message(&self, _what: &str) {}
 }
 
 impl Drop for Forward {
     fn drop(&mut self) {
-        self.0.finish();
+        self.to.finish();
     }
 }
 

@@ -1,4 +1,4 @@
-//! What the tests of the quantizer share: deterministic numbers, a folder, and rten.
+//! What the tests of the stages share: deterministic numbers, a folder, and rten.
 #![allow(dead_code, reason = "each test binary uses its part")]
 #![allow(
     missing_docs,
@@ -7,6 +7,8 @@
     clippy::cast_precision_loss,
     reason = "these are tests, helpers included"
 )]
+
+pub mod oracle;
 
 use std::path::{Path, PathBuf};
 

@@ -497,8 +497,7 @@ def describe_outputs(made, feeds):
         output.CopyFrom(described)
 
 
-def main():
-    folder = Path(sys.argv[1])
+def write(folder):
     for name, make in MODELS.items():
         made, feeds, facts = make()
         describe_outputs(made, feeds)
@@ -510,4 +509,5 @@ def main():
         (folder / f"{name}.json").write_text(json.dumps(facts))
 
 
-main()
+if __name__ == "__main__":
+    write(Path(sys.argv[1]))

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::stage::Skipped;
+
 /// The report of one quantization, sorted, so that equal work gives equal bytes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -69,16 +71,4 @@ pub enum Form {
     MatMulNBits,
     /// The operator as it was, with the weight brought back to floats before it.
     Expanded,
-}
-
-/// An operator that stayed as it was.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Skipped {
-    /// The node's name, or its first output's.
-    pub node: String,
-    /// The operator type.
-    pub op: String,
-    /// Why.
-    pub reason: String,
 }

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use slipway_kernels::quantize::Scheme;
-use slipway_model::onnx::proto::{GraphProto, ModelProto, StringStringEntryProto};
+use slipway_model::onnx::proto::{GraphProto, ModelProto};
 use slipway_model::onnx::{DataType, OnnxModel};
 
 use super::emit::{Emitter, is_transposed, kernel_scheme};
@@ -11,12 +11,11 @@ use super::form::{DOMAIN, Site};
 use super::select::{Selection, Wanted};
 use super::weight::{Blocks, Channels, Encoding, Layout, Weight};
 use super::{Form, Method, Options, QuantizeError};
-use crate::file::{FileError, Output, OutputTensor, embed, kept};
+use crate::file::{FileError, Output, OutputTensor, describe, embed, kept};
 use crate::graph::{
     GraphId, Names, Scopes, Source, prune, prune_descriptions, raise, raise_ir, rewrite as each_graph,
     use_domain,
 };
-use crate::work::TOOL;
 
 /// Bytes from which the value of a `Constant` node becomes an initializer, to be copied from file
 /// to file.
@@ -77,7 +76,8 @@ pub(super) fn rewrite(
         use_domain(&mut proto, DOMAIN);
     }
     raise_ir(&mut proto);
-    describe(&mut proto, options);
+    let spec = serde_json::json!({ "method": options.method, "rules": options.rules }).to_string();
+    describe(&mut proto, "quantize", spec, options.source.as_deref());
     Ok(Rewritten { output: Output { model: proto, tensors: outputs }, frozen })
 }
 
@@ -163,20 +163,4 @@ fn live_names(graph: &mut GraphProto) -> HashSet<(GraphId, String)> {
         names.extend(outputs.chain(initializers).map(|name| (id, name)));
     });
     names
-}
-
-/// Says in the model itself what was done to which input.
-fn describe(model: &mut ModelProto, options: &Options) {
-    let spec = serde_json::json!({ "method": options.method, "rules": options.rules }).to_string();
-    let entries = [
-        ("slipway.quantize", Some(spec)),
-        ("slipway.tool", Some(TOOL.to_owned())),
-        ("slipway.source", options.source.clone()),
-    ];
-    for (key, value) in entries {
-        model.metadata_props.retain(|entry| entry.key() != key);
-        model.metadata_props.extend(
-            value.map(|value| StringStringEntryProto { key: Some(key.to_owned()), value: Some(value) }),
-        );
-    }
 }

@@ -1,0 +1,51 @@
+//! `simplify`: the words of the API become options of the library, and its errors failures.
+
+use std::path::Path;
+
+use serde_json::json;
+use slipway_api::{
+    job::{Failure, FailureCategory},
+    stage::Simplify,
+};
+
+use super::Outcome;
+use crate::{
+    progress::Progress,
+    stage::simplify::{self as library, Options, SimplifyError},
+    work::failure::chain,
+};
+
+/// Simplifies the model at `model`, which is the artifact `source`.
+pub(super) fn apply(
+    spec: &Simplify,
+    source: &str,
+    model: &Path,
+    output: &Path,
+    progress: &dyn Progress,
+) -> Result<Outcome, Failure> {
+    let options = Options { source: Some(source.to_owned()), ..options(spec) };
+    let report = library::simplify(model, output, &options, progress).map_err(|error| of_simplify(&error))?;
+    Ok(Outcome {
+        size: report.size_after,
+        facts: format!("{} nodes became {}", report.nodes_before, report.nodes_after),
+        report: json!(report),
+    })
+}
+
+/// The library's options for what a user wrote.
+pub fn options(spec: &Simplify) -> Options {
+    let Simplify { dims, allow_unchanged } = spec;
+    let size = |(name, size): (&String, &i32)| (name.clone(), u64::try_from(*size).unwrap_or_default());
+    Options { dims: dims.iter().map(size).collect(), allow_unchanged: *allow_unchanged, ..Options::default() }
+}
+
+fn of_simplify(error: &SimplifyError) -> Failure {
+    let category = match error {
+        SimplifyError::NothingChanged => FailureCategory::NothingChanged,
+        SimplifyError::File(error) => super::of_file(error),
+        SimplifyError::Model(_) | SimplifyError::Options { .. } | SimplifyError::Graph { .. } => {
+            FailureCategory::InvalidModel
+        }
+    };
+    Failure { category, retryable: error.is_retryable(), message: chain(error) }
+}

@@ -1,0 +1,94 @@
+"""Holds simplified models against their originals, with everything but the tool that made them.
+
+    check_simplified.py MODELS OUTPUTS
+
+For every OUTPUTS/NAME.onnx: the ONNX checker with full shape inference, the same inputs and outputs as MODELS/NAME.onnx,
+the operators that MODELS/NAME.json says are left, and the same answers, to the bit, of ONNX Runtime with and
+without its optimizer, and of the reference evaluator. Prints one line a model that fails, and exits 1 if any does.
+"""
+
+import collections
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+from onnx.reference import ReferenceEvaluator
+
+# What the reference evaluator of onnx 1.23 cannot run.
+NO_REFERENCE = {"a_domain_of_others", "brain_floats_in_storage", "inside_a_loop", "gru", "lstm", "half_floats",
+                "lstm_weights_in_both_branches", "functions", "a_loop_with_constants_inside"}
+
+# Models of the quantizer whose weights take over a scaling, which rounds.
+ABSORBED = {"depthwise_with_unequal_channels"}
+
+
+def interface(model):
+    frozen = {tensor.name for tensor in model.graph.initializer} if model.ir_version < 4 else set()
+    inputs = [value for value in model.graph.input if value.name not in frozen]
+    return [value.SerializeToString() for value in inputs], [value.SerializeToString() for value in model.graph.output]
+
+
+def operators(graph):
+    counts = collections.Counter(node.op_type for node in graph.node)
+    for node in graph.node:
+        for attribute in node.attribute:
+            if attribute.type == onnx.AttributeProto.GRAPH:
+                counts += operators(attribute.g)
+    return counts
+
+
+def differs(wanted, found, loose):
+    """Why two answers differ, or nothing."""
+    wanted, found = np.asarray(wanted), np.asarray(found)
+    if (wanted.shape, wanted.dtype) != (found.shape, found.dtype):
+        return f"{found.dtype}{found.shape}, not {wanted.dtype}{wanted.shape}"
+    if wanted.tobytes() == found.tobytes():
+        return None
+    worst = np.abs(wanted.astype(np.float64) - found.astype(np.float64)).max()
+    return None if worst <= loose * np.abs(wanted).max() else f"off by {worst}"
+
+
+def runners(name):
+    levels = onnxruntime.GraphOptimizationLevel
+    for level in [levels.ORT_DISABLE_ALL, levels.ORT_ENABLE_ALL]:
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3
+        options.graph_optimization_level = level
+        yield level.name, lambda path, feeds: onnxruntime.InferenceSession(path, options).run(None, feeds)
+    if name not in NO_REFERENCE:
+        yield "reference", lambda path, feeds: ReferenceEvaluator(str(path)).run(None, feeds)
+
+
+def problems(source, output, feeds, facts):
+    onnx.checker.check_model(str(output), full_check=True)
+    before, after = (onnx.load(path, load_external_data=False) for path in [source, output])
+    if interface(before) != interface(after):
+        yield "inputs or outputs changed"
+    if "nodes" in facts and operators(after.graph) != facts["nodes"]:
+        yield f"left are {dict(operators(after.graph))}, wanted {facts['nodes']}"
+    for name, run in runners(source.stem):
+        for value, want in zip(run(output, feeds), run(source, feeds)):
+            if why := differs(want, value, facts.get("exact", 1e-5 if source.stem in ABSORBED else 0)):
+                yield f"{name}: {why}"
+
+
+def main():
+    models, outputs = map(Path, sys.argv[1:])
+    failed = 0
+    for output in sorted(outputs.glob("*.onnx")):
+        source = models / output.name
+        feeds = dict(np.load(source.with_suffix(".npz")))
+        try:
+            found = list(problems(source, output, feeds, json.loads(source.with_suffix(".json").read_text())))
+        except Exception as error:
+            found = [f"{type(error).__name__}: {error}"]
+        for problem in found:
+            failed += 1
+            print(f"{output.name}: {problem}")
+    sys.exit(1 if failed else 0)
+
+
+main()
