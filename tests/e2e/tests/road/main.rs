@@ -193,6 +193,7 @@ fn no_request_fails_in_a_rollout_its_rollback_and_an_operator_crash() {
     });
     let seen = load.stop();
     assert!(seen.answered > 1000, "{} requests are too few to show anything", seen.answered);
+    assert!(seen.rate() > 195.0, "200 requests a second were to be sent, {:.0} were", seen.rate());
     assert!(
         seen.failed.is_empty(),
         "{} of {} failed: {:?}",
@@ -210,6 +211,7 @@ fn a_crash_a_lost_pod_and_an_emptied_status_recompute_and_restart_nothing() {
         let jobs = deployment.jobs();
         jobs.iter().find(|job| job.starts_with("digits-int8-")).cloned().ok_or(format!("{jobs:?}"))
     });
+    cluster.kill_operator();
     cluster.scale_operator(0);
     wait::until("the Job ends without an operator", MINUTE, || {
         let jobs = cluster.list("memory", "jobs");
