@@ -48,7 +48,7 @@ fn short(key: &str) -> &str {
 /// A step's name may be a data set's, so a long one is cut. The characters are a hash of all four arguments: of two
 /// deployments, one's name and step may read like the other's, and so do a step's attempts.
 pub fn job(deployment: &str, step: &str, key: &str, attempt: usize) -> String {
-    let mark = sha256_hex(&format!("{deployment}/{step}/{key}/{attempt}"));
+    let mark = sha256_hex(format!("{deployment}/{step}/{key}/{attempt}"));
     let room = 63 - SHORT - 2 - deployment.len().min(MAX_NAME);
     let step = step.get(..room).unwrap_or(step).trim_end_matches('-');
     format!("{deployment}-{step}-{}", short(&mark))
