@@ -150,8 +150,10 @@ reasons! {
     INCONCLUSIVE = "Inconclusive";
     /// `GatePassed`: the gate itself could not run.
     GATE_ERROR = "GateError";
-    /// Available: enough pods of the stable revision are ready.
+    /// Available: at least one pod of the stable revision is ready.
     SERVING = "Serving";
+    /// Available: the record of the revision that serves is gone; its pods are kept until another one takes over.
+    REVISION_UNAVAILABLE = "RevisionUnavailable";
     /// Available: no pod of the stable revision is ready.
     NO_READY_PODS = "NoReadyPods";
     /// Available or Ready: `replicas: 0`.

@@ -70,9 +70,16 @@ pub fn metrics_service(deployment: &str) -> String {
     format!("{deployment}-metrics-{}", short(&sha256_hex(deployment)))
 }
 
+const WORK: &str = "work-";
+
 /// The tag that keeps a step's output alive in the registry.
 pub fn work_tag(key: &str) -> String {
-    format!("work-{}", key.get(..40).unwrap_or(key))
+    format!("{WORK}{}", key.get(..40).unwrap_or(key))
+}
+
+/// Whether a tag is one that job pods make: of a step's output or report.
+pub fn is_work_tag(tag: &str) -> bool {
+    tag.starts_with(WORK)
 }
 
 /// The tag that keeps a step's report alive in the registry.

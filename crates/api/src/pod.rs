@@ -32,13 +32,6 @@ pub struct Resources {
     pub limits: BTreeMap<String, String>,
 }
 
-impl Resources {
-    /// Whether nothing is set.
-    pub fn is_empty(&self) -> bool {
-        self.requests.is_empty() && self.limits.is_empty()
-    }
-}
-
 /// A toleration, as in a pod.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

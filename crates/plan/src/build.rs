@@ -3,7 +3,7 @@
 use slipway_api::condition::{ConditionType, reason};
 
 use crate::{
-    Delete, Event, Observed, Phase, Plan, Progress, Settings, Untag, cleanup, monitoring,
+    Delete, Event, Observed, Phase, Plan, Progress, Revision, Settings, Untag, cleanup, monitoring,
     pipeline::{self, Pipeline},
     rollout::{self, Rollout},
     validate,
@@ -18,6 +18,7 @@ pub(crate) fn plan(observed: &Observed, settings: &Settings) -> Plan {
     let pipeline = if accepted.is_done() { pipeline::walk(observed, settings) } else { refused(&accepted) };
     let rollout = rollout::decide(observed, settings, &pipeline);
     let monitor = monitoring::service_monitor(observed, settings).filter(|_| rollout.stable.is_some());
+    let watched = monitoring::phase(observed, settings, rollout.stable.is_some());
     let update_available = rollout::update_available(observed, settings, &pipeline);
     let spent = cleanup::spent(observed, &pipeline);
     let Rollout { apply, scale, delete, forget, updated, stable, phase, available } = rollout;
@@ -33,7 +34,7 @@ pub(crate) fn plan(observed: &Observed, settings: &Settings) -> Plan {
         stable,
         rollout: phase,
         available,
-        monitoring: monitoring::phase(observed, settings),
+        monitoring: watched,
         update_available,
     };
     let started = !start.is_empty() || !observed.jobs.is_empty();
@@ -48,12 +49,8 @@ pub(crate) fn plan(observed: &Observed, settings: &Settings) -> Plan {
         progress,
     };
     plan.delete.extend(spent.deletions());
-    plan.delete.extend(forget.iter().map(|revision| Delete {
-        api_version: "apps/v1".into(),
-        kind: "ControllerRevision".into(),
-        name: revision.name.clone(),
-        uid: revision.uid.clone(),
-    }));
+    let record = |gone: &Revision| Delete::new("apps/v1", "ControllerRevision", &gone.name, &gone.uid);
+    plan.delete.extend(forget.iter().map(record));
     let unwanted = unwanted(observed, &plan);
     plan.delete.extend(unwanted);
     plan
@@ -110,12 +107,7 @@ fn unwanted(observed: &Observed, plan: &Plan) -> Vec<Delete> {
         plan.apply.iter().any(|desired| desired.kind == child.kind && desired.name == child.name)
     };
     (observed.others.iter().filter(|child| !wanted(child)))
-        .map(|child| Delete {
-            api_version: child.api_version.clone(),
-            kind: child.kind.clone(),
-            name: child.name.clone(),
-            uid: child.uid.clone(),
-        })
+        .map(|child| Delete::new(&child.api_version, &child.kind, &child.name, &child.uid))
         .collect()
 }
 

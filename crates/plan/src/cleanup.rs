@@ -26,12 +26,8 @@ pub(crate) struct Spent<'a> {
 impl Spent<'_> {
     /// The deletions of those that are not being deleted already.
     pub(crate) fn deletions(&self) -> impl Iterator<Item = Delete> {
-        self.jobs.iter().filter(|job| !job.deleting).map(|job| Delete {
-            api_version: "batch/v1".into(),
-            kind: "Job".into(),
-            name: job.name.clone(),
-            uid: job.uid.clone(),
-        })
+        let staying = self.jobs.iter().filter(|job| !job.deleting);
+        staying.map(|job| Delete::new("batch/v1", "Job", &job.name, &job.uid))
     }
 }
 
@@ -70,7 +66,7 @@ fn has_served(observed: &Observed, job: &Job) -> bool {
     match &job.state {
         JobState::Active => false,
         JobState::Succeeded => is_in_a_revision(observed, &job.key),
-        JobState::Failed { .. } => is_retryable(job) && retry_in(observed, job) == Duration::ZERO,
+        JobState::Failed { .. } => job.may_pass() && retry_in(observed, job) == Duration::ZERO,
     }
 }
 
@@ -78,11 +74,6 @@ fn is_in_a_revision(observed: &Observed, key: &str) -> bool {
     let recorded =
         |stage: &StageStatus| stage.state == StageState::Succeeded && stage.key.as_deref() == Some(key);
     observed.revisions.iter().flat_map(|revision| &revision.data.stages).any(recorded)
-}
-
-fn is_retryable(job: &Job) -> bool {
-    let failure = job.result.as_ref().and_then(|result| result.failure.as_ref());
-    matches!(job.state, JobState::Failed { .. }) && failure.is_some_and(|failure| failure.retryable)
 }
 
 fn retry_in(observed: &Observed, job: &Job) -> Duration {
@@ -93,7 +84,7 @@ fn retry_in(observed: &Observed, job: &Job) -> Duration {
 
 /// When a failed Job may be tried again.
 pub(crate) fn requeue(observed: &Observed) -> Option<Duration> {
-    let waits = observed.jobs.iter().filter(|job| is_retryable(job)).map(|job| retry_in(observed, job));
+    let waits = observed.jobs.iter().filter(|job| job.may_pass()).map(|job| retry_in(observed, job));
     waits.filter(|wait| !wait.is_zero()).min()
 }
 

@@ -6,6 +6,7 @@
 
 mod build;
 mod cleanup;
+mod ending;
 mod gate;
 pub mod key;
 mod monitoring;

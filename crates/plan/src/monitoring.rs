@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::json;
-use slipway_api::{condition::reason, names};
+use slipway_api::{ServiceMonitor, condition::reason, names};
 
 use crate::{
     Deployment, Desired, LabelExpression, LabelSelector, Observed, Phase, Prometheus, Settings, object,
@@ -21,25 +21,24 @@ pub(crate) fn service_monitor(observed: &Observed, settings: &Settings) -> Optio
         .then(|| body(&observed.deployment, settings))
 }
 
+/// What the user says of the service monitor.
+fn asked(deployment: &Deployment) -> Option<&ServiceMonitor> {
+    deployment.spec.monitoring.as_ref()?.service_monitor.as_ref()
+}
+
 fn is_wanted(deployment: &Deployment, settings: &Settings) -> bool {
-    let monitor =
-        deployment.spec.monitoring.as_ref().and_then(|monitoring| monitoring.service_monitor.as_ref());
-    settings.service_monitors && monitor.and_then(|monitor| monitor.enabled).unwrap_or(true)
+    settings.service_monitors && asked(deployment).and_then(|monitor| monitor.enabled).unwrap_or(true)
 }
 
 fn monitor_labels(deployment: &Deployment, settings: &Settings) -> BTreeMap<String, String> {
     let mut labels = settings.service_monitor_labels.clone();
-    let monitor =
-        deployment.spec.monitoring.as_ref().and_then(|monitoring| monitoring.service_monitor.as_ref());
-    labels.extend(monitor.map(|monitor| monitor.labels.clone()).unwrap_or_default());
+    labels.extend(asked(deployment).map(|monitor| monitor.labels.clone()).unwrap_or_default());
     labels.extend(object::labels(deployment, &[]));
     labels
 }
 
 fn body(deployment: &Deployment, settings: &Settings) -> Desired {
-    let monitor =
-        deployment.spec.monitoring.as_ref().and_then(|monitoring| monitoring.service_monitor.as_ref());
-    let interval = monitor.and_then(|monitor| monitor.interval.as_ref()).map(ToString::to_string);
+    let interval = asked(deployment).and_then(|monitor| monitor.interval.as_ref()).map(ToString::to_string);
     let body = json!({ "spec": {
         "selector": { "matchLabels": { names::METRICS_LABEL: deployment.name } },
         // Without it `job` would be the name of the Service.
@@ -50,8 +49,8 @@ fn body(deployment: &Deployment, settings: &Settings) -> Desired {
     object::object(deployment, (API_VERSION, KIND), &deployment.name, &labels, &BTreeMap::new(), body)
 }
 
-/// Whether a Prometheus watches this object, and the fix where none does.
-pub(crate) fn phase(observed: &Observed, settings: &Settings) -> Phase {
+/// Whether a Prometheus watches this object, and the fix where none does; `stable` is whether a revision serves.
+pub(crate) fn phase(observed: &Observed, settings: &Settings, stable: bool) -> Phase {
     let deployment = &observed.deployment;
     if !is_wanted(deployment, settings) {
         return Phase::waiting(
@@ -74,11 +73,22 @@ pub(crate) fn phase(observed: &Observed, settings: &Settings) -> Phase {
     let complaints: Vec<_> =
         prometheuses.iter().filter_map(|one| complaint(observed, one, &labels)).collect();
     match prometheuses.iter().find(|one| complaint(observed, one, &labels).is_none()) {
+        Some(_) if !stable => Phase::waiting(
+            reason::WAITING,
+            "waits for the first revision: the ServiceMonitor is made when there are pods to scrape",
+        ),
+        Some(_) if !exists(observed) => {
+            Phase::running(reason::PROGRESSING, "the ServiceMonitor is being made")
+        }
         Some(one) => {
             Phase::done(reason::SELECTED, format!("Prometheus {}/{} selects it", one.namespace, one.name))
         }
         None => Phase::waiting(reason::NOT_SELECTED, complaints.join("; ")),
     }
+}
+
+fn exists(observed: &Observed) -> bool {
+    observed.others.iter().any(|child| child.kind == KIND && child.name == observed.deployment.name)
 }
 
 /// Why a Prometheus does not select this object's monitor, with the fix; `None` when it does.

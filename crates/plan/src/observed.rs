@@ -154,6 +154,9 @@ pub struct Trouble {
     /// The container, where it is about one.
     #[serde(default)]
     pub container: String,
+    /// How often that container was restarted.
+    #[serde(default)]
+    pub restarts: i32,
     /// The words of the kubelet, the scheduler or the container, one line.
     pub message: String,
 }

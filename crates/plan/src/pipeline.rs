@@ -168,13 +168,18 @@ impl Walk<'_> {
             let message = "suspend is true: no new work is started".to_owned();
             return StageStatus { reason: Some(reason::SUSPENDED.into()), message: Some(message), ..base };
         }
-        let job = steps::job(&self.observed.deployment, self.settings, step, attempt);
+        let job = steps::job(&self.observed.deployment, self.settings, step, attempt, &self.sizes());
         let name = job.name.clone();
         self.start.push(job);
         let message = (attempt > 0).then(|| {
             "a job ended and its answer is lost; it is asked again and computes nothing twice".to_owned()
         });
         StageStatus { state: StageState::Running, job: Some(name), message, ..base }
+    }
+
+    fn sizes(&self) -> steps::Sizes {
+        let made = self.stages.iter().filter_map(|stage| stage.output_digest.clone().zip(stage.size_bytes));
+        made.collect()
     }
 
     fn finish(self, artifact: Option<ArtifactStatus>, judged: Judged) -> Pipeline {

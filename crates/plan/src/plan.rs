@@ -80,6 +80,13 @@ pub struct Delete {
     pub uid: String,
 }
 
+impl Delete {
+    pub(crate) fn new(api_version: &str, kind: &str, name: &str, uid: &str) -> Self {
+        let [api_version, kind, name, uid] = [api_version, kind, name, uid].map(str::to_owned);
+        Self { api_version, kind, name, uid }
+    }
+}
+
 /// Something that is told to the user.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]

@@ -2,7 +2,7 @@
 //!
 //! Rolling: the new revision's Deployment at full size, then the Service's selector, then the old one to nothing.
 
-use slipway_api::{condition::reason, status::ArtifactStatus};
+use slipway_api::{condition::reason, names, status::ArtifactStatus};
 
 use crate::{
     Delete, Desired, Observed, Phase, Revision, RevisionData, Scale, Settings, TroubleKind, Workload, key,
@@ -44,7 +44,7 @@ pub(crate) fn decide(observed: &Observed, settings: &Settings, pipeline: &Pipeli
         delete,
         forget: forgotten(observed, &wanted),
         phase: phase(observed, pipeline, updated.as_deref(), stable.as_deref()),
-        available: availability(observed, stable.as_deref()),
+        available: availability(observed, live.as_deref(), stable.as_deref()),
         updated,
         stable,
     }
@@ -61,8 +61,7 @@ fn birth(observed: &Observed, settings: &Settings, pipeline: &Pipeline) -> Optio
     let artifact = pipeline.artifact.as_ref().filter(|_| pipeline.gate.is_done())?;
     let deployment = &observed.deployment;
     let hash = key::revision(&deployment.name, &artifact.digest, &deployment.spec.serving);
-    let exists = observed.revisions.iter().any(|revision| revision.hash == hash);
-    if exists {
+    if is_recorded(observed, &hash) {
         return Some(Born { hash, make: None });
     }
     if deployment.spec.suspend {
@@ -96,6 +95,7 @@ fn render(
         settings,
         hash,
         uri: &artifact.uri,
+        room: runtime::Room::of(artifact.size_bytes),
         golden: golden.as_deref(),
         accuracy: pipeline.gate_status.as_ref().and_then(|gate| gate.accuracy.as_deref()),
     })
@@ -114,11 +114,16 @@ pub(crate) fn update_available(
     Some(stored.data.template != render(observed, settings, pipeline, artifact, &hash))
 }
 
-/// The revision that gets the traffic now; the Service is the truth, status only its memory.
+/// The revision that gets the traffic now, even one whose record is lost: the Service is the truth, status only the
+/// memory of one that exists.
 fn live_revision(observed: &Observed) -> Option<String> {
-    let known = |hash: &&String| observed.revisions.iter().any(|revision| revision.hash == **hash);
+    let exists = |hash: &&String| is_recorded(observed, hash) || workload(observed, hash).is_some();
     let selected = observed.service.as_ref().and_then(|service| service.revision.as_ref());
-    selected.or(observed.deployment.status.stable_revision.as_ref()).filter(known).cloned()
+    selected.or(observed.deployment.status.stable_revision.as_ref().filter(exists)).cloned()
+}
+
+fn is_recorded(observed: &Observed, hash: &str) -> bool {
+    observed.revisions.iter().any(|revision| revision.hash == hash)
 }
 
 fn workload<'a>(observed: &'a Observed, hash: &str) -> Option<&'a Workload> {
@@ -174,12 +179,7 @@ fn sizes(observed: &Observed, wanted: &dyn Fn(&str) -> bool) -> (Vec<Scale>, Vec
         if workload.desired != size {
             scale.push(Scale { name: workload.name.clone(), replicas: size });
         } else if !keep && workload.current && workload.replicas == 0 {
-            delete.push(Delete {
-                api_version: "apps/v1".into(),
-                kind: "Deployment".into(),
-                name: workload.name.clone(),
-                uid: workload.uid.clone(),
-            });
+            delete.push(Delete::new("apps/v1", "Deployment", &workload.name, &workload.uid));
         }
     }
     (scale, delete)
@@ -256,17 +256,38 @@ fn unfinished(observed: &Observed, workload: &Workload) -> Phase {
     Phase::running(reason, message)
 }
 
-fn availability(observed: &Observed, stable: Option<&str>) -> Phase {
+fn availability(observed: &Observed, live: Option<&str>, stable: Option<&str>) -> Phase {
     let Some(stable) = stable else {
         return Phase::waiting(reason::NO_REVISION, "nothing has been rolled out yet");
     };
     let ready = workload(observed, stable).map_or(0, |workload| workload.ready);
     let served = observed.service.as_ref().and_then(|service| service.revision.as_deref()) == Some(stable);
+    let lost = live == Some(stable) && !is_recorded(observed, stable);
     if ready > 0 && served {
-        return Phase::done(reason::SERVING, format!("{ready} pods of revision {stable} serve"));
+        let words = format!("{ready} pods of revision {stable} serve");
+        return if lost {
+            Phase::done(reason::REVISION_UNAVAILABLE, format!("{words}; {}", record_lost(observed, stable)))
+        } else {
+            Phase::done(reason::SERVING, words)
+        };
     }
     if replicas(observed) == 0 {
         return Phase::waiting(reason::SCALED_TO_ZERO, "replicas is 0: nothing serves, as asked");
     }
-    Phase::waiting(reason::NO_READY_PODS, format!("no pod of revision {stable} is ready"))
+    let words = format!("no pod of revision {stable} is ready");
+    if lost {
+        return Phase::waiting(
+            reason::REVISION_UNAVAILABLE,
+            format!("{words}; {}", record_lost(observed, stable)),
+        );
+    }
+    Phase::waiting(reason::NO_READY_PODS, words)
+}
+
+fn record_lost(observed: &Observed, hash: &str) -> String {
+    format!(
+        "its ControllerRevision {} is gone: its pods are kept until another revision is ready; restore it from a \
+         backup, or let a generation pass its gate",
+        names::revision(&observed.deployment.name, hash)
+    )
 }

@@ -5,18 +5,24 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 use slipway_api::{
     Source, canonical_json,
-    job::{CREDENTIALS_MOUNT, EXIT_FINAL, JobSpec, Registry, SCRATCH_MOUNT, SOURCE_MOUNT, Work},
+    job::{CREDENTIALS_MOUNT, EXIT_FINAL, GateWork, JobSpec, Registry, SCRATCH_MOUNT, SOURCE_MOUNT, Work},
     names,
 };
 
 use crate::{
     Deployment, Desired, Settings, object,
-    runtime::{Judge, judge_containers},
+    runtime::{Judge, Room, judge_containers, models_volume},
 };
 
 /// The container of a job pod that does the work.
 pub const JOB_CONTAINER: &str = "job";
+/// The servers that a gate drives, by the names of their containers: with the candidate, and with the baseline.
+pub(crate) const SERVERS: [&str; 2] = ["candidate", "baseline"];
+/// How a container ends that used more memory than its limit; one that was killed for another cause ends so too, and
+/// the plan tells the two apart by the container's own reason.
 const SIGKILLED: i32 = 137;
+/// A job ends at once when it is asked to.
+const GRACE_SECONDS: i64 = 10;
 const DEFAULT_DEADLINE_SECONDS: i64 = 3600;
 const DEFAULT_RETRIES: i32 = 2;
 const DEFAULT_SCRATCH: &str = "10Gi";
@@ -70,8 +76,17 @@ pub(crate) fn registry(deployment: &Deployment, settings: &Settings) -> Registry
     }
 }
 
+/// Bytes of the artifacts that steps have made, by digest.
+pub(crate) type Sizes = BTreeMap<String, i64>;
+
 /// The Job that does a step; `attempt` counts the Jobs that went before and whose answers are lost.
-pub(crate) fn job(deployment: &Deployment, settings: &Settings, step: &Step, attempt: usize) -> Desired {
+pub(crate) fn job(
+    deployment: &Deployment,
+    settings: &Settings,
+    step: &Step,
+    attempt: usize,
+    sizes: &Sizes,
+) -> Desired {
     let jobs = deployment.spec.jobs.clone().unwrap_or_default();
     let labels = object::labels(deployment, &[(names::STAGE_LABEL, &step.name)]);
     let mut pod_labels = jobs.pod.clone().unwrap_or_default().labels;
@@ -86,7 +101,7 @@ pub(crate) fn job(deployment: &Deployment, settings: &Settings, step: &Step, att
                 "containerName": JOB_CONTAINER, "operator": "In", "values": [i32::from(EXIT_FINAL), SIGKILLED],
             } },
         ] },
-        "template": { "metadata": { "labels": pod_labels }, "spec": pod(deployment, settings, step) },
+        "template": { "metadata": { "labels": pod_labels }, "spec": pod(deployment, settings, step, sizes) },
     }});
     let annotations = BTreeMap::from([(names::KEY_ANNOTATION.to_owned(), step.key.clone())]);
     let name = names::job(&deployment.name, &step.name, &step.key, attempt);
@@ -96,7 +111,7 @@ pub(crate) fn job(deployment: &Deployment, settings: &Settings, step: &Step, att
     }
 }
 
-fn pod(deployment: &Deployment, settings: &Settings, step: &Step) -> Value {
+fn pod(deployment: &Deployment, settings: &Settings, step: &Step, sizes: &Sizes) -> Value {
     let jobs = deployment.spec.jobs.clone().unwrap_or_default();
     let placement = jobs.pod.unwrap_or_default();
     let scratch = jobs.scratch.as_deref().unwrap_or(DEFAULT_SCRATCH);
@@ -110,21 +125,15 @@ fn pod(deployment: &Deployment, settings: &Settings, step: &Step) -> Value {
         "restartPolicy": "Never",
         "automountServiceAccountToken": false,
         "enableServiceLinks": false,
+        "terminationGracePeriodSeconds": GRACE_SECONDS,
         "securityContext": object::pod_security(),
         "containers": [job_container(deployment, settings, step, &mounts)],
     });
     if let Work::Gate(gate) = &step.work {
-        let registry = registry(deployment, settings);
-        let servers = [
-            ("candidate", gate.candidate_port, registry.uri(&gate.candidate)),
-            ("baseline", gate.baseline_port, registry.uri(&gate.baseline)),
-        ];
-        pod["initContainers"] = (servers.iter())
-            .flat_map(|(name, port, uri)| {
-                judge_containers(deployment, settings, &Judge { name, port: *port, uri })
-            })
-            .collect();
-        volumes.push(json!({ "name": "models", "emptyDir": {} }));
+        let judges = judges(&registry(deployment, settings), gate, sizes);
+        pod["initContainers"] =
+            judges.iter().flat_map(|judge| judge_containers(deployment, settings, judge)).collect();
+        volumes.push(models_volume(judges.iter().map(|judge| judge.room).sum()));
     }
     pod["volumes"] = json!(volumes);
     if !settings.image_pull_secrets.is_empty() {
@@ -138,6 +147,17 @@ fn pod(deployment: &Deployment, settings: &Settings, step: &Step) -> Value {
         pod["tolerations"] = json!(placement.tolerations);
     }
     pod
+}
+
+/// The servers that a gate drives.
+fn judges(registry: &Registry, gate: &GateWork, sizes: &Sizes) -> [Judge; 2] {
+    let artifacts = [(gate.candidate_port, &gate.candidate), (gate.baseline_port, &gate.baseline)];
+    let server = |index: usize| {
+        let (port, digest) = artifacts[index];
+        let room = Room::of(sizes.get(digest).copied());
+        Judge { name: SERVERS[index], port, uri: registry.uri(digest), room }
+    };
+    [server(0), server(1)]
 }
 
 fn job_container(deployment: &Deployment, settings: &Settings, step: &Step, mounts: &[Value]) -> Value {

@@ -44,6 +44,12 @@ fn gate_problem(spec: &ModelDeploymentSpec) -> Option<String> {
     let Some(data) = spec.data.iter().find(|data| data.name == gate.data) else {
         return Some(format!("gate.data is {}, and data has no set of that name", gate.data));
     };
+    let baseline = gate.baseline.as_ref().map_or("source", |baseline| baseline.stage.as_str());
+    if baseline != "source" && !spec.stages.iter().any(|stage| stage.name == baseline) {
+        return Some(format!(
+            "gate.baseline.stage is {baseline}, which is neither source nor the name of a stage"
+        ));
+    }
     if gate.task.classification.is_none() {
         return Some("gate.task has no kind; write classification: {output: …}".into());
     }
@@ -90,6 +96,8 @@ mod tests {
     #[test]
     fn every_impossible_wish_names_its_field() {
         let gate = |checks: Value| json!({ "data": "set", "task": { "classification": { "output": "p" } }, "checks": checks });
+        let baseline = json!({ "data": "set", "task": { "classification": { "output": "p" } }, "checks": [],
+                               "baseline": { "stage": "nowhere" } });
         let data = json!([{ "name": "set", "source": { "uri": "configmap://d", "file": "d.npz" } }]);
         let cases = [
             (json!({ "model": { "source": { "uri": "file:///net.onnx" } } }), "file:///net.onnx"),
@@ -97,6 +105,7 @@ mod tests {
             (json!({ "stages": [{ "name": "hollow", "quantize": {} }] }), "stage hollow"),
             (json!({ "gate": gate(json!([])) }), "gate.data is set"),
             (json!({ "data": data, "gate": gate(json!([{ "name": "c" }])) }), "check of the gate"),
+            (json!({ "data": data, "gate": baseline }), "gate.baseline.stage is nowhere"),
             (
                 json!({ "data": data, "gate": gate(json!([{ "name": "c", "accuracy": { "minimum": "0.9" } }])) }),
                 "labels",

@@ -3,7 +3,10 @@
 mod world;
 
 use serde_json::json;
-use slipway_api::{job::FailureCategory, status::Status};
+use slipway_api::{
+    job::{FailureCategory, JobResult},
+    status::{Status, Verdict},
+};
 use slipway_plan::{JobState, LabelSelector, Prometheus, Trouble, TroubleKind};
 use world::{World, final_failure, spec, with};
 
@@ -130,7 +133,7 @@ fn a_deadline_names_what_held_the_pod_even_when_the_pod_is_gone() {
         world.jobs_end = false;
         world.step();
         let job = &mut world.observed.jobs[0];
-        job.trouble = Some(Trouble { kind, container: String::new(), message: words.into() });
+        job.trouble = Some(Trouble { kind, container: String::new(), restarts: 0, message: words.into() });
         world.step();
         let job = &mut world.observed.jobs[0];
         job.trouble = None;
@@ -149,7 +152,7 @@ fn a_job_that_ran_out_of_memory_names_the_field_to_raise_from_the_first_moment()
     let mut world = World::new(spec());
     world.step();
     let message = "container job used more memory than its limit and was killed".to_owned();
-    let trouble = Trouble { kind: TroubleKind::OutOfMemory, container: "job".into(), message };
+    let trouble = Trouble { kind: TroubleKind::OutOfMemory, container: "job".into(), restarts: 0, message };
     for state in
         [JobState::Active, JobState::Failed { reason: "PodFailurePolicy".into(), message: "killed".into() }]
     {
@@ -161,6 +164,110 @@ fn a_job_that_ran_out_of_memory_names_the_field_to_raise_from_the_first_moment()
         assert_eq!(reason, "OutOfMemory");
         assert!(message.contains("raise jobs.resources.limits.memory"), "{message}");
     }
+    world.observed.now += jiff::SignedDuration::from_mins(10);
+    world.settle();
+    assert_eq!(world.condition("Stalled").0, "True", "more memory is the user's to give");
+}
+
+#[test]
+fn a_job_whose_pod_was_killed_is_tried_again_unless_memory_was_the_cause() {
+    let killed = |kind| {
+        let message = "container job was killed (137); see its log".to_owned();
+        Trouble { kind, container: "job".into(), restarts: 0, message }
+    };
+    // A pod that was deleted leaves nothing at all.
+    for trouble in [None, Some(killed(TroubleKind::Crashed))] {
+        let mut world = World::new(spec());
+        world.jobs_end = false;
+        world.step();
+        let now = world.observed.now;
+        let job = &mut world.observed.jobs[0];
+        let name = job.name.clone();
+        job.trouble = trouble;
+        job.finished_at = Some(now);
+        job.state = JobState::Failed { reason: "PodFailurePolicy".into(), message: "exit code 137".into() };
+        world.step();
+        let (status, _, message) = world.condition("Optimized");
+        assert_eq!(status, "Unknown", "{message}");
+        assert!(message.contains("killed") && message.contains("tried again"), "{message}");
+        assert_eq!(world.condition("Stalled").0, "False");
+        world.observed.now += jiff::SignedDuration::from_secs(121);
+        world.step();
+        world.jobs_end = true;
+        world.settle();
+        assert_eq!(world.condition("Ready").0, "True");
+        assert_eq!(world.started.iter().filter(|started| **started == name).count(), 2);
+    }
+}
+
+#[test]
+fn a_server_of_the_gate_that_ends_over_and_over_fails_the_gate_with_its_own_field() {
+    let cases = [
+        (TroubleKind::OutOfMemory, 3, Some(("OutOfMemory", "serving.resources.limits.memory"))),
+        (TroubleKind::Crashed, 3, Some(("GateError", "exit code 1"))),
+        (TroubleKind::OutOfMemory, 1, None),
+    ];
+    for (kind, restarts, failed) in cases {
+        let mut world = World::new(spec());
+        world.step();
+        world.step();
+        world.jobs_end = false;
+        world.settle();
+        let job = world.observed.jobs.iter_mut().find(|job| job.step == "gate").unwrap();
+        let (name, message) = (job.name.clone(), "container baseline ended: exit code 1".to_owned());
+        job.trouble = Some(Trouble { kind, container: "baseline".into(), restarts, message });
+        world.settle();
+        let (status, reason, message) = world.condition("GatePassed");
+        assert!(!message.contains("jobs.resources"), "{message}");
+        let Some((expected, words)) = failed else {
+            assert_eq!((status.as_str(), reason.as_str()), ("Unknown", "OutOfMemory"));
+            continue;
+        };
+        assert_eq!((status.as_str(), reason.as_str()), ("False", expected), "{message}");
+        assert!(message.contains(words) && message.contains(&format!("delete job {name}")), "{message}");
+        assert_eq!(world.condition("Stalled").0, "True");
+
+        // Its job gives up too, in words that know nothing of the server.
+        let mut failure = final_failure(FailureCategory::Internal, "the candidate does not answer");
+        failure.retryable = true;
+        let job = world.observed.jobs.iter_mut().find(|job| job.step == "gate").unwrap();
+        job.result = Some(JobResult { failure: Some(failure), ..JobResult::default() });
+        job.state = JobState::Failed { reason: "BackoffLimitExceeded".into(), message: "failed".into() };
+        world.observed.now += jiff::SignedDuration::from_mins(10);
+        world.settle();
+        assert_eq!(world.condition("GatePassed").1, expected);
+    }
+}
+
+#[test]
+fn a_lost_record_of_what_serves_takes_no_pod_and_is_told() {
+    let mut world = World::new(spec());
+    world.settle();
+    let (live, pods) = (world.stable().unwrap(), world.observed.workloads.clone());
+    world.verdict = Verdict::Fail;
+    world.write(with(spec(), "/stages/0/quantize/dynamic", json!({ "granularity": "perTensor" })));
+    world.settle();
+    world.observed.revisions.clear();
+    world.settle();
+    assert_eq!(world.observed.workloads, pods, "a blocked generation is no reason to stop what serves");
+    assert_eq!(world.stable().as_ref(), Some(&live));
+    let (status, reason, message) = world.condition("Available");
+    assert_eq!((status.as_str(), reason.as_str()), ("True", "RevisionUnavailable"));
+    assert!(message.contains(&format!("ControllerRevision net-{live} is gone")), "{message}");
+
+    // The next one takes over as any other does.
+    world.verdict = Verdict::Pass;
+    world.pods_start = false;
+    let other = with(spec(), "/stages/0/quantize/dynamic", json!({ "granularity": "perTensor" }));
+    world.write(with(other, "/gate/checks/0/accuracy/minimum", json!("0.8")));
+    world.settle();
+    assert_eq!(world.stable().as_ref(), Some(&live), "the new pods are not ready");
+    assert!(world.observed.workloads.contains(&pods[0]));
+    world.pods_start = true;
+    world.settle();
+    assert_ne!(world.stable(), Some(live));
+    assert_eq!(world.condition("Available").1, "Serving");
+    assert_eq!(world.observed.workloads.len(), 1);
 }
 
 #[test]
@@ -224,7 +331,22 @@ fn a_prometheus_that_does_not_select_is_named_with_the_fix() {
     world.write(labelled);
     world.settle();
     assert_eq!(world.condition("MonitoringReady").0, "True");
+    world.refused_kinds.push("ServiceMonitor".into());
+    world.observed.others.retain(|child| child.kind != "ServiceMonitor");
+    world.settle();
+    let (status, reason, _) = world.condition("MonitoringReady");
+    assert_eq!((status.as_str(), reason.as_str()), ("False", "Progressing"), "it does not exist");
+    world.refused_kinds.clear();
+    world.settle();
+    assert_eq!(world.condition("MonitoringReady").1, "Selected");
     assert_eq!(world.condition("Ready").0, "True", "monitoring never blocks serving");
+
+    let mut waiting = World::new(spec());
+    waiting.observed.monitoring = world.observed.monitoring.clone();
+    waiting.observed.monitoring.prometheuses.as_mut().unwrap()[0].service_monitor_selector =
+        Some(LabelSelector::default());
+    waiting.step();
+    assert_eq!(waiting.condition("MonitoringReady").1, "Waiting", "nothing serves yet");
 
     let mut off = spec();
     off["monitoring"] = json!({ "serviceMonitor": { "enabled": false } });

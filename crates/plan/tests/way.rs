@@ -185,6 +185,32 @@ fn traffic_moves_only_when_the_new_revision_is_at_full_size() {
 }
 
 #[test]
+fn numbers_of_an_earlier_size_move_no_traffic() {
+    let mut world = World::new(spec());
+    world.settle();
+    let first = world.stable().unwrap();
+    world.write(with(spec(), "/stages/0/quantize/dynamic", json!({ "granularity": "perTensor" })));
+    while world.plan().progress.stable.as_ref() == Some(&first) {
+        world.step();
+    }
+    // The first one's pods are ended, and nobody has counted them yet.
+    world.statuses_lag = true;
+    world.step();
+    let second = world.stable().unwrap();
+    assert_eq!((second == first, world.ready_of(&first)), (false, 0));
+    world.write(spec());
+    for _ in 0..4 {
+        world.step();
+        let of_first = world.observed.workloads.iter().find(|workload| workload.revision == first).unwrap();
+        assert_eq!(of_first.available, 2, "the count of before");
+        assert_eq!(world.stable().as_ref(), Some(&second));
+    }
+    world.statuses_lag = false;
+    world.settle();
+    assert_eq!((world.stable(), world.ready_of(&first)), (Some(first.clone()), 2));
+}
+
+#[test]
 fn a_rollback_uses_the_stored_template_and_starts_no_job() {
     let mut world = World::new(spec());
     world.settle();

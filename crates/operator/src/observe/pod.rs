@@ -101,8 +101,12 @@ fn condition<'a>(status: &'a PodStatus, name: &str) -> Option<(&'a str, &'a str,
 
 /// What keeps a pod from doing its work; what befell the whole pod goes before what befell a container.
 fn trouble(status: &PodStatus) -> Option<Trouble> {
-    let pod_wide =
-        |kind, message: String| Trouble { kind, container: String::new(), message: one_line(&message) };
+    let pod_wide = |kind, message: String| Trouble {
+        kind,
+        container: String::new(),
+        restarts: 0,
+        message: one_line(&message),
+    };
     if status.reason.as_deref() == Some("Evicted") {
         let words = status.message.clone().unwrap_or_else(|| "the pod was evicted".into());
         return Some(pod_wide(TroubleKind::Evicted, words));
@@ -123,7 +127,7 @@ fn trouble(status: &PodStatus) -> Option<Trouble> {
 fn out_of_memory(container: &ContainerStatus) -> Option<Trouble> {
     endings(container).find(|ending| ending.reason.as_deref() == Some("OOMKilled"))?;
     let message = format!("container {} used more memory than its limit and was killed", container.name);
-    Some(Trouble { kind: TroubleKind::OutOfMemory, container: container.name.clone(), message })
+    Some(of_container(container, TroubleKind::OutOfMemory, &message))
 }
 
 fn container_trouble(container: &ContainerStatus) -> Option<Trouble> {
@@ -132,7 +136,12 @@ fn container_trouble(container: &ContainerStatus) -> Option<Trouble> {
         Some(kind) => (kind, waiting_words(container, waiting)),
         None => (TroubleKind::Crashed, crash_words(container)?),
     };
-    Some(Trouble { kind, container: container.name.clone(), message: one_line(&message) })
+    Some(of_container(container, kind, &message))
+}
+
+fn of_container(container: &ContainerStatus, kind: TroubleKind, message: &str) -> Trouble {
+    let restarts = container.restart_count;
+    Trouble { kind, container: container.name.clone(), restarts, message: one_line(message) }
 }
 
 fn waiting_kind(waiting: &ContainerStateWaiting) -> Option<TroubleKind> {

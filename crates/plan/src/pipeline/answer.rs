@@ -6,25 +6,47 @@ use slipway_api::{
     status::{StageState, StageStatus},
 };
 
-use crate::{Job, JobState, Trouble, TroubleKind};
+use crate::{JOB_CONTAINER, Job, JobState, Trouble, TroubleKind, steps::SERVERS};
 
 type Said = (&'static str, String);
 
 /// A step's status from its Job; `before` is what status said of the same key when it was stored last.
 pub(super) fn status(base: StageStatus, job: &Job, before: Option<&StageStatus>) -> StageStatus {
     let base = StageStatus { job: Some(job.name.clone()), ..base };
+    if let Some(trouble) = job.broken_server() {
+        return said(StageState::Failed, of_server(job, trouble), base);
+    }
     match (&job.state, &job.result) {
         (JobState::Succeeded, Some(result)) => succeeded(base, result),
         (JobState::Succeeded | JobState::Active, _) => running(base, job),
-        (JobState::Failed { .. }, Some(JobResult { failure: Some(failure), .. })) if failure.retryable => {
-            let message = format!("{}; it is tried again every two minutes", failure.message);
-            said(StageState::Running, (failure.category.reason(), message), base)
-        }
+        (JobState::Failed { .. }, _) if job.may_pass() => said(StageState::Running, passing(job), base),
         (JobState::Failed { reason, message }, _) => {
             let words = failed(job, reason, message, before);
             said(StageState::Failed, words, base)
         }
     }
+}
+
+/// The words of a failure that may pass.
+fn passing(job: &Job) -> Said {
+    let again = "it is tried again every two minutes";
+    match (job.failure(), &job.trouble) {
+        (Some(failure), _) => (failure.category.reason(), format!("{}; {again}", failure.message)),
+        (None, Some(trouble)) => (words(trouble).0, format!("{}; {again}", trouble.message)),
+        (None, None) => {
+            (reason::STAGE_FAILED, format!("job {} was killed and left no word why; {again}", job.name))
+        }
+    }
+}
+
+/// The words of a gate whose server ends over and over; its Job goes when its key does.
+fn of_server(job: &Job, trouble: &Trouble) -> Said {
+    let (reason, message) = words(trouble);
+    let message = match trouble.kind {
+        TroubleKind::OutOfMemory => message,
+        _ => format!("the gate's server does not run: {message}; see that the model serves with this spec"),
+    };
+    (reason, format!("{message} and delete job {} to try again", job.name))
 }
 
 /// The status of a step whose Jobs all ended without an answer that can be read.
@@ -61,8 +83,7 @@ fn succeeded(base: StageStatus, result: &JobResult) -> StageStatus {
 }
 
 fn running(base: StageStatus, job: &Job) -> StageStatus {
-    let failure = job.result.as_ref().and_then(|result| result.failure.as_ref());
-    match (failure, &job.trouble) {
+    match (job.failure(), &job.trouble) {
         (Some(failure), _) => {
             let again = if failure.retryable { "; it is tried again" } else { "" };
             let words = (failure.category.reason(), format!("{}{again}", failure.message));
@@ -80,9 +101,8 @@ fn running(base: StageStatus, job: &Job) -> StageStatus {
 }
 
 fn failed(job: &Job, job_reason: &str, job_message: &str, before: Option<&StageStatus>) -> Said {
-    let failure = job.result.as_ref().and_then(|result| result.failure.as_ref());
     let remedy = format!("change the spec, or delete job {} to try again", job.name);
-    match (failure, &job.trouble) {
+    match (job.failure(), &job.trouble) {
         _ if job_reason == "DeadlineExceeded" => too_late(job, before),
         (Some(failure), _) => (failure.category.reason(), format!("{}; {remedy}", failure.message)),
         (None, Some(trouble)) if trouble.kind == TroubleKind::OutOfMemory => {
@@ -134,7 +154,11 @@ fn words(trouble: &Trouble) -> Said {
     let message = trouble.message.clone();
     match trouble.kind {
         TroubleKind::OutOfMemory => {
-            (reason::OUT_OF_MEMORY, format!("{message}; raise jobs.resources.limits.memory"))
+            let message = match memory_field(&trouble.container) {
+                Some(field) => format!("{message}; raise {field}.limits.memory"),
+                None => format!("{message}; give the nodes more memory"),
+            };
+            (reason::OUT_OF_MEMORY, message)
         }
         TroubleKind::ImagePull => (reason::IMAGE_PULL_FAILED, message),
         TroubleKind::Evicted
@@ -142,6 +166,14 @@ fn words(trouble: &Trouble) -> Said {
         | TroubleKind::Crashed
         | TroubleKind::CannotStart => (reason::STAGE_FAILED, message),
     }
+}
+
+/// The field that says how much memory a container of a job pod has; none for those that have no limit.
+fn memory_field(container: &str) -> Option<&'static str> {
+    if SERVERS.contains(&container) {
+        return Some("serving.resources");
+    }
+    (container == JOB_CONTAINER).then_some("jobs.resources")
 }
 
 /// The constant that equals a stage's reason.

@@ -67,6 +67,7 @@ impl Walk<'_> {
     fn gate_step(&self, gate: &Gate, artifact: &ArtifactStatus, data_digest: &str) -> Step {
         let deployment = &self.observed.deployment;
         let baseline = gate.baseline.as_ref().map_or("source", |baseline| baseline.stage.as_str());
+        // Validation has found the stage, and the artifact exists only when every stage has its output.
         let baseline = (self.stages.iter().find(|stage| stage.name == baseline))
             .and_then(|stage| stage.output_digest.clone())
             .unwrap_or_else(|| artifact.digest.clone());

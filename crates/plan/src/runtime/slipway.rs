@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 use slipway_api::{OnMismatch, Resources, Serving, names};
 
+use super::Room;
 use crate::{Deployment, Settings, object};
 
 const MODEL_MOUNT: &str = "/models";
@@ -22,6 +23,8 @@ pub(crate) struct Rendered<'a> {
     pub(crate) hash: &'a str,
     /// The artifact's reference, by digest.
     pub(crate) uri: &'a str,
+    /// Room for the artifact.
+    pub(crate) room: Room,
     /// The golden samples' reference, by digest.
     pub(crate) golden: Option<&'a str>,
     /// The accuracy that the gate measured.
@@ -45,7 +48,7 @@ pub(crate) fn template(rendered: &Rendered<'_>) -> Value {
         "terminationGracePeriodSeconds": GRACE_SECONDS,
         "initContainers": [pull_container(rendered)],
         "containers": [server_container(rendered)],
-        "volumes": [{ "name": "models", "emptyDir": {} }],
+        "volumes": [models_volume(rendered.room)],
     });
     set(&mut spec, "imagePullSecrets", &secrets, secrets.is_empty());
     set(&mut spec, "nodeSelector", &pod.node_selector, pod.node_selector.is_empty());
@@ -56,6 +59,11 @@ pub(crate) fn template(rendered: &Rendered<'_>) -> Value {
     json!({ "metadata": metadata, "spec": spec })
 }
 
+/// The volume that models are fetched into.
+pub(crate) fn models_volume(room: Room) -> Value {
+    json!({ "name": "models", "emptyDir": { "sizeLimit": room.quantity() } })
+}
+
 fn set<T: serde::Serialize>(object: &mut Value, field: &str, value: T, leave_out: bool) {
     if !leave_out {
         object[field] = json!(value);
@@ -63,12 +71,16 @@ fn set<T: serde::Serialize>(object: &mut Value, field: &str, value: T, leave_out
 }
 
 fn pull_container(rendered: &Rendered<'_>) -> Value {
-    let mut args = vec!["pull".to_owned(), "--into".into(), MODEL_MOUNT.into()];
-    args.extend(["--reference".into(), rendered.uri.into()]);
+    let mut args = pull_args(MODEL_MOUNT, rendered.uri, rendered.room);
     if let Some(golden) = rendered.golden {
         args.extend(["--golden-reference".into(), golden.into()]);
     }
     container(rendered.deployment, rendered.settings, "fetch", args, Value::Null, &pull_resources())
+}
+
+fn pull_args(into: &str, uri: &str, room: Room) -> Vec<String> {
+    let limit = room.bytes().to_string();
+    ["pull", "--into", into, "--reference", uri, "--size-limit", &limit].map(String::from).to_vec()
 }
 
 fn server_container(rendered: &Rendered<'_>) -> Value {
@@ -188,24 +200,21 @@ fn requests(cpu: &str, memory: &str) -> Resources {
     }
 }
 
-/// One server that the gate drives: its name, port and artifact.
-pub(crate) struct Judge<'a> {
-    pub(crate) name: &'a str,
+/// One server that the gate drives: its name, port and artifact, and room for it.
+pub(crate) struct Judge {
+    pub(crate) name: &'static str,
     pub(crate) port: u16,
-    pub(crate) uri: &'a str,
+    pub(crate) uri: String,
+    pub(crate) room: Room,
 }
 
 /// The init containers by which a gate's pod has a running server: one that fetches, and the server as a native
 /// sidecar, with the serving pod's image, engine and resources and the self-check off.
-pub(crate) fn judge_containers(
-    deployment: &Deployment,
-    settings: &Settings,
-    judge: &Judge<'_>,
-) -> [Value; 2] {
+pub(crate) fn judge_containers(deployment: &Deployment, settings: &Settings, judge: &Judge) -> [Value; 2] {
     let serving = &deployment.spec.serving;
-    let Judge { name, port, uri } = judge;
+    let Judge { name, port, uri, room } = judge;
     let folder = format!("{MODEL_MOUNT}/{name}");
-    let pull = ["pull", "--into", &folder, "--reference", uri].map(String::from).to_vec();
+    let pull = pull_args(&folder, uri, *room);
     let mut fetch =
         container(deployment, settings, &format!("fetch-{name}"), pull, Value::Null, &pull_resources());
     fetch["volumeMounts"][0]["readOnly"] = json!(false);

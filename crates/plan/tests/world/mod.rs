@@ -3,6 +3,8 @@
 #![allow(dead_code, reason = "each test file uses its own part")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail by panicking")]
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 use slipway_api::{
     ModelDeploymentSpec, canonical_json,
@@ -35,8 +37,14 @@ pub(crate) struct World {
     pub(crate) registry: Vec<String>,
     /// Keys that were computed, in order.
     pub(crate) computed: Vec<String>,
-    /// Whether pods of new Deployments become ready.
+    /// Whether pods become ready, one of each Deployment a step; those that are ready stay so.
     pub(crate) pods_start: bool,
+    /// Whether the statuses of Deployments lag behind what their pods do.
+    pub(crate) statuses_lag: bool,
+    /// The pods that are really ready, by the name of their Deployment.
+    pub(crate) ready: BTreeMap<String, i32>,
+    /// Kinds that the API server refuses to make.
+    pub(crate) refused_kinds: Vec<String>,
     /// Whether Jobs end; otherwise they run on.
     pub(crate) jobs_end: bool,
     /// Whether the answers of Jobs that end are lost.
@@ -90,6 +98,9 @@ impl World {
             registry: Vec::new(),
             computed: Vec::new(),
             pods_start: true,
+            statuses_lag: false,
+            ready: BTreeMap::new(),
+            refused_kinds: Vec::new(),
             jobs_end: true,
             answers_are_lost: false,
             running: Vec::new(),
@@ -161,6 +172,10 @@ impl World {
             let found =
                 self.observed.workloads.iter_mut().find(|workload| workload.name == scale.name).unwrap();
             found.desired = scale.replicas;
+            found.current = false;
+            // Pods that are too many are ended long before anybody counts them.
+            let ready = self.ready.entry(scale.name.clone()).or_default();
+            *ready = (*ready).min(scale.replicas);
         }
         if let Untag::Tags(tags) = &plan.untag {
             self.registry.retain(|key| !tags.contains(&names::work_tag(key)));
@@ -173,11 +188,16 @@ impl World {
             self.observed.jobs.retain(|one| keep(&one.uid));
             self.observed.revisions.retain(|one| keep(&one.uid));
             self.observed.workloads.retain(|one| keep(&one.uid));
+            let exists = |name: &String| self.observed.workloads.iter().any(|one| one.name == *name);
+            self.ready.retain(|name, _| exists(name));
             self.observed.others.retain(|one| keep(&one.uid));
         }
     }
 
     fn apply_one(&mut self, kind: &str, name: &str, body: &Value) {
+        if self.refused_kinds.iter().any(|refused| refused == kind) {
+            return;
+        }
         let uid = self.next_uid();
         let label = |label: &str| body["metadata"]["labels"][label].as_str().unwrap_or_default().to_owned();
         match kind {
@@ -311,13 +331,26 @@ impl World {
             self.end_jobs();
         }
         for workload in &mut self.observed.workloads {
+            let ready = self.ready.entry(workload.name.clone()).or_default();
+            // A pod that was only just asked for is not ready yet.
+            if self.pods_start && workload.current && *ready < workload.desired {
+                *ready += 1;
+            }
+            if self.statuses_lag {
+                continue;
+            }
             workload.current = true;
             workload.replicas = workload.desired;
             workload.updated = workload.desired;
-            let starts = self.pods_start || workload.desired == 0 || workload.ready > 0;
-            workload.ready = if starts { workload.desired } else { 0 };
-            workload.available = workload.ready;
+            workload.ready = *ready;
+            workload.available = *ready;
         }
+    }
+
+    /// The pods of a revision that are really ready.
+    pub(crate) fn ready_of(&self, revision: &str) -> i32 {
+        let workload = self.observed.workloads.iter().find(|workload| workload.revision == revision);
+        workload.and_then(|workload| self.ready.get(&workload.name)).copied().unwrap_or(0)
     }
 }
 
