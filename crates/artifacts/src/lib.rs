@@ -21,7 +21,7 @@ mod tag;
 mod walk;
 
 pub use digest::{Digest, Hasher, HashingReader, HashingWriter, digest_file};
-pub use error::{Category, Error, Result};
+pub use error::{Category, Error, Result, chain};
 pub use http::RetryPolicy;
 pub use layout::{Collected, Layout, Writer};
 pub use limits::{Limits, MAX_FILES, MAX_MANIFEST_BYTES};

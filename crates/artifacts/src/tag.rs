@@ -28,14 +28,6 @@ impl Tag {
         }
     }
 
-    /// `rev-` and a revision's hash: the root that keeps what a revision serves.
-    ///
-    /// # Errors
-    /// [`Error::Invalid`] when `hash` has characters that a tag cannot have.
-    pub fn revision(hash: &str) -> Result<Self> {
-        format!("rev-{hash}").parse()
-    }
-
     /// The tag as text.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -77,12 +69,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn root_tags_come_from_keys_and_hashes() {
+    fn root_tags_come_from_keys() {
         let key = "0123456789abcdef".repeat(4);
         assert_eq!(Tag::work(&key).unwrap().as_str(), "work-0123456789abcdef0123456789abcdef01234567");
         assert!(Tag::work("0123").is_err());
         assert!(Tag::work(&key.to_uppercase()).is_err());
-        assert_eq!(Tag::revision("7c9f").unwrap().as_str(), "rev-7c9f");
-        assert!(Tag::revision("a/b").is_err());
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use slipway_optimizer::work::chain;
+use slipway_artifacts::chain;
 
 use crate::admission::Refused;
 

@@ -62,7 +62,7 @@ async fn main() -> ExitCode {
     match dispatch(command, json).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {}", slipway_optimizer::work::chain(&error));
+            eprintln!("error: {}", slipway_artifacts::chain(&error));
             ExitCode::from(error.exit_code())
         }
     }

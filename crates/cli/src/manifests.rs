@@ -20,9 +20,15 @@ const MAX_BYTES: u64 = 4 << 20;
 pub(crate) struct Manifests {
     /// Model deployments with their defaults, in file order.
     pub(crate) deployments: Vec<ModelDeployment>,
-    /// `ConfigMap`s by name: the bytes of each key.
-    pub(crate) config_maps: BTreeMap<String, BTreeMap<String, Vec<u8>>>,
+    /// `ConfigMap`s by namespace and name.
+    config_maps: BTreeMap<(String, String), Bytes>,
 }
+
+/// The bytes of each key of a `ConfigMap`.
+pub(crate) type Bytes = BTreeMap<String, Vec<u8>>;
+
+/// The namespace of what names none.
+pub(crate) const DEFAULT_NAMESPACE: &str = "default";
 
 impl Manifests {
     /// Reads one file, or every `.yaml`, `.yml` and `.json` file of a folder in the order of their names.
@@ -63,6 +69,12 @@ impl Manifests {
         }
     }
 
+    /// The `ConfigMap`s of a namespace, by name: nothing reads those of another.
+    pub(crate) fn config_maps(&self, namespace: &str) -> impl Iterator<Item = (&str, &Bytes)> {
+        let own = self.config_maps.iter().filter(move |((its, _), _)| its == namespace);
+        own.map(|((_, name), bytes)| (name.as_str(), bytes))
+    }
+
     fn take(&mut self, file: &Path, document: &Value) -> Result<(), Error> {
         let api_version = document["apiVersion"].as_str().unwrap_or_default();
         let kind = document["kind"].as_str().unwrap_or_default();
@@ -81,13 +93,14 @@ impl Manifests {
         } else if kind == "ConfigMap" && api_version == "v1" {
             let (name, data) = config_map(document)
                 .map_err(|message| Error::Usage(format!("{}: {message}", file.display())))?;
-            self.config_maps.insert(name, data);
+            let namespace = document["metadata"]["namespace"].as_str().unwrap_or(DEFAULT_NAMESPACE);
+            self.config_maps.insert((namespace.to_owned(), name), data);
         }
         Ok(())
     }
 }
 
-fn config_map(document: &Value) -> Result<(String, BTreeMap<String, Vec<u8>>), String> {
+fn config_map(document: &Value) -> Result<(String, Bytes), String> {
     let name = document["metadata"]["name"].as_str().ok_or("a ConfigMap has no name")?.to_owned();
     let mut data = BTreeMap::new();
     for (key, text) in document["data"].as_object().into_iter().flatten() {
@@ -126,4 +139,28 @@ fn documents(file: &Path) -> Result<Vec<Value>, Error> {
     }
     let text = fs::read_to_string(file).map_err(read)?;
     yaml::documents(&text).map_err(|source| Error::Yaml { path: file.to_owned(), source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_config_map_is_that_of_its_namespace() {
+        let folder = tempfile::tempdir().unwrap();
+        let map = |namespace: &str, text: &str| {
+            format!(
+                "apiVersion: v1\nkind: ConfigMap\nmetadata: {{ name: m{namespace} }}\ndata: {{ k: {text} }}\n---\n"
+            )
+        };
+        let text = map("", "ours") + &map(", namespace: other", "theirs");
+        fs::write(folder.path().join("maps.yaml"), text).unwrap();
+        let manifests = Manifests::load(folder.path()).unwrap();
+        for (namespace, text) in [("default", "ours"), ("other", "theirs")] {
+            let maps: Vec<_> = manifests.config_maps(namespace).collect();
+            assert_eq!(maps.len(), 1, "{namespace}");
+            assert_eq!((maps[0].0, maps[0].1["k"].as_slice()), ("m", text.as_bytes()));
+        }
+        assert_eq!(manifests.config_maps("elsewhere").count(), 0);
+    }
 }

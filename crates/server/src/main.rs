@@ -2,10 +2,11 @@
 
 mod args;
 
-use std::process::ExitCode;
+use std::{path::Path, process::ExitCode};
 
 use clap::Parser;
-use slipway_server::pull;
+use slipway_artifacts::chain;
+use slipway_server::pull::{self, PullError, PullOptions};
 use slipway_server::{Config, NotReady, Running, serve};
 use tokio_util::sync::CancellationToken;
 
@@ -82,13 +83,24 @@ fn terminated() -> std::io::Result<impl Future<Output = ()>> {
 fn run_pull(args: args::PullArgs) -> ExitCode {
     let log = args.termination_log.clone();
     let outcome = runtime(1).and_then(|runtime| {
-        let options = args.into_options();
-        runtime.block_on(pull::pull(&options)).map(drop).map_err(|error| {
-            error.write_to(&log);
-            Box::<dyn std::error::Error>::from(error)
-        })
+        let pulled = runtime.block_on(pull_until_signal(&args.into_options(), &log));
+        // The engine may still look at the model; it ends with the process.
+        runtime.shutdown_background();
+        pulled
     });
     report(outcome)
+}
+
+async fn pull_until_signal(options: &PullOptions, log: &Path) -> Result<(), Box<dyn std::error::Error>> {
+    let stop = terminated()?;
+    let pulled = tokio::select! {
+        pulled = pull::pull(options) => pulled.map(drop),
+        () = stop => Err(PullError::Interrupted(options.reference.clone())),
+    };
+    pulled.map_err(|error| {
+        error.write_to(log);
+        error.into()
+    })
 }
 
 fn runtime(threads: usize) -> Result<tokio::runtime::Runtime, Box<dyn std::error::Error>> {
@@ -100,15 +112,4 @@ fn report(outcome: Result<(), Box<dyn std::error::Error>>) -> ExitCode {
     let Err(error) = outcome else { return ExitCode::SUCCESS };
     tracing::error!("{}", chain(error.as_ref()));
     ExitCode::FAILURE
-}
-
-/// An error with all of its causes, one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut message = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        message = format!("{message}: {cause}");
-        source = cause.source();
-    }
-    message
 }

@@ -54,6 +54,9 @@ pub enum PullError {
     /// The engine cannot run the model.
     #[error(transparent)]
     Model(#[from] LoadError),
+    /// The pod was asked to end first.
+    #[error("the pod was asked to end before {0} was fetched")]
+    Interrupted(String),
     /// The folder cannot be written.
     #[error("cannot write {path}")]
     Write {
@@ -92,7 +95,7 @@ impl PullError {
             Self::NoDigest(_) | Self::NoEntry(_) => "ArtifactMissing",
             Self::Model(error) if error.category() == "UnsupportedOperators" => "UnsupportedOperator",
             Self::Model(_) => "InvalidModel",
-            Self::Write { .. } => "Storage",
+            Self::Interrupted(_) | Self::Write { .. } => "Storage",
         }
     }
 
@@ -102,18 +105,13 @@ impl PullError {
             Self::Artifact { source, .. } => source.is_retryable(),
             Self::NoDigest(_) | Self::NoEntry(_) => false,
             Self::Model(error) => error.is_retryable(),
-            Self::Write { .. } => true,
+            Self::Interrupted(_) | Self::Write { .. } => true,
         }
     }
 
     /// One line of JSON: a job's answer with its failure (category, retryable, message).
     pub fn to_json(&self) -> String {
-        let mut message = self.to_string();
-        let mut source = std::error::Error::source(self);
-        while let Some(cause) = source {
-            message = format!("{message}: {cause}");
-            source = cause.source();
-        }
+        let mut message = slipway_artifacts::chain(self);
         message.truncate(message.floor_char_boundary(MESSAGE_BYTES));
         let failure = Failure { category: self.category(), retryable: self.is_retryable(), message };
         serde_json::to_string(&Answer { failure }).unwrap_or_default()

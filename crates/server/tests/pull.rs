@@ -110,6 +110,27 @@ async fn references_are_checked_and_digests_verified() {
     assert_eq!(category, "DigestMismatch", "{message}");
 }
 
+#[test]
+fn a_pull_that_is_asked_to_end_says_that_it_may_be_tried_again() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let host = listener.local_addr().unwrap().to_string();
+    let (into, log) = (tempfile::tempdir().unwrap(), tempfile::NamedTempFile::new().unwrap());
+    let reference = format!("oci://{host}/vision/net@sha256:{}", "0".repeat(64));
+    let mut pull = std::process::Command::new(env!("CARGO_BIN_EXE_slipway-server"))
+        .args(["pull", "--reference", &reference, "--plain-http", &host])
+        .args(["--into", into.path().to_str().unwrap(), "--termination-log", log.path().to_str().unwrap()])
+        .spawn()
+        .unwrap();
+    // It has asked, and nobody answers.
+    let _asked = listener.accept().unwrap();
+    let pid = pull.id().to_string();
+    assert!(std::process::Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+    assert_eq!(pull.wait().unwrap().code(), Some(1));
+    let line: serde_json::Value = serde_json::from_slice(&std::fs::read(log.path()).unwrap()).unwrap();
+    assert_eq!(line["failure"]["retryable"], true, "{line}");
+    assert!(line["failure"]["message"].as_str().unwrap().contains("asked to end"), "{line}");
+}
+
 /// Changes the stored blob that holds the model.
 fn damage_model(layout: &Path, model: &[u8]) {
     for entry in std::fs::read_dir(layout.join("blobs/sha256")).unwrap().flatten() {

@@ -15,7 +15,7 @@ use reqwest::redirect::Policy;
 use reqwest::{Certificate, Client, ClientBuilder, RequestBuilder, Response, StatusCode};
 use tokio::time::timeout;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, chain};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const MAX_ERROR_BODY: usize = 8 << 10;
@@ -158,18 +158,4 @@ fn registry_errors(body: &[u8]) -> Option<String> {
         format!("{} {}", text("code"), text("message"))
     });
     Some(lines.collect::<Vec<_>>().join("; "))
-}
-
-/// An error with everything below it, on one line.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(inner) = next {
-        let inner_text = inner.to_string();
-        if !text.contains(&inner_text) {
-            text = format!("{text}: {inner_text}");
-        }
-        next = inner.source();
-    }
-    text
 }

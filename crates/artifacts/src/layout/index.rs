@@ -87,12 +87,6 @@ impl Index {
         self.manifests.retain(|entry| entry.tag().as_ref() != Some(tag));
         self.manifests.len() < before
     }
-
-    pub(super) fn forget(&mut self, digest: &Digest) -> bool {
-        let before = self.manifests.len();
-        self.manifests.retain(|entry| entry.digest != *digest);
-        self.manifests.len() < before
-    }
 }
 
 fn entry(digest: Digest, size: u64, tag: Option<&Tag>) -> Entry {

@@ -102,15 +102,6 @@ impl Layout {
         self.change_index(|index| index.untag(tag))
     }
 
-    /// Removes a manifest and all its tags from the index, so that garbage collection frees it; false when it was not
-    /// there.
-    ///
-    /// # Errors
-    /// As [`Layout::tags`].
-    pub fn forget(&self, digest: &Digest) -> Result<bool> {
-        self.change_index(|index| index.forget(digest))
-    }
-
     /// Reads and verifies a manifest.
     ///
     /// # Errors

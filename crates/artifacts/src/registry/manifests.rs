@@ -74,15 +74,6 @@ impl Registry {
         Ok(digest)
     }
 
-    /// Points a tag at a manifest that is already there.
-    ///
-    /// # Errors
-    /// As [`Registry::manifest_bytes`] and [`Registry::put_manifest`].
-    pub async fn tag(&self, digest: &Digest, tag: &Tag) -> Result<()> {
-        let bytes = self.manifest_bytes(digest).await?;
-        self.put_manifest(&bytes, Some(tag)).await.map(drop)
-    }
-
     /// Removes a tag and leaves its manifest; false when the tag was not there.
     ///
     /// # Errors

@@ -80,34 +80,6 @@ impl Registry {
         Ok(())
     }
 
-    /// Makes a blob of another repository of this registry available here without moving bytes; false when the registry
-    /// does not do that, and the blob must be uploaded.
-    ///
-    /// # Errors
-    /// As every request.
-    pub async fn mount_blob(&self, digest: &Digest, from_repository: &str) -> Result<bool> {
-        const ACTION: &str = "mounting a blob";
-        let mut url = self.url("blobs/uploads/")?;
-        url.query_pairs_mut().append_pair("mount", &digest.to_string()).append_pair("from", from_repository);
-        let response = self.send(ACTION, || self.request(Method::POST, url.clone())).await?;
-        match response.status() {
-            StatusCode::CREATED => Ok(true),
-            StatusCode::ACCEPTED => {
-                self.cancel(&response).await;
-                Ok(false)
-            }
-            _ => Err(self.refusal(ACTION, &format!("blob {digest}"), response).await),
-        }
-    }
-
-    /// Ends the upload that a refused mount opened; the registry would drop it later by itself.
-    async fn cancel(&self, response: &Response) {
-        if let Ok(url) = self.location(response) {
-            let request = self.with_credentials(self.request(Method::DELETE, url));
-            let _ = http::send(request, self.shared.retry.stall).await;
-        }
-    }
-
     async fn push_once(
         &self,
         digest: &Digest,

@@ -148,22 +148,6 @@ impl Store {
         }
     }
 
-    /// Points a tag at an artifact that is already here.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`] when it is not here, and as every request to a registry.
-    pub async fn tag(&self, digest: &Digest, tag: &Tag) -> Result<()> {
-        match self {
-            Self::Layout(layout) => {
-                let set = |layout: &Layout, (digest, tag): &(Digest, Tag)| {
-                    layout.writer()?.list(digest, std::slice::from_ref(tag))
-                };
-                on_disk(layout, &(*digest, tag.clone()), set).await
-            }
-            Self::Registry(registry) => registry.tag(digest, tag).await,
-        }
-    }
-
     /// Removes a tag; false when it was not there. The content stays until garbage is collected.
     ///
     /// # Errors

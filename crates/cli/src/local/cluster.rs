@@ -1,6 +1,7 @@
 //! A cluster of one: what a plan asks for is done here and now.
 
 use std::{
+    collections::{BTreeMap, BTreeSet},
     path::PathBuf,
     time::{Duration, Instant},
 };
@@ -20,7 +21,10 @@ use slipway_plan::{
 };
 
 use super::{Workspace, judges};
-use crate::{error::Error, manifests::Manifests};
+use crate::{
+    error::Error,
+    manifests::{DEFAULT_NAMESPACE, Manifests},
+};
 
 /// A pipeline that went through: everything that a report or a server needs.
 pub(crate) struct Road {
@@ -51,7 +55,7 @@ pub(crate) fn settings(local: bool) -> Settings {
         registry: "slipway-registry.slipway-system.svc:5000".into(),
         registry_plain_http: true,
         service_monitors: true,
-        service_monitor_labels: std::collections::BTreeMap::new(),
+        service_monitor_labels: BTreeMap::new(),
         local,
     }
 }
@@ -60,7 +64,7 @@ pub(crate) fn settings(local: bool) -> Settings {
 pub(crate) fn observe(deployment: &ModelDeployment) -> Observed {
     let metadata = &deployment.metadata;
     let name = metadata.name.as_deref().unwrap_or_default();
-    let namespace = metadata.namespace.as_deref().unwrap_or("default");
+    let namespace = metadata.namespace.as_deref().unwrap_or(DEFAULT_NAMESPACE);
     let uid = metadata.uid.as_deref().unwrap_or("00000000-0000-0000-0000-000000000000");
     Observed::new(Timestamp::now(), Deployment::new(name, namespace, uid, deployment.spec.clone()))
 }
@@ -79,7 +83,7 @@ pub(crate) async fn travel(
     let location = Location::Layout { path: workspace.repository(&repository) };
     let store = Store::open(&location, &slipway_artifacts::RegistryOptions::default())?;
     let fetch = FetchOptions {
-        config_maps: config_maps(manifests),
+        config_maps: config_maps(manifests, &observed.deployment.namespace),
         files: Some(sources.base.clone()),
         https: HttpsPolicy { allow_private: sources.allow_private_hosts, ..HttpsPolicy::default() },
         progress: progress.clone(),
@@ -92,7 +96,9 @@ pub(crate) async fn travel(
         let decided = plan(&observed, &settings);
         let jobs: Vec<_> = decided.apply.iter().filter(|desired| desired.kind == "Job").collect();
         if jobs.is_empty() {
-            return Ok(arrive(deployment, &observed, &decided, times, store));
+            let road = arrive(deployment, &observed, &decided, times, store);
+            workspace.collect(&repository, &road.artifacts())?;
+            return Ok(road);
         }
         for job in jobs {
             let began = Instant::now();
@@ -103,9 +109,9 @@ pub(crate) async fn travel(
     }
 }
 
-fn config_maps(manifests: &Manifests) -> std::collections::BTreeMap<String, ConfigMapData> {
-    let maps = manifests.config_maps.iter();
-    maps.map(|(name, data)| (name.clone(), ConfigMapData::Bytes(data.clone()))).collect()
+fn config_maps(manifests: &Manifests, namespace: &str) -> BTreeMap<String, ConfigMapData> {
+    let maps = manifests.config_maps(namespace);
+    maps.map(|(name, data)| (name.to_owned(), ConfigMapData::Bytes(data.clone()))).collect()
 }
 
 /// The step inside a Job's body: the same argument that a pod would get.
@@ -176,6 +182,12 @@ fn arrive(
 }
 
 impl Road {
+    /// The tags of everything that this run made or found.
+    fn artifacts(&self) -> BTreeSet<String> {
+        let keys = self.status.stages.iter().filter_map(|stage| stage.key.as_deref());
+        keys.flat_map(|key| [names::work_tag(key), names::report_tag(key)]).collect()
+    }
+
     /// Refuses to go on where the pipeline or the gate stopped it.
     pub(crate) fn passed(&self) -> Result<&RevisionData, Error> {
         let condition = |name: &str| self.status.conditions.iter().find(|one| one.condition_type == name);

@@ -1,10 +1,13 @@
 //! The folder of artifacts, and the room for work that no run leaves anything behind in.
 
 use std::{
+    collections::BTreeSet,
     fs::{self, File, TryLockError},
     path::{Path, PathBuf},
 };
 
+use slipway_api::names;
+use slipway_artifacts::{Layout, Tag};
 use tempfile::TempDir;
 
 use crate::error::Error;
@@ -16,7 +19,7 @@ use crate::error::Error;
 pub(crate) struct Workspace {
     artifacts: PathBuf,
     scratch: PathBuf,
-    _lock: File,
+    lock: File,
 }
 
 impl Workspace {
@@ -36,12 +39,29 @@ impl Workspace {
         }
         lock.lock_shared().map_err(write)?;
         fs::create_dir_all(&scratch).map_err(write)?;
-        Ok(Self { artifacts: artifacts.to_owned(), scratch, _lock: lock })
+        Ok(Self { artifacts: artifacts.to_owned(), scratch, lock })
     }
 
     /// Where a repository's image layout is.
     pub(crate) fn repository(&self, repository: &str) -> PathBuf {
         self.artifacts.join(repository)
+    }
+
+    /// Removes the artifacts of earlier runs from a repository: all but those with the tags in `keep`.
+    ///
+    /// Nothing is removed while another run works here, since it may need any of them.
+    ///
+    /// # Errors
+    /// Where the repository cannot be read or written.
+    pub(crate) fn collect(&self, repository: &str, keep: &BTreeSet<String>) -> Result<(), Error> {
+        let write = |source| Error::Write { path: self.artifacts.clone(), source };
+        let collected = match self.lock.try_lock() {
+            Ok(()) => collect(&self.repository(repository), keep),
+            Err(TryLockError::WouldBlock) => Ok(()),
+            Err(TryLockError::Error(source)) => return Err(write(source)),
+        };
+        self.lock.lock_shared().map_err(write)?;
+        Ok(collected?)
     }
 
     /// Where work is done that nothing of may stay.
@@ -56,6 +76,15 @@ impl Workspace {
     pub(crate) fn folder(&self) -> Result<TempDir, Error> {
         TempDir::new_in(&self.scratch).map_err(|source| Error::Write { path: self.scratch.clone(), source })
     }
+}
+
+fn collect(repository: &Path, keep: &BTreeSet<String>) -> slipway_artifacts::Result<()> {
+    let layout = Layout::open(repository)?;
+    let spent = |tag: &Tag| names::is_work_tag(tag.as_str()) && !keep.contains(tag.as_str());
+    for tag in layout.tags()?.into_keys().filter(spent) {
+        layout.untag(&tag)?;
+    }
+    layout.collect_garbage().map(drop)
 }
 
 fn clear(scratch: &Path) -> std::io::Result<()> {

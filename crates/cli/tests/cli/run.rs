@@ -159,3 +159,19 @@ fn a_server_of_ones_own_network_is_a_source_where_the_user_says_so() {
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(report["gate"]["verdict"], "Pass");
 }
+
+#[test]
+fn a_run_keeps_what_it_used_and_removes_what_earlier_runs_made() {
+    let room = Room::new();
+    let files = |room: &Room| {
+        let blobs = room.path(".cache/slipway/artifacts/default/digits/blobs/sha256");
+        std::fs::read_dir(blobs).unwrap().count()
+    };
+    room.slipway(&["run", "-f", &example("."), "--json"]).json();
+    let once = files(&room);
+    let folder = room.deployment("minSamples: 700", "minSamples: 701");
+    let other = room.slipway(&["run", "-f", &folder, "--json"]).json();
+    assert_eq!(stage(&other, "int8")["reused"], true, "what both use is kept");
+    assert_eq!(stage(&other, "gate")["reused"], false);
+    assert_eq!(files(&room), once, "what the gate of before made is gone");
+}

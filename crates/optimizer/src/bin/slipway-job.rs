@@ -10,6 +10,7 @@ use slipway_optimizer::{
     pod,
     work::{self, Logged},
 };
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Does one step of a Slipway pipeline inside a job pod.
 #[derive(Parser)]
@@ -35,11 +36,10 @@ enum Command {
     },
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     tracing_subscriber::fmt().json().with_writer(std::io::stderr).init();
     let Command::Run { spec, scratch, answer } = Arguments::parse().command;
-    let result = run(&spec, scratch).await;
+    let result = work(&spec, scratch);
     let code = exit_code(&result);
     if let Some(failure) = &result.failure {
         tracing::error!(category = ?failure.category, retryable = failure.retryable, "{}", failure.message);
@@ -53,19 +53,48 @@ async fn main() -> ExitCode {
     code
 }
 
+/// Does the step until it is done or the pod is asked to end; what computes then is left behind with the process.
+fn work(spec: &str, scratch: PathBuf) -> JobResult {
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return failed(true, format!("the job cannot start: {error}")),
+    };
+    let result = runtime.block_on(async {
+        // Process 1 of a container has no default for a signal: without a handler it would be killed much later.
+        let asked_to_end = match signal(SignalKind::terminate()) {
+            Ok(signal) => signal,
+            Err(error) => return failed(true, format!("the job cannot hear signals: {error}")),
+        };
+        tokio::select! {
+            result = run(spec, scratch) => result,
+            () = ended(asked_to_end) => failed(true, "the pod was asked to end before the work was done".into()),
+        }
+    });
+    runtime.shutdown_background();
+    result
+}
+
+async fn ended(mut signal: Signal) {
+    signal.recv().await;
+}
+
+fn failed(retryable: bool, message: String) -> JobResult {
+    let failure = Failure { category: FailureCategory::Internal, retryable, message };
+    JobResult { failure: Some(failure), ..JobResult::default() }
+}
+
 async fn run(spec: &str, scratch: PathBuf) -> JobResult {
-    let failed = |failure| JobResult { failure: Some(failure), ..JobResult::default() };
     let spec: JobSpec = match serde_json::from_str(spec) {
         Ok(spec) => spec,
         Err(error) => {
             let message = format!("the step cannot be read, operator and job image differ: {error}");
-            return failed(Failure { category: FailureCategory::Internal, retryable: false, message });
+            return failed(false, message);
         }
     };
     tracing::info!(step = spec.step, key = spec.key, "begins");
     match pod::context(&spec, scratch, Arc::new(Logged::default())) {
         Ok(context) => work::run(&spec, &context).await,
-        Err(failure) => failed(failure),
+        Err(failure) => JobResult { failure: Some(failure), ..JobResult::default() },
     }
 }
 

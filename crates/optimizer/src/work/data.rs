@@ -7,15 +7,10 @@ use slipway_api::{
     DataSet,
     job::{Failure, FailureCategory, JobResult},
 };
-use slipway_artifacts::Kind;
+use slipway_artifacts::{Kind, chain};
 use slipway_model::npz::NpzFile;
 
-use super::{
-    Context,
-    failure::{chain, fail},
-    publish::Made,
-    source::fetched,
-};
+use super::{Context, failure::fail, publish::Made, source::fetched};
 
 /// The name of a data set's file in its artifact.
 pub(super) const ENTRY: &str = "data.npz";

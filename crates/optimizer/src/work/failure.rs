@@ -1,9 +1,9 @@
 //! Failures in the words and categories that conditions carry.
 
-use std::{error::Error as StdError, path::Path};
+use std::path::Path;
 
 use slipway_api::job::{Failure, FailureCategory};
-use slipway_artifacts::{Category, Error};
+use slipway_artifacts::{Category, Error, chain};
 use tempfile::TempDir;
 
 /// What TLS says of a certificate that nobody vouches for, whatever the cause.
@@ -12,20 +12,6 @@ const REFUSED_CERTIFICATE: &str = "invalid peer certificate";
 /// A failure that would be the same if tried again.
 pub fn fail(category: FailureCategory, message: impl Into<String>) -> Failure {
     Failure { category, retryable: false, message: message.into() }
-}
-
-/// An error with all of its causes, one line.
-pub fn chain(error: &dyn StdError) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text = format!("{text}: {cause_text}");
-        }
-        source = cause.source();
-    }
-    text
 }
 
 /// A failure of fetching a source.

@@ -7,12 +7,12 @@ use slipway_api::{
     job::{Failure, FailureCategory, GateWork, JobResult},
     status::GateStatus,
 };
-use slipway_artifacts::Kind;
+use slipway_artifacts::{Kind, chain};
 use slipway_model::npz::NpzFile;
 
 use super::{
     Context,
-    failure::{chain, fail, of_store},
+    failure::{fail, of_store},
     publish::Made,
     stage::pulled,
 };

@@ -16,7 +16,7 @@ use std::path::PathBuf;
 use slipway_api::job::{JobResult, JobSpec, Work};
 use slipway_artifacts::{FetchOptions, SharedProgress, Store};
 
-pub use failure::{chain, fail};
+pub use failure::fail;
 pub use gate::Judges;
 pub use progress::{Forward, Logged};
 pub use stage::{quantize, simplify};

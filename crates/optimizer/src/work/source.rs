@@ -7,7 +7,7 @@ use slipway_api::{
     ModelFormat, Source,
     job::{Failure, FailureCategory, JobResult},
 };
-use slipway_artifacts::{Kind, SourceSpec, fetch};
+use slipway_artifacts::{Kind, SourceSpec, chain, fetch};
 use slipway_model::{
     onnx::{OnnxError, OnnxFacts, OnnxModel},
     sniff::{FileFormat, sniff_file},
@@ -15,7 +15,7 @@ use slipway_model::{
 
 use super::{
     Context,
-    failure::{chain, fail, of_source},
+    failure::{fail, of_source},
     publish::Made,
 };
 
