@@ -219,9 +219,9 @@ impl Applied {
         }
     }
 
-    /// Forgets everything of an object that is gone.
-    pub(crate) fn forget(&self, uid: &str) {
-        self.by_owner.lock().unwrap_or_else(PoisonError::into_inner).remove(uid);
+    /// Forgets everything of objects that are not kept.
+    pub(crate) fn retain(&self, keep: impl Fn(&str) -> bool) {
+        self.by_owner.lock().unwrap_or_else(PoisonError::into_inner).retain(|uid, _| keep(uid));
     }
 }
 
@@ -261,7 +261,7 @@ mod tests {
             "drift"
         );
         assert!(!applied.is_settled("other", &desired("1000m"), &live(&made)));
-        applied.forget("u");
+        applied.retain(|uid| uid != "u");
         assert!(!applied.is_settled("u", &desired("1000m"), &live(&made)));
     }
 

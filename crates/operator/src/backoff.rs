@@ -21,7 +21,12 @@ impl Backoff {
         wait
     }
 
-    /// Forgets the failures: the object succeeded or is gone.
+    /// Forgets objects that are not kept.
+    pub(crate) fn retain(&self, keep: impl Fn(&str) -> bool) {
+        self.failures.lock().unwrap_or_else(std::sync::PoisonError::into_inner).retain(|uid, _| keep(uid));
+    }
+
+    /// Forgets the failures: the object succeeded.
     pub(crate) fn reset(&self, uid: &str) {
         self.failures.lock().unwrap_or_else(std::sync::PoisonError::into_inner).remove(uid);
     }

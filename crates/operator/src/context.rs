@@ -82,12 +82,12 @@ impl Context {
         answer
     }
 
-    /// Forgets everything of an object that is gone.
-    pub(crate) fn forget(&self, uid: &str) {
-        self.applied.forget(uid);
-        self.backoff.reset(uid);
-        self.told.forget(uid);
-        self.leftovers.forget(uid);
-        self.written.lock().unwrap_or_else(PoisonError::into_inner).remove(uid);
+    /// Forgets everything of objects that are gone: those that are not kept.
+    pub(crate) fn retain(&self, keep: impl Fn(&str) -> bool) {
+        self.applied.retain(&keep);
+        self.backoff.retain(&keep);
+        self.told.retain(&keep);
+        self.leftovers.retain(&keep);
+        self.written.lock().unwrap_or_else(PoisonError::into_inner).retain(|uid, _| keep(uid));
     }
 }

@@ -44,8 +44,8 @@ pub enum Error {
     /// One reconcile took longer than its limit.
     #[error("the reconcile took longer than {} s", .0.as_secs())]
     TimedOut(Duration),
-    /// The caches could not be filled.
-    #[error("the watches ended before they were complete")]
+    /// A watch ended by itself, so that nothing would be seen any more.
+    #[error("a watch ended; the operator begins anew")]
     WatchEnded,
     /// The lease for leader election could not be prepared.
     #[error("leader election: {0}")]
@@ -122,17 +122,7 @@ pub(crate) fn words(error: &kube::Error) -> String {
     match error {
         kube::Error::Api(status) if !status.message.is_empty() => status.message.clone(),
         kube::Error::Api(status) => format!("status {} {}", status.code, status.reason),
-        other => {
-            let mut text = other.to_string();
-            let mut source = std::error::Error::source(other);
-            while let Some(cause) = source {
-                if !text.contains(&cause.to_string()) {
-                    text = format!("{text}: {cause}");
-                }
-                source = cause.source();
-            }
-            text
-        }
+        other => slipway_artifacts::chain(other),
     }
 }
 

@@ -1,26 +1,37 @@
 //! Leader election: of several replicas one does the work, and another takes over when it goes.
 
-use std::{
-    future::Future,
-    time::{Duration, Instant},
-};
+mod renewal;
 
-use kube::Client;
-use kube_lease_manager::{LeaseManager, LeaseManagerBuilder};
+use std::{future::Future, time::Duration};
+
+use jiff::Timestamp;
+use k8s_openapi::{api::coordination::v1 as coordination, apimachinery::pkg::apis::meta::v1::MicroTime};
+use kube::{
+    Api, Client,
+    api::{Patch, PatchParams},
+};
+use kube_lease_manager::{LeaseCreateMode, LeaseManager, LeaseManagerBuilder};
+use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
+use self::renewal::Renewal;
 use crate::{error::Error, metrics::Metrics};
 
 /// How long a lease holds after its last renewal.
 const HOLDS: Duration = Duration::from_secs(8);
 /// How long before its end a lease is renewed.
 const GRACE: Duration = Duration::from_secs(4);
+/// How long before the end of its lease a leader stops that could not renew it: the time to drop what is under way,
+/// and what clocks may differ by.
+const MARGIN: Duration = Duration::from_secs(1);
 /// How long to wait after an error of the API.
 const PAUSE: Duration = Duration::from_millis(500);
 /// How long a release may take at shutdown.
 const RELEASE: Duration = Duration::from_secs(5);
+/// How long what is under way may take after the lease is lost.
+const DROP: Duration = Duration::from_millis(200);
 
-/// The lease that replicas compete for.
+/// The lease that replicas compete for; the chart brings it.
 #[derive(Debug, Clone)]
 pub struct Lease {
     /// Its namespace.
@@ -50,16 +61,40 @@ where
     F: Fn(CancellationToken) -> W + Send,
     W: Future<Output = Result<(), Error>> + Send,
 {
-    let Some(manager) = prepare(client, lease, shutdown).await else { return Ok(()) };
-    standing_by();
-    let result = compete(&manager, metrics, shutdown, work).await;
-    metrics.lead(false);
+    loop {
+        // A manager keeps to itself whether it leads, so a term that ended otherwise needs another one.
+        let renewal = Renewal::default();
+        let client = renewal.watch(client.clone());
+        let Some(manager) = prepare(client.clone(), lease, shutdown).await else { return Ok(()) };
+        standing_by();
+        let acquired = tokio::select! {
+            () = shutdown.cancelled() => Err(Term::Shutdown),
+            acquired = acquire(&manager, &renewal, client, lease) => acquired,
+        };
+        let term = match acquired {
+            Ok(()) => term(&manager, &renewal, metrics, shutdown, &work).await,
+            Err(term) => term,
+        };
+        metrics.lead(false);
+        let result = match term {
+            Term::Lost => {
+                tracing::warn!("this replica leads no more");
+                continue;
+            }
+            Term::Shutdown => Ok(()),
+            Term::Worked(result) => result,
+        };
+        release(&manager).await;
+        return result;
+    }
+}
+
+async fn release(manager: &LeaseManager) {
     match tokio::time::timeout(RELEASE, manager.release()).await {
         Ok(Ok(())) => tracing::info!("released the lease"),
         Ok(Err(error)) => tracing::warn!(%error, "the lease is not released and ends by itself"),
         Err(_) => tracing::warn!("releasing the lease took too long; it ends by itself"),
     }
-    result
 }
 
 async fn prepare(client: Client, lease: &Lease, shutdown: &CancellationToken) -> Option<LeaseManager> {
@@ -68,6 +103,7 @@ async fn prepare(client: Client, lease: &Lease, shutdown: &CancellationToken) ->
             .with_namespace(&lease.namespace)
             .with_identity(&lease.identity)
             .with_field_manager(&lease.identity)
+            .with_create_mode(LeaseCreateMode::UseExistent)
             .with_grace(GRACE.as_secs())
             .with_duration(HOLDS.as_secs())
             .build();
@@ -85,101 +121,73 @@ async fn prepare(client: Client, lease: &Lease, shutdown: &CancellationToken) ->
     }
 }
 
-async fn compete<F, W>(
+/// How a replica's time as the leader, or its wait for it, ended.
+enum Term {
+    Shutdown,
+    Worked(Result<(), Error>),
+    Lost,
+}
+
+/// Waits until this replica leads. A lease that it held before it was restarted is renewed first: nobody knows how long
+/// it would hold.
+async fn acquire(
     manager: &LeaseManager,
+    renewal: &Renewal,
+    client: Client,
+    lease: &Lease,
+) -> Result<(), Term> {
+    until(manager, true).await;
+    if renewal.is_known() {
+        return Ok(());
+    }
+    let api: Api<coordination::Lease> = Api::namespaced(client, &lease.namespace);
+    let renewed = json!({ "spec": { "renewTime": MicroTime(Timestamp::now()), "leaseDurationSeconds": HOLDS.as_secs() } });
+    let params = PatchParams { field_manager: Some(lease.identity.clone()), ..PatchParams::default() };
+    if let Err(error) = api.patch(&lease.name, &params, &Patch::Strategic(renewed)).await {
+        tracing::warn!(%error, "the lease of before cannot be renewed");
+        tokio::time::sleep(PAUSE).await;
+        return Err(Term::Lost);
+    }
+    Ok(())
+}
+
+async fn term<F, W>(
+    manager: &LeaseManager,
+    renewal: &Renewal,
     metrics: &Metrics,
     shutdown: &CancellationToken,
-    work: F,
-) -> Result<(), Error>
+    work: &F,
+) -> Term
 where
     F: Fn(CancellationToken) -> W + Send,
     W: Future<Output = Result<(), Error>> + Send,
 {
-    let mut renewals = Renewals::default();
-    loop {
-        tokio::select! {
-            () = shutdown.cancelled() => return Ok(()),
-            () = renewals.until(manager, true) => {}
-        }
-        tracing::info!("this replica leads");
-        metrics.lead(true);
-        let working = shutdown.child_token();
-        let mut task = std::pin::pin!(work(working.clone()));
-        let ended = tokio::select! {
-            ended = &mut task => Some(ended),
-            () = renewals.until(manager, false) => None,
-        };
-        metrics.lead(false);
-        if let Some(ended) = ended {
-            return ended;
-        }
-        tracing::warn!("this replica leads no more");
-        working.cancel();
-        // Another replica may lead already: what is still under way then is dropped, not finished.
-        let _finished = tokio::time::timeout(Duration::from_millis(200), task).await;
+    tracing::info!("this replica leads");
+    metrics.lead(true);
+    let working = shutdown.child_token();
+    let mut task = std::pin::pin!(work(working.clone()));
+    tokio::select! {
+        ended = &mut task => return Term::Worked(ended),
+        () = until(manager, false) => {}
+        () = renewal.lapse(HOLDS.saturating_sub(MARGIN)) => tracing::warn!("the lease could not be renewed in time"),
     }
+    metrics.lead(false);
+    working.cancel();
+    // Another replica may lead soon: what is still under way then is dropped, not finished.
+    let _finished = tokio::time::timeout(DROP, task).await;
+    Term::Lost
 }
 
-/// Follows the lease, and tells a leader that cannot renew it before another one may take it.
-#[derive(Debug, Default)]
-struct Renewals {
-    leads: bool,
-    failing_since: Option<Instant>,
-}
-
-impl Renewals {
-    async fn until(&mut self, manager: &LeaseManager, leads: bool) {
-        while self.leads != leads {
-            let begin = Instant::now();
-            match manager.changed().await {
-                Ok(now) => {
-                    self.leads = now;
-                    self.failing_since = None;
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "the lease cannot be renewed");
-                    self.failed(begin, Instant::now());
-                    tokio::time::sleep(PAUSE).await;
-                }
+/// Follows the lease until this replica leads, or leads no more.
+async fn until(manager: &LeaseManager, leads: bool) {
+    loop {
+        match manager.changed().await {
+            Ok(now) if now == leads => return,
+            Ok(_) => {}
+            Err(error) => {
+                tracing::warn!(%error, "the lease cannot be renewed");
+                tokio::time::sleep(PAUSE).await;
             }
         }
-    }
-
-    /// Notes a failure of a call that began at `begin`; a call that lasted has renewed the lease meanwhile.
-    fn failed(&mut self, begin: Instant, now: Instant) {
-        if now.duration_since(begin) > HOLDS {
-            self.failing_since = None;
-        }
-        let since = *self.failing_since.get_or_insert(now);
-        if now.duration_since(since) + GRACE / 2 > GRACE {
-            self.leads = false;
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_leader_that_cannot_renew_stops_before_its_lease_ends() {
-        let begin = Instant::now();
-        let mut renewals = Renewals { leads: true, failing_since: None };
-        renewals.failed(begin, begin + Duration::from_millis(10));
-        assert!(renewals.leads, "one failure is not the end");
-        renewals.failed(begin + Duration::from_secs(1), begin + Duration::from_secs(1));
-        assert!(renewals.leads);
-        renewals.failed(begin + Duration::from_secs(3), begin + Duration::from_secs(3));
-        assert!(!renewals.leads);
-        assert!(Duration::from_secs(3) < GRACE);
-    }
-
-    #[test]
-    fn failures_with_renewals_between_them_do_not_add_up() {
-        let begin = Instant::now();
-        let mut renewals = Renewals { leads: true, failing_since: None };
-        renewals.failed(begin, begin);
-        renewals.failed(begin, begin + Duration::from_mins(5));
-        assert!(renewals.leads);
     }
 }

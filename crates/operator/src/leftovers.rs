@@ -28,9 +28,9 @@ impl Leftovers {
         (before != Some(error.refused)).then(|| event(error))
     }
 
-    /// Forgets an object that is gone.
-    pub(crate) fn forget(&self, uid: &str) {
-        self.told.lock().unwrap_or_else(PoisonError::into_inner).remove(uid);
+    /// Forgets objects that are not kept.
+    pub(crate) fn retain(&self, keep: impl Fn(&str) -> bool) {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).retain(|uid, _| keep(uid));
     }
 }
 
@@ -80,7 +80,7 @@ mod tests {
         assert_eq!(news(None), None);
         assert_eq!(news(Some(&error(true))), None);
         assert_eq!(reason(leftovers.news("v", Some(&error(true)))).as_deref(), Some("ArtifactsLeftBehind"));
-        leftovers.forget("u");
+        leftovers.retain(|uid| uid != "u");
         assert_eq!(news(Some(&error(true))).as_deref(), Some("ArtifactsLeftBehind"));
     }
 }

@@ -95,7 +95,9 @@ async fn work(
     if !args.leader_elect {
         return run(client, options, metrics, health, shutdown).await;
     }
+    config.connect_timeout = Some(LEASE_TIMEOUT);
     config.read_timeout = Some(LEASE_TIMEOUT);
+    config.write_timeout = Some(LEASE_TIMEOUT);
     config.reset_reader_on_write = true;
     let lease_client = Client::try_from(config).map_err(|source| Error::Api {
         verb: "make a client for",

@@ -186,8 +186,17 @@ fn serving_pod(name: &str, pod: &PodSeen) -> Option<ServingPod> {
 }
 
 /// A Job that ended, whose answer may still be under way on another watch, counts as running for a moment.
+///
+/// The failure of an attempt before is no answer of one that succeeded.
 fn hold_back(job: &mut slipway_plan::Job, now: Timestamp) -> Option<Duration> {
-    let waits = job.state == JobState::Succeeded && job.result.is_none();
+    let waits = match &job.state {
+        JobState::Active => false,
+        JobState::Succeeded => job.result.as_ref().is_none_or(|result| result.failure.is_some()),
+        // At its deadline a Job's pods are deleted, so nothing comes.
+        JobState::Failed { reason, .. } => {
+            reason != "DeadlineExceeded" && job.result.is_none() && job.trouble.is_none()
+        }
+    };
     let age = now.duration_since(job.finished_at.filter(|_| waits)?);
     let left = ANSWER_GRACE.checked_sub(Duration::try_from(age).unwrap_or_default())?;
     job.state = JobState::Active;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use futures::future::BoxFuture;
+use slipway_api::names;
 use slipway_artifacts::{Category, Location, RegistryOptions, RetryPolicy, Store};
 use slipway_plan::Untag;
 
@@ -23,7 +24,8 @@ pub struct RegistryError {
 
 /// Where artifact tags are removed.
 pub trait ArtifactRegistry: Send + Sync {
-    /// Removes tags of a repository such as `default/digits`; tags that are gone are fine.
+    /// Removes tags of a repository such as `default/digits`; tags that are gone are fine, and all of them means those
+    /// that job pods made: what somebody else tagged there is not ours to take.
     ///
     /// # Errors
     /// When the registry does not answer or refuses; the tags may then be partly removed.
@@ -57,7 +59,10 @@ impl OciRegistry {
         let tags = match untag {
             Untag::Nothing => return Ok(()),
             Untag::Tags(tags) => tags.iter().map(|tag| tag.parse()).collect::<Result<Vec<_>, _>>()?,
-            Untag::Everything => store.tags().await?,
+            Untag::Everything => {
+                let all = store.tags().await?;
+                all.into_iter().filter(|tag| names::is_work_tag(tag.as_str())).collect()
+            }
         };
         for tag in tags {
             if store.untag(&tag).await? {
@@ -92,11 +97,38 @@ impl ArtifactRegistry for OciRegistry {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use axum::{Json, extract::Request, http::Method, http::StatusCode, response::IntoResponse};
+    use serde_json::json;
     use std::sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     };
     use tokio::net::TcpListener;
+
+    #[tokio::test]
+    async fn a_deletion_takes_the_tags_that_job_pods_made_and_no_others() {
+        let deleted = Arc::new(Mutex::new(Vec::new()));
+        let noted = Arc::clone(&deleted);
+        let router = axum::Router::new().fallback(async move |request: Request| {
+            let path = request.uri().path().to_owned();
+            if *request.method() == Method::DELETE {
+                noted.lock().unwrap().push(path.rsplit('/').next().unwrap_or_default().to_owned());
+                return StatusCode::ACCEPTED.into_response();
+            }
+            let tags = json!({ "name": "vision/net", "tags": ["latest", "work-1", "work-1-report", "v1.0"] });
+            if path.ends_with("/tags/list") {
+                Json(tags).into_response()
+            } else {
+                StatusCode::OK.into_response()
+            }
+        });
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let host = listener.local_addr().unwrap().to_string();
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        let registry = OciRegistry::new(&host, true);
+        registry.untag("vision/net", &Untag::Everything).await.unwrap();
+        assert_eq!(*deleted.lock().unwrap(), ["work-1", "work-1-report"]);
+    }
 
     #[tokio::test]
     async fn a_registry_that_breaks_off_is_asked_once_and_named() {

@@ -2,10 +2,7 @@
 
 use std::{
     net::SocketAddr,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use axum::{
@@ -20,26 +17,63 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{error::Error, metrics::Metrics};
 
-/// Whether the operator is ready: its caches are complete, or it stands by for a leader. Clones share it.
+/// How far the operator is. Clones share it.
 #[derive(Debug, Clone, Default)]
 pub struct Health {
-    ready: Arc<AtomicBool>,
+    state: Arc<Mutex<Turn>>,
+}
+
+/// How far the operator is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Turn {
+    /// The lease was not looked at yet.
+    #[default]
+    Starting,
+    /// Another replica may lead; this one is ready to take over.
+    StandingBy,
+    /// This replica leads, and its caches are not complete yet.
+    Syncing,
+    /// This replica leads, and looks after all objects.
+    Synced,
 }
 
 impl Health {
+    /// The caches are being filled: nothing is looked after yet.
+    pub(crate) fn syncing(&self) {
+        self.set(Turn::Syncing);
+    }
+
     /// The caches are complete.
     pub(crate) fn synced(&self) {
-        self.ready.store(true, Ordering::Relaxed);
+        self.set(Turn::Synced);
     }
 
     /// Another replica may lead; this one is ready to take over.
     pub fn standing_by(&self) {
-        self.ready.store(true, Ordering::Relaxed);
+        self.set(Turn::StandingBy);
     }
 
-    /// Whether the operator is ready.
+    /// Whether the operator does what is its turn: it looks after all objects, or stands by.
     pub fn is_ready(&self) -> bool {
-        self.ready.load(Ordering::Relaxed)
+        matches!(self.get(), Turn::StandingBy | Turn::Synced)
+    }
+
+    /// How far it is, in a word.
+    fn word(&self) -> &'static str {
+        match self.get() {
+            Turn::Starting => "starting",
+            Turn::StandingBy => "standing by",
+            Turn::Syncing => "syncing",
+            Turn::Synced => "ready",
+        }
+    }
+
+    fn set(&self, state: Turn) {
+        *self.state.lock().unwrap_or_else(PoisonError::into_inner) = state;
+    }
+
+    fn get(&self) -> Turn {
+        *self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -61,11 +95,8 @@ pub async fn serve(
 
 fn router(metrics: Metrics, health: Health) -> Router {
     let ready = |State(health): State<Health>| async move {
-        if health.is_ready() {
-            (StatusCode::OK, "ready")
-        } else {
-            (StatusCode::SERVICE_UNAVAILABLE, "starting")
-        }
+        let code = if health.is_ready() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+        (code, health.word())
     };
     Router::new()
         .route("/readyz", get(ready))
@@ -91,12 +122,20 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn it_is_alive_at_once_and_ready_when_it_says_so() {
+    async fn it_is_alive_at_once_and_ready_while_it_does_what_is_its_turn() {
         let health = Health::default();
         assert_eq!(status(&health, "/healthz").await, StatusCode::OK);
         assert_eq!(status(&health, "/metrics").await, StatusCode::OK);
         assert_eq!(status(&health, "/readyz").await, StatusCode::SERVICE_UNAVAILABLE);
         health.standing_by();
+        assert_eq!(status(&health, "/readyz").await, StatusCode::OK);
+        health.syncing();
+        assert_eq!(
+            status(&health, "/readyz").await,
+            StatusCode::SERVICE_UNAVAILABLE,
+            "it leads, and sees nothing"
+        );
+        health.synced();
         assert_eq!(status(&health, "/readyz").await, StatusCode::OK);
     }
 }

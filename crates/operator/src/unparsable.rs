@@ -40,9 +40,9 @@ impl Told {
         versions.insert(uid.to_owned(), version.to_owned());
     }
 
-    /// Forgets an object that is gone.
-    pub(crate) fn forget(&self, uid: &str) {
-        self.versions.lock().unwrap_or_else(PoisonError::into_inner).remove(uid);
+    /// Forgets objects that are not kept.
+    pub(crate) fn retain(&self, keep: impl Fn(&str) -> bool) {
+        self.versions.lock().unwrap_or_else(PoisonError::into_inner).retain(|uid, _| keep(uid));
     }
 }
 
@@ -174,7 +174,7 @@ mod tests {
         let told = Told::default();
         told.note("u", "7");
         assert!(told.knows("u", "7") && !told.knows("u", "8") && !told.knows("v", "7"));
-        told.forget("u");
+        told.retain(|uid| uid != "u");
         assert!(!told.knows("u", "7"));
     }
 }

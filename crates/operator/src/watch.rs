@@ -49,7 +49,7 @@ struct Watch {
 /// Looks after all objects until `shutdown`, then ends what is under way and returns.
 ///
 /// # Errors
-/// When the watches end before they are complete, which only a shutdown makes them do.
+/// When a watch ends by itself: the process is to begin anew.
 pub async fn run(
     client: Client,
     options: Options,
@@ -57,6 +57,7 @@ pub async fn run(
     health: Health,
     shutdown: CancellationToken,
 ) -> Result<(), Error> {
+    health.syncing();
     let world = Arc::new(World::default());
     let writer = reflector::store::Writer::default();
     let store: Store<Guarded> = writer.as_reader();
@@ -80,6 +81,7 @@ pub async fn run(
     };
     tokio::select! {
         () = shutdown.cancelled() => return Ok(()),
+        broken = broken(&mut tasks, &shutdown) => return Err(broken),
         complete = complete => complete?,
     }
     health.synced();
@@ -91,10 +93,25 @@ pub async fn run(
     let look = |object, context| Box::pin(reconcile(object, context));
     let retry =
         |object: Arc<Guarded>, error: &Error, context: Arc<Context>| after_error(&object, error, &context);
-    controller::applier(look, retry, context, store, requests, config).for_each(note).await;
+    tokio::select! {
+        () = controller::applier(look, retry, context, store, requests, config).for_each(note) => {}
+        broken = broken(&mut tasks, &shutdown) => return Err(broken),
+    }
     watching.cancel();
     tasks.join_all().await;
     Ok(())
+}
+
+/// Waits for a watch that ends by itself, which none does but by a panic: nothing would be seen of its kind any more.
+async fn broken(tasks: &mut JoinSet<()>, shutdown: &CancellationToken) -> Error {
+    let ended = tasks.join_next().await;
+    if shutdown.is_cancelled() {
+        return std::future::pending().await;
+    }
+    if let Some(Err(error)) = ended {
+        tracing::error!(%error, "a watch ended");
+    }
+    Error::WatchEnded
 }
 
 type Reconciled = Result<(ObjectRef<Guarded>, Action), controller::Error<Error, std::convert::Infallible>>;
@@ -133,11 +150,14 @@ async fn follow_objects(
         match event {
             Ok(Event::Apply(object)) => queue.object(&object),
             Ok(Event::Delete(object)) => {
-                if let Some(uid) = &object.meta().uid {
-                    context.forget(uid);
-                }
+                context.retain(|uid| object.meta().uid.as_deref() != Some(uid));
             }
-            Ok(Event::InitDone) => queue.all(None),
+            Ok(Event::InitDone) => {
+                // What was deleted while the watch was broken is in the list no more, and nothing else tells.
+                let known = queue.uids();
+                context.retain(|uid| known.contains(uid));
+                queue.all(None);
+            }
             Ok(Event::Init | Event::InitApply(_)) | Err(Broken) => {}
         }
     }
@@ -154,5 +174,71 @@ where
     match namespace {
         Some(namespace) => Api::namespaced(client.clone(), namespace),
         None => Api::all(client.clone()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::registry::OciRegistry;
+    use kube::client::Body;
+    use serde_json::json;
+    use std::time::Duration;
+
+    #[tokio::test]
+    async fn a_watch_that_ends_is_an_error_unless_all_are_to_end() {
+        let shutdown = CancellationToken::new();
+        let mut tasks = JoinSet::new();
+        tasks.spawn(std::future::pending());
+        tasks.spawn(async { assert!(tasks_end(), "a watch that panics") });
+        assert!(matches!(broken(&mut tasks, &shutdown).await, Error::WatchEnded));
+        tasks.spawn(async {});
+        shutdown.cancel();
+        let waited = tokio::time::timeout(Duration::from_millis(50), broken(&mut tasks, &shutdown)).await;
+        assert!(waited.is_err(), "the shutdown is no error");
+    }
+
+    fn tasks_end() -> bool {
+        false
+    }
+
+    fn context() -> Arc<Context> {
+        let settings = json!({ "serverImage": "s", "jobImage": "j", "registry": "r.test" });
+        let options = Options {
+            settings: serde_json::from_value(settings).unwrap(),
+            namespace: None,
+            concurrency: 1,
+            registry: Arc::new(OciRegistry::new("r.test", true)),
+            farewell: Duration::from_secs(1),
+            instance: None,
+        };
+        let silent =
+            |_: http::Request<Body>| std::future::pending::<Result<http::Response<Body>, kube::Error>>();
+        let client = Client::new(tower::service_fn(silent), "vision");
+        Arc::new(Context::new(client, options, Metrics::default(), Arc::new(World::default())))
+    }
+
+    fn object(name: &str) -> Guarded {
+        let object = json!({
+            "apiVersion": "slipway.dev/v1alpha1", "kind": "ModelDeployment",
+            "metadata": { "name": name, "namespace": "vision", "uid": format!("uid-of-{name}") },
+            "spec": { "model": { "source": { "uri": "configmap://m", "file": "m.onnx" } } },
+        });
+        serde_json::from_value(object).unwrap()
+    }
+
+    #[tokio::test]
+    async fn what_was_deleted_while_the_watch_was_broken_is_forgotten() {
+        let context = context();
+        for uid in ["uid-of-gone", "uid-of-stays"] {
+            context.backoff.next(uid);
+        }
+        let writer = reflector::store::Writer::default();
+        let (queue, _requests) = Queue::new(writer.as_reader(), Metrics::default());
+        let list = [Event::Init, Event::InitApply(object("stays")), Event::InitDone];
+        let events = futures::stream::iter(list.map(Ok)).reflect(writer).boxed();
+        follow_objects(events, queue, Arc::clone(&context), CancellationToken::new()).await;
+        assert_eq!(context.backoff.next("uid-of-gone").as_millis(), 200);
+        assert_eq!(context.backoff.next("uid-of-stays").as_millis(), 400);
     }
 }

@@ -53,7 +53,8 @@ fn upgrade(cluster: &Cluster) {
 
 fn leaves_only_what_the_chart_says(cluster: &Cluster) {
     wait::until("the chart's objects are gone", MINUTE, || {
-        let kinds = "deployments,services,configmaps,serviceaccounts,roles,rolebindings,networkpolicies,pods";
+        let kinds =
+            "deployments,services,configmaps,serviceaccounts,roles,rolebindings,networkpolicies,leases,pods";
         let left = names(cluster, SYSTEM, kinds);
         let ours: Vec<_> = left.iter().filter(|name| name.contains("slipway")).collect();
         if ours.is_empty() { Ok(()) } else { Err(format!("{ours:?}")) }

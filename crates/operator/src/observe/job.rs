@@ -90,7 +90,7 @@ mod tests {
     use super::*;
     use crate::cache::Key;
     use serde_json::json;
-    use slipway_api::job::JobResult;
+    use slipway_api::job::{Failure, FailureCategory, JobResult};
 
     fn job(status: &serde_json::Value) -> Job {
         let object = json!({
@@ -143,6 +143,39 @@ mod tests {
         let now = "2026-01-01T00:01:00Z".parse().unwrap();
         let (jobs, recheck) = observe(&[entry("net-small-1", job(&json!({})))], &pods, now);
         assert_eq!(jobs[0].result.as_ref().unwrap().output.as_deref(), Some("new"));
+        assert_eq!(recheck, None);
+    }
+
+    #[test]
+    fn the_failure_of_an_attempt_before_is_no_answer_of_a_job_that_succeeded() {
+        let ended = json!({ "completionTime": "2026-01-01T00:00:00Z",
+                            "conditions": [{ "type": "Complete", "status": "True" }] });
+        let jobs = [entry("net-small-1", job(&ended))];
+        let failure = Failure { category: FailureCategory::Storage, retryable: true, message: "no".into() };
+        let failed = pod(
+            "u",
+            "2025-12-31T23:59:00Z",
+            Some(JobResult { failure: Some(failure), ..JobResult::default() }),
+        );
+        let soon = "2026-01-01T00:00:04Z".parse().unwrap();
+        let (early, recheck) = observe(&jobs, std::slice::from_ref(&failed), soon);
+        assert_eq!((&early[0].state, recheck), (&JobState::Active, Some(Duration::from_secs(6))));
+        let answer = JobResult { output: Some("sha256:1".into()), ..JobResult::default() };
+        let (whole, recheck) =
+            observe(&jobs, &[failed, pod("u", "2025-12-31T23:59:30Z", Some(answer))], soon);
+        assert_eq!((&whole[0].state, recheck), (&JobState::Succeeded, None));
+    }
+
+    #[test]
+    fn a_failed_job_waits_a_moment_for_the_words_of_its_pod() {
+        let failed = |reason: &str| {
+            job(&json!({ "conditions": [{ "type": "Failed", "status": "True", "reason": reason,
+                                          "lastTransitionTime": "2026-01-01T00:00:00Z" }] }))
+        };
+        let soon = "2026-01-01T00:00:04Z".parse().unwrap();
+        let (jobs, recheck) = observe(&[entry("j", failed("PodFailurePolicy"))], &[], soon);
+        assert_eq!((&jobs[0].state, recheck), (&JobState::Active, Some(Duration::from_secs(6))));
+        let (_, recheck) = observe(&[entry("j", failed("DeadlineExceeded"))], &[], soon);
         assert_eq!(recheck, None);
     }
 

@@ -40,6 +40,19 @@ fn kind(question: Question) -> (&'static str, &'static str) {
     }
 }
 
+/// Waits until the watch on a kind's objects has ended; for ever where there is none.
+async fn ended(objects: &mut Option<(CancellationToken, tokio::task::JoinHandle<()>)>) {
+    if let Some((until, task)) = objects {
+        let _ended = task.await;
+        let by_itself = !until.is_cancelled();
+        *objects = None;
+        if by_itself {
+            return;
+        }
+    }
+    std::future::pending().await
+}
+
 impl Watch {
     /// Watches whether a kind exists, and its objects while it does.
     async fn follow_kind(self, question: Question) {
@@ -50,7 +63,13 @@ impl Watch {
         let mut events = Events::new("CustomResourceDefinition", watch, self.queue.metrics(), &self.shutdown);
         let mut objects: Option<(CancellationToken, tokio::task::JoinHandle<()>)> = None;
         let mut listed = false;
-        while let Some(event) = events.next().await {
+        loop {
+            let event = tokio::select! {
+                event = events.next() => event,
+                // It ends by itself only by a panic, which is this watch's own.
+                () = ended(&mut objects) => return,
+            };
+            let Some(event) = event else { break };
             let exists = match event {
                 Ok(Event::Init) => {
                     listed = false;

@@ -1,7 +1,10 @@
 //! The queue: which objects are to be looked at. An object that waits already is not queued twice.
 
+use std::collections::BTreeSet;
+
 use futures::channel::mpsc;
 use kube::{
+    Resource,
     core::DeserializeGuard,
     runtime::reflector::{ObjectRef, Store},
 };
@@ -51,6 +54,11 @@ impl Queue {
                 self.send(object);
             }
         }
+    }
+
+    /// The uids of all objects.
+    pub(crate) fn uids(&self) -> BTreeSet<String> {
+        self.store.state().iter().filter_map(|object| object.meta().uid.clone()).collect()
     }
 
     pub(crate) fn metrics(&self) -> &Metrics {

@@ -12,4 +12,5 @@ mod leftovers;
 mod marks;
 mod neighbours;
 mod rights;
+mod security;
 mod trouble;

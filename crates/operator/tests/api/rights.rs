@@ -22,7 +22,9 @@ use crate::{
 };
 
 const SYSTEM: &str = "slipway-system";
-const RIGHTS: [&str; 5] = ["ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"];
+/// What the operator needs of the chart to work: its rights, and the lease that it may not make itself.
+const RIGHTS: [&str; 6] =
+    ["ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding", "Lease"];
 
 /// An operator with the rights of the chart, and nothing more.
 struct Install {
