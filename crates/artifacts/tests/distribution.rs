@@ -12,14 +12,13 @@ use std::process::{Command, Stdio};
 use distribution::{Distribution, binary, start, start_in};
 use serde_json::json;
 use slipway_artifacts::{
-    Bundle, Category, Digest, FetchOptions, Kind, Limits, Location, Reference, Registry, RegistryOptions,
+    Bundle, Category, Digest, FetchOptions, Kind, Limits, Location, Reference, RegistryOptions,
     SourceSpec, Store, Tag, fetch, push_path, silent,
 };
 
 /// What these tests ask of a registry.
 trait Uses {
     fn store(&self, repository: &str) -> Store;
-    fn registry(&self, repository: &str) -> Registry;
     fn folder(&self) -> PathBuf;
 }
 
@@ -27,10 +26,6 @@ impl Uses for Distribution {
     fn store(&self, repository: &str) -> Store {
         let location = Location::Registry { host: self.host.clone(), repository: repository.into() };
         Store::open(&location, &RegistryOptions::default()).unwrap()
-    }
-
-    fn registry(&self, repository: &str) -> Registry {
-        Registry::new(&self.host, repository, &RegistryOptions::default()).unwrap()
     }
 
     /// A folder with a small and a large file, one of them twice.
