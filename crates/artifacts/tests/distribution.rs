@@ -12,8 +12,8 @@ use std::process::{Command, Stdio};
 use distribution::{Distribution, binary, start, start_in};
 use serde_json::json;
 use slipway_artifacts::{
-    Bundle, Category, Digest, FetchOptions, Kind, Limits, Location, Reference, RegistryOptions,
-    SourceSpec, Store, Tag, fetch, push_path, silent,
+    Bundle, Category, Digest, FetchOptions, Kind, Limits, Location, Reference, RegistryOptions, SourceSpec,
+    Store, Tag, fetch, push_path, silent,
 };
 
 /// What these tests ask of a registry.

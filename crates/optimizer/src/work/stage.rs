@@ -10,7 +10,7 @@ use slipway_api::{
     Stage, StageKind,
     job::{Failure, FailureCategory, JobResult},
 };
-use slipway_artifacts::{Kind, chain};
+use slipway_artifacts::Kind;
 use slipway_model::onnx::OnnxModel;
 
 use super::{

@@ -7,12 +7,13 @@ use slipway_api::{
     job::{Failure, FailureCategory},
     stage::{BlockFit, Dynamic, Granularity, Quantize, QuantizeMethod, StoredType, WeightOnly, WeightType},
 };
+use slipway_artifacts::chain;
 
 use super::Outcome;
 use crate::{
     progress::Progress,
     stage::quantize::{self as library, HalfFloat, Method, Options, QuantizeError},
-    work::failure::{chain, fail},
+    work::failure::fail,
 };
 
 /// Quantizes the model at `model`, which is the artifact `source`.

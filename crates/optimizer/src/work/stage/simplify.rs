@@ -7,12 +7,12 @@ use slipway_api::{
     job::{Failure, FailureCategory},
     stage::Simplify,
 };
+use slipway_artifacts::chain;
 
 use super::Outcome;
 use crate::{
     progress::Progress,
     stage::simplify::{self as library, Options, SimplifyError},
-    work::failure::chain,
 };
 
 /// Simplifies the model at `model`, which is the artifact `source`.
