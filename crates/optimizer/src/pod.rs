@@ -44,7 +44,7 @@ pub fn context(spec: &JobSpec, scratch: PathBuf, progress: SharedProgress) -> Re
         Work::Gate(gate) => Some(Judges::on_ports(gate.candidate_port, gate.baseline_port)),
         Work::Source { .. } | Work::Data { .. } | Work::Stage { .. } => None,
     };
-    Ok(Context { store, fetch, scratch, progress, judges })
+    Ok(Context { store, fetch, scratch, progress, judges, fetch_anew: false })
 }
 
 fn mounted(work: &Work, mut fetch: FetchOptions) -> FetchOptions {

@@ -48,7 +48,10 @@ impl Pipeline {
 /// Walks through the steps of this generation as far as their inputs exist.
 pub(crate) fn walk(observed: &Observed, settings: &Settings) -> Pipeline {
     let mut walk = Walk { observed, settings, stages: Vec::new(), keys: Vec::new(), start: Vec::new() };
-    if let Some(artifact) = direct_artifact(observed) {
+    // A laptop has no pod that could take it from the registry.
+    if !settings.local
+        && let Some(artifact) = direct_artifact(observed)
+    {
         return walk.finish_direct(artifact);
     }
     let artifact = walk.artifact();

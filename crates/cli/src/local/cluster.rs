@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 use slipway_api::{
     ModelDeployment,
+    condition::reason::GATE_ERROR,
     job::{JobResult, JobSpec, Work},
     names,
     status::{StageState, Status},
@@ -48,7 +49,7 @@ pub(crate) struct Sources {
 pub(crate) fn settings(local: bool) -> Settings {
     Settings {
         server_image: format!("slipway-server:{}", env!("CARGO_PKG_VERSION")),
-        onnxruntime_server_image: None,
+        onnxruntime_server_image: Some(format!("slipway-server-onnxruntime:{}", env!("CARGO_PKG_VERSION"))),
         job_image: format!("slipway-job:{}", env!("CARGO_PKG_VERSION")),
         image_pull_policy: "IfNotPresent".into(),
         image_pull_secrets: Vec::new(),
@@ -90,7 +91,8 @@ pub(crate) async fn travel(
         ..FetchOptions::default()
     };
     let scratch = workspace.scratch().to_owned();
-    let mut context = Context { store: store.clone(), fetch, scratch, progress, judges: None };
+    let mut context =
+        Context { store: store.clone(), fetch, scratch, progress, judges: None, fetch_anew: true };
     let mut times = Vec::new();
     loop {
         let decided = plan(&observed, &settings);
@@ -202,8 +204,13 @@ impl Road {
         if let Some((reason, message)) = failed("Optimized") {
             return Err(Error::Pipeline { reason, message });
         }
-        if let Some((reason, message)) = failed("GatePassed") {
-            return Err(Error::Gate { reason, message });
+        match failed("GatePassed") {
+            // The gate could not run, so it says nothing of the model.
+            Some((reason, message)) if reason == GATE_ERROR => {
+                return Err(Error::Pipeline { reason, message });
+            }
+            Some((reason, message)) => return Err(Error::Gate { reason, message }),
+            None => {}
         }
         self.revision.as_ref().ok_or_else(|| {
             let open = self.status.stages.iter().find(|stage| stage.state != StageState::Succeeded);

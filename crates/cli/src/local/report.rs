@@ -32,7 +32,7 @@ impl Report {
     pub(crate) fn new(road: &Road, predictions: Option<Latency>, url: Option<String>) -> Self {
         let row = |status: &StageStatus| {
             let time = road.times.iter().find(|(step, _, _)| *step == status.name);
-            let (took, reused) = time.map_or((Duration::ZERO, true), |(_, took, reused)| (*took, *reused));
+            let (took, reused) = time.map_or((Duration::ZERO, false), |(_, took, reused)| (*took, *reused));
             Row { status: status.clone(), seconds: took.as_secs_f64(), reused }
         };
         Self {
@@ -49,9 +49,8 @@ impl Report {
         let mut parts = vec![self.name.clone(), self.stage_table()];
         parts.extend(self.gate.as_ref().map(|gate| verdict_table(gate, true)));
         if let Some(Latency { requests, p50_ms, p95_ms }) = self.predictions {
-            let url = self.url.as_deref().unwrap_or_default();
             parts.push(format!(
-                "served at {url}: {requests} real predictions, p50 {p50_ms:.2} ms, p95 {p95_ms:.2} ms (one client)"
+                "served and asked for {requests} real predictions: p50 {p50_ms:.2} ms, p95 {p95_ms:.2} ms (one client)"
             ));
         }
         parts.join("\n\n")
@@ -77,7 +76,11 @@ impl Report {
                 if is_model {
                     before = row.status.size_bytes.or(before);
                 }
-                let time = if row.reused { "cached".to_owned() } else { format!("{:.2} s", row.seconds) };
+                let time = match row.status.state {
+                    StageState::Pending | StageState::Running => String::new(),
+                    _ if row.reused => "cached".to_owned(),
+                    _ => format!("{:.2} s", row.seconds),
+                };
                 let digest = row.status.output_digest.as_deref().map(short).unwrap_or_default();
                 let [from, to] = sizes;
                 vec![

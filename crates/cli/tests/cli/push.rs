@@ -22,6 +22,7 @@ fn a_model_is_pushed_once_and_found_by_its_digest() {
     let plan = room.write("pinned.yaml", head.replace("      file: model.onnx\n", ""));
     let planned = room.slipway(&["plan", "-f", &plan]).text();
     assert!(planned.contains(&pinned) && !planned.contains('<'), "all of it is known: {planned}");
+    room.slipway(&["run", "-f", &plan, "--json"]).json();
 }
 
 #[test]

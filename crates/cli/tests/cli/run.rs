@@ -24,9 +24,9 @@ fn digits_go_the_whole_way_to_the_same_digest_as_in_a_cluster() {
     assert_eq!(stage(&report, "gate")["reused"], false);
 
     let again = room.slipway(&["run", "-f", &example("."), "--json"]).json();
-    for name in ["source", "int8", "data-holdout", "gate"] {
+    for (name, reused) in [("source", false), ("int8", true), ("data-holdout", false), ("gate", true)] {
         assert_eq!(stage(&again, name)["outputDigest"], stage(&report, name)["outputDigest"]);
-        assert_eq!(stage(&again, name)["reused"], true, "{name} is computed once");
+        assert_eq!(stage(&again, name)["reused"], reused, "{name}: what was fetched may have changed");
     }
 }
 
@@ -98,6 +98,18 @@ fn files_of_this_machine_are_a_source_here() {
         room.deployment("uri: configmap://digits-model\n      file: model.onnx", "uri: file://mine.onnx");
     let report = room.slipway(&["run", "-f", &folder, "--json"]).json();
     assert_eq!(report["gate"]["verdict"], "Pass");
+
+    std::fs::copy(example("holdout.npz"), room.path("mine.onnx")).unwrap();
+    room.slipway(&["run", "-f", &folder]).fails(1, &["mine.onnx is", "not an ONNX model"]);
+    std::fs::remove_file(room.path("mine.onnx")).unwrap();
+    room.slipway(&["run", "-f", &folder]).fails(1, &["mine.onnx"]);
+}
+
+#[test]
+fn a_gate_that_cannot_run_says_nothing_of_the_model() {
+    let room = Room::new();
+    let folder = room.deployment("output: probabilities", "output: probs");
+    room.slipway(&["run", "-f", &folder]).fails(1, &["GateError", "probs"]);
 }
 
 /// A folder served with TLS on this machine; it ends with this value.

@@ -36,6 +36,9 @@ pub struct Context {
     pub progress: SharedProgress,
     /// The servers that the gate drives, where a step is a gate.
     pub judges: Option<Judges>,
+    /// Whether a source that no digest pins is fetched again, although it was before: files of a laptop change under
+    /// their names.
+    pub fetch_anew: bool,
 }
 
 /// Does one step; a failure is part of the answer.
@@ -47,7 +50,8 @@ pub async fn run(spec: &JobSpec, context: &Context) -> JobResult {
 }
 
 async fn try_run(spec: &JobSpec, context: &Context) -> Result<JobResult, slipway_api::job::Failure> {
-    if let Some(found) = publish::find(spec, context).await? {
+    let may_differ = context.fetch_anew && !is_pinned(&spec.work);
+    if !may_differ && let Some(found) = publish::find(spec, context).await? {
         return Ok(found);
     }
     let scratch = failure::scratch(&context.scratch)?;
@@ -60,4 +64,14 @@ async fn try_run(spec: &JobSpec, context: &Context) -> Result<JobResult, slipway
         Work::Gate(gate) => gate::run(gate, context, scratch.path()).await?,
     };
     publish::push(spec, context, made, scratch.path()).await
+}
+
+/// Whether work gives the same bytes whenever it is done.
+fn is_pinned(work: &Work) -> bool {
+    let source = match work {
+        Work::Source { source, format: _, onnxruntime: _ } => source,
+        Work::Data { data } => &data.source,
+        Work::Stage { .. } | Work::Gate(_) => return true,
+    };
+    source.digest.is_some() || source.uri.contains("@sha256:")
 }
