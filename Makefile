@@ -4,7 +4,7 @@ export CARGO_TARGET_DIR ?= $(SLIPWAY_CACHE)/static
 CLUSTER := $(SLIPWAY_CACHE)/bin/slipway-cluster
 LEVEL ?= full
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test bench lint fmt cluster-up cluster-down images generate clean-cache
+.PHONY: help setup demo test bench lint fmt cluster-up cluster-demo cluster-down images generate clean-cache
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -18,7 +18,7 @@ demo: ## take a real model through the whole road on this machine, no cluster ne
 test: ## set up and run every test, the ones on a real Kubernetes included
 	@scripts/test.sh
 
-bench: ## measure what the README claims
+bench: ## measure what the docs claim, each beside its peer
 	@scripts/bench.sh
 
 lint: ## check formatting, lints, and the licences of what is linked
@@ -30,10 +30,13 @@ fmt: ## format all sources
 cluster-up: setup ## boot a real Kubernetes and leave it running (LEVEL=api, node or full)
 	@$(CLUSTER) up --detach --name dev --level $(LEVEL)
 
+cluster-demo: ## the same, with Slipway in it and examples/digits served and asked
+	@scripts/cluster-demo.sh
+
 cluster-down: ## end it without a trace
 	@if [ -x $(CLUSTER) ]; then $(CLUSTER) down --name dev; else echo "no cluster was ever booted here"; fi
 
-images: ## build the static programs and pack them as image archives in the cache
+images: setup ## build the static programs and pack them as image archives in the cache
 	@scripts/images.sh
 
 generate: ## write the files that are generated from the types
