@@ -51,6 +51,8 @@ use crate::{DataSet, Gate, Jobs, ModelFormat, Monitoring, Rollout, Serving, Sour
 #[schemars(extend("x-kubernetes-validations" = [
     {"rule": "!has(self.gate) || (has(self.data) && self.data.exists(set, set.name == self.gate.data))",
      "message": "gate.data must be the name of a data set in data"},
+    {"rule": "!has(self.stages) || self.stages.all(stage, !has(stage.quantize) || !has(stage.quantize.static) || (has(self.data) && self.data.exists(set, set.name == stage.quantize.static.data)))",
+     "message": "quantize.static.data must be the name of a data set in data"},
     {"rule": "!has(self.gate) || !has(self.gate.baseline) || self.gate.baseline.stage == 'source' || (has(self.stages) && self.stages.exists(stage, stage.name == self.gate.baseline.stage))",
      "message": "gate.baseline.stage must be source or the name of a stage"},
     {"rule": "!has(self.gate) || !self.gate.checks.exists(check, has(check.accuracy)) || self.data.exists(set, set.name == self.gate.data && has(set.labels))",

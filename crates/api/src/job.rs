@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     DataSet, Gate, ModelFormat, Source, Stage,
     condition::reason,
+    stage::Static,
     status::{GateStatus, Verdict},
 };
 
@@ -31,7 +32,7 @@ pub const MAX_RESULT_BYTES: usize = 2400;
 pub struct JobSpec {
     /// The key of the work; the output is tagged with it.
     pub key: String,
-    /// `source`, `data-NAME`, the stage's name, or `gate`.
+    /// `source`, `data-NAME`, `calibrate-STAGE`, the stage's name, or `gate`.
     pub step: String,
     /// Where inputs are read from and outputs written to.
     pub registry: Registry,
@@ -85,9 +86,28 @@ pub enum Work {
         stage: Stage,
         /// The digest of the artifact that goes in.
         input: String,
+        /// The digest of the artifact's calibration, where the stage needs one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        calibration: Option<String>,
     },
+    /// Run an artifact on data for the ranges of its activations.
+    Calibrate(Box<CalibrateWork>),
     /// Judge an artifact by driving two servers on this pod.
     Gate(Box<GateWork>),
+}
+
+/// What a calibration's job needs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct CalibrateWork {
+    /// How ranges are chosen.
+    pub calibrate: Static,
+    /// The digest of the artifact that is run.
+    pub input: String,
+    /// How the data set is bound to the model.
+    pub data: DataSet,
+    /// The digest of the data set's artifact.
+    pub data_digest: String,
 }
 
 /// What the gate's job needs.

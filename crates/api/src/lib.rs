@@ -38,7 +38,7 @@ pub use jobs::{JobPod, Jobs};
 pub use monitoring::{Monitoring, ServiceMonitor};
 pub use pod::{LocalReference, Resources, Toleration};
 pub use rollout::{Rolling, Rollout, Strategy};
-pub use scalar::{Duration, Fraction, Ratio, ScalarError};
+pub use scalar::{Duration, Fraction, Percent, Ratio, ScalarError};
 pub use serving::{
     Backend, Batching, OnMismatch, Runtime, SelfCheck, ServicePort, ServiceType, Serving, ServingPod,
     SlipwayRuntime,

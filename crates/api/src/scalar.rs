@@ -90,6 +90,11 @@ decimal! {
     Ratio, max 1000, pattern r"^[0-9]{1,4}(\.[0-9]{1,6})?$", example "0.35"
 }
 
+decimal! {
+    /// A share in percent, over 0 and up to 100, written as a decimal string such as `"99.99"`.
+    Percent, max 100, pattern r"^(100(\.0{1,6})?|[1-9][0-9]?(\.[0-9]{1,6})?)$", example "99.99"
+}
+
 /// A duration as Kubernetes writes it: `"300ms"`, `"30s"`, `"5m"`, `"1h30m"`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]

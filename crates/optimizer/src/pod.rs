@@ -42,7 +42,7 @@ pub fn context(spec: &JobSpec, scratch: PathBuf, progress: SharedProgress) -> Re
     );
     let judges = match &spec.work {
         Work::Gate(gate) => Some(Judges::on_ports(gate.candidate_port, gate.baseline_port)),
-        Work::Source { .. } | Work::Data { .. } | Work::Stage { .. } => None,
+        Work::Source { .. } | Work::Data { .. } | Work::Calibrate(_) | Work::Stage { .. } => None,
     };
     Ok(Context { store, fetch, scratch, progress, judges, fetch_anew: false })
 }
@@ -68,7 +68,7 @@ fn source(work: &Work) -> Option<&Source> {
     match work {
         Work::Source { source, format: _, onnxruntime: _ } => Some(source),
         Work::Data { data } => Some(&data.source),
-        Work::Stage { .. } | Work::Gate(_) => None,
+        Work::Calibrate(_) | Work::Stage { .. } | Work::Gate(_) => None,
     }
 }
 

@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use slipway_api::{
     DataSet, Gate, ModelFormat, Serving, Source, Stage, StageKind, canonical_json, sha256_hex,
+    stage::{Quantize, Static},
 };
 
 /// Counts up when the meaning of a key's text changes, which recomputes everything.
@@ -38,14 +39,38 @@ pub fn data(data: &DataSet) -> String {
     key("data", &json!({ "source": origin(source), "format": format }))
 }
 
-/// The key of applying a stage to an artifact; the stage's name is not part of it.
-pub fn stage(stage: &Stage, input_digest: &str) -> String {
+/// The key of applying a stage to an artifact, with the calibration where it needs one; the stage's name is not part of
+/// it, nor what the calibration says already.
+pub fn stage(stage: &Stage, input_digest: &str, calibration: Option<&str>) -> String {
     let kind = match stage.kind() {
-        Some(StageKind::Quantize(quantize)) => json!({ "quantize": quantize }),
+        Some(StageKind::Quantize(quantize)) => json!({ "quantize": uncalibrated(quantize) }),
         Some(StageKind::Simplify(simplify)) => json!({ "simplify": simplify }),
         None => Value::Null,
     };
-    key("stage", &json!({ "stage": kind, "input": input_digest, "preset": PRESET }))
+    let inputs =
+        json!({ "stage": kind, "input": input_digest, "calibration": calibration, "preset": PRESET });
+    key("stage", &inputs)
+}
+
+/// A quantization without what decides its calibration.
+fn uncalibrated(quantize: &Quantize) -> Quantize {
+    let fixed = quantize.r#static.as_ref().map(|fixed| {
+        let Static { data: _, range: _, percentile: _, samples: _, granularity } = fixed;
+        Static { granularity: *granularity, ..Static::on("") }
+    });
+    Quantize { r#static: fixed, ..quantize.clone() }
+}
+
+/// The key of running an artifact on data for the ranges of its activations.
+pub fn calibration(spec: &Static, data: &DataSet, input_digest: &str, data_digest: &str) -> String {
+    let Static { data: _, range, percentile, samples, granularity: _ } = spec;
+    let ranges = json!({ "range": range, "percentile": percentile, "samples": samples });
+    let binding = json!({ "inputs": data.inputs });
+    let artifacts = json!({ "input": input_digest, "data": data_digest });
+    key(
+        "calibration",
+        &json!({ "ranges": ranges, "binding": binding, "artifacts": artifacts, "preset": PRESET }),
+    )
 }
 
 /// The artifacts that a gate looks at, by digest.

@@ -6,10 +6,11 @@
 
 mod answer;
 mod attempt;
+mod calibrate;
 mod judge;
 
 use slipway_api::{
-    Source,
+    Source, Stage,
     condition::reason,
     job::Work,
     status::{ArtifactStatus, GateStatus, StageState, StageStatus},
@@ -102,15 +103,8 @@ impl Walk<'_> {
         let fetched = self.take(&source);
         let mut output = fetched.clone();
         for stage in &spec.stages {
-            let kind = StepKind::Stage(stage.kind().map_or("unknown", |kind| kind.key()));
-            let Some(input) = output.and_then(|status| status.output_digest) else {
-                self.pend(&stage.name, kind);
-                output = None;
-                continue;
-            };
-            let key = key::stage(stage, &input);
-            let work = Work::Stage { stage: stage.clone(), input: input.clone() };
-            output = self.take(&Step { name: stage.name.clone(), kind, key, input: Some(input), work });
+            let input = output.and_then(|status| status.output_digest);
+            output = self.stage(stage, input);
         }
         let output = output?;
         let digest = output.output_digest?;
@@ -121,6 +115,20 @@ impl Walk<'_> {
             size_bytes: output.size_bytes,
             source_digest: fetched.and_then(|fetched| fetched.output_digest),
         })
+    }
+
+    /// One stage, once its input and its calibration exist.
+    fn stage(&mut self, stage: &Stage, input: Option<String>) -> Option<StageStatus> {
+        let kind = StepKind::Stage(stage.kind().map_or("unknown", |kind| kind.key()));
+        let calibration = stage.calibrates().map(|spec| self.calibration(stage, spec, input.as_deref()));
+        let (Some(input), false) = (input, calibration == Some(None)) else {
+            self.pend(&stage.name, kind);
+            return None;
+        };
+        let calibration = calibration.flatten();
+        let key = key::stage(stage, &input, calibration.as_deref());
+        let work = Work::Stage { stage: stage.clone(), input: input.clone(), calibration };
+        self.take(&Step { name: stage.name.clone(), kind, key, input: Some(input), work })
     }
 
     /// One step whose inputs exist: its result where it is done, otherwise its Job.
@@ -209,7 +217,8 @@ impl Walk<'_> {
         if done {
             return Phase::done(reason::SUCCEEDED, "every stage has its output");
         }
-        let steps = || self.stages.iter().filter(|stage| stage.kind != "data" && stage.kind != "gate");
+        let steps =
+            || self.stages.iter().filter(|stage| stage.kind != "gate" && !self.is_for_the_gate(stage));
         let say = |stage: &StageStatus| {
             let message = stage.message.clone().unwrap_or_else(|| "is under way".into());
             format!("{}: {message}", stage.name)

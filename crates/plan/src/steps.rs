@@ -30,7 +30,7 @@ const DEFAULT_SCRATCH: &str = "10Gi";
 /// One piece of work, with its name, kind and key.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Step {
-    /// `source`, `data-NAME`, the stage's name, or `gate`.
+    /// `source`, `data-NAME`, `calibrate-STAGE`, the stage's name, or `gate`.
     pub name: String,
     /// What it is.
     pub kind: StepKind,
@@ -49,6 +49,8 @@ pub enum StepKind {
     Source,
     /// Fetching a data set.
     Data,
+    /// Running an artifact for the ranges of its activations.
+    Calibration,
     /// A stage, by the key under which users write it.
     Stage(&'static str),
     /// Judging.
@@ -61,6 +63,7 @@ impl StepKind {
         match self {
             Self::Source => "source",
             Self::Data => "data",
+            Self::Calibration => "calibration",
             Self::Stage(kind) => kind,
             Self::Gate => "gate",
         }
@@ -190,7 +193,7 @@ fn source_volumes(work: &Work) -> Vec<(Value, Value)> {
     let source = match work {
         Work::Source { source, format: _, onnxruntime: _ } => source,
         Work::Data { data } => &data.source,
-        Work::Stage { .. } | Work::Gate(_) => return Vec::new(),
+        Work::Calibrate(_) | Work::Stage { .. } | Work::Gate(_) => return Vec::new(),
     };
     let mounted = |name: &str, path: &str, mut volume: Value| {
         volume["name"] = json!(name);

@@ -1,6 +1,6 @@
 //! What a spec may not ask for, beyond what the CRD already refuses.
 
-use slipway_api::{ModelDeploymentSpec, Stage, StageKind, condition::reason};
+use slipway_api::{Backend, ModelDeploymentSpec, Stage, StageKind, condition::reason};
 
 use crate::Phase;
 
@@ -11,12 +11,27 @@ use crate::Phase;
 pub fn validate(spec: &ModelDeploymentSpec, local: bool) -> Phase {
     let problem = source_problem(spec, local)
         .or_else(|| stage_problem(spec))
+        .or_else(|| calibration_problem(spec))
         .or_else(|| gate_problem(spec))
         .or_else(|| batching_problem(spec));
     match problem {
         Some(message) => Phase::failed(reason::INVALID_SPEC, message),
-        None => Phase::done(reason::VALID, "the spec is valid"),
+        None => Phase::done(reason::VALID, advice(spec).unwrap_or_else(|| "the spec is valid".into())),
     }
+}
+
+/// What is possible, and probably not meant.
+fn advice(spec: &ModelDeploymentSpec) -> Option<String> {
+    let stage = spec.stages.iter().find(|stage| stage.calibrates().is_some())?;
+    let backend = spec.serving.backend();
+    (backend != Some(Backend::Onnxruntime)).then(|| {
+        format!(
+            "the spec is valid; but stage {} quantizes statically, and the built-in engine does not fuse QuantizeLinear: \
+             there the model is smaller and slower than with floats; set serving.runtime.slipway.backend to onnxruntime, \
+             or take quantize.dynamic",
+            stage.name
+        )
+    })
 }
 
 fn source_problem(spec: &ModelDeploymentSpec, local: bool) -> Option<String> {
@@ -37,6 +52,13 @@ fn stage_problem(spec: &ModelDeploymentSpec) -> Option<String> {
         .iter()
         .find(methodless)
         .map(|stage| format!("stage {}: quantize has no method; write dynamic: {{}}", stage.name))
+}
+
+fn calibration_problem(spec: &ModelDeploymentSpec) -> Option<String> {
+    let mut stages = spec.stages.iter().filter_map(|stage| Some((&stage.name, &stage.calibrates()?.data)));
+    stages.find(|(_, wanted)| !spec.data.iter().any(|data| data.name == **wanted)).map(|(stage, wanted)| {
+        format!("stage {stage}: quantize.static.data is {wanted}, and data has no set of that name")
+    })
 }
 
 fn gate_problem(spec: &ModelDeploymentSpec) -> Option<String> {
@@ -104,6 +126,10 @@ mod tests {
             (json!({ "stages": [{ "name": "empty" }] }), "stage empty"),
             (json!({ "stages": [{ "name": "hollow", "quantize": {} }] }), "stage hollow"),
             (json!({ "gate": gate(json!([])) }), "gate.data is set"),
+            (
+                json!({ "stages": [{ "name": "fixed", "quantize": { "static": { "data": "set" } } }] }),
+                "stage fixed: quantize.static.data is set",
+            ),
             (json!({ "data": data, "gate": gate(json!([{ "name": "c" }])) }), "check of the gate"),
             (json!({ "data": data, "gate": baseline }), "gate.baseline.stage is nowhere"),
             (
@@ -117,6 +143,25 @@ mod tests {
             assert!(phase.is_failed(), "{patch}");
             assert!(phase.message.contains(words), "{patch}: {}", phase.message);
         }
+    }
+
+    #[test]
+    fn static_quantization_for_the_built_in_engine_is_the_users_choice_and_told() {
+        let backend = |backend: &str| {
+            json!({
+                "data": [{ "name": "set", "source": { "uri": "configmap://d", "file": "d.npz" } }],
+                "stages": [{ "name": "fixed", "quantize": { "static": { "data": "set" } } }],
+                "serving": { "runtime": { "slipway": { "backend": backend } } },
+            })
+        };
+        for (engine, words) in
+            [("rten", "stage fixed"), ("auto", "slower"), ("onnxruntime", "the spec is valid")]
+        {
+            let phase = validate(&spec(&backend(engine)), false);
+            assert!(phase.is_done() && phase.message.contains(words), "{engine}: {}", phase.message);
+        }
+        let phase = validate(&spec(&backend("onnxruntime")), false);
+        assert!(!phase.message.contains("slower"), "{}", phase.message);
     }
 
     #[test]

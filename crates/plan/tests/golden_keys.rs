@@ -10,14 +10,18 @@ use world::{World, digest, spec};
 fn golden_keys_have_not_moved() {
     let spec = World::new(spec()).observed.deployment.spec;
     let gate = spec.gate.as_ref().unwrap();
+    let fixed = fixed(&json!({ "data": "holdout" }));
     let inputs = key::GateInputs { candidate: &digest("c"), baseline: &digest("b"), data: &digest("d") };
     let keys = json!({
         "source": key::source(&spec.model.source, spec.model.format, false),
         "data": key::data(&spec.data[0]),
-        "stage": key::stage(&spec.stages[0], &digest("a")),
-        "stage of weights alone": key::stage(&weight_only(&json!({ "weights": "int4", "block": 64 })), &digest("a")),
-        "stage that simplifies": key::stage(&simplify(&json!({})), &digest("a")),
-        "stage that fixes dimensions": key::stage(&simplify(&json!({ "dims": { "batch": 1 } })), &digest("a")),
+        "stage": key::stage(&spec.stages[0], &digest("a"), None),
+        "stage of weights alone":
+            key::stage(&weight_only(&json!({ "weights": "int4", "block": 64 })), &digest("a"), None),
+        "calibration": key::calibration(fixed.calibrates().unwrap(), &spec.data[0], &digest("a"), &digest("d")),
+        "stage with a calibration": key::stage(&fixed, &digest("a"), Some(&digest("e"))),
+        "stage that simplifies": key::stage(&simplify(&json!({})), &digest("a"), None),
+        "stage that fixes dimensions": key::stage(&simplify(&json!({ "dims": { "batch": 1 } })), &digest("a"), None),
         "gate": key::gate(gate, &spec.data[0], &spec.serving, inputs),
         "revision": key::revision("net", &digest("a"), &spec.serving),
     });
@@ -33,12 +37,47 @@ fn simplify(options: &serde_json::Value) -> slipway_api::Stage {
     serde_json::from_value(json!({ "name": "clean", "simplify": options })).expect("a stage of the API")
 }
 
+fn fixed(method: &serde_json::Value) -> slipway_api::Stage {
+    serde_json::from_value(json!({ "name": "fixed", "quantize": { "static": method } }))
+        .expect("a stage of the API")
+}
+
+#[test]
+fn a_calibration_is_told_apart_by_what_decides_its_ranges_and_a_stage_by_the_rest() {
+    let data = World::new(spec()).observed.deployment.spec.data[0].clone();
+    let plain = fixed(&json!({ "data": "holdout" }));
+    let calibration =
+        |method| key::calibration(fixed(&method).calibrates().unwrap(), &data, "sha256:a", "sha256:d");
+    let base = calibration(json!({ "data": "holdout" }));
+    for same in
+        [json!({ "data": "other" }), json!({ "data": "holdout", "granularity": "perTensor", "samples": 128 })]
+    {
+        assert_eq!(calibration(same.clone()), base, "{same}");
+    }
+    for other in [json!({ "data": "holdout", "samples": 5 }), json!({ "data": "holdout", "range": "MinMax" })]
+    {
+        assert_ne!(calibration(other.clone()), base, "{other}");
+    }
+    let mut bound = data.clone();
+    bound.inputs.insert("pixels".into(), "others".into());
+    let spec = plain.calibrates().unwrap();
+    assert_ne!(key::calibration(spec, &bound, "sha256:a", "sha256:d"), base);
+    assert_ne!(key::calibration(spec, &data, "sha256:b", "sha256:d"), base);
+    assert_ne!(key::calibration(spec, &data, "sha256:a", "sha256:e"), base);
+
+    let stage = |method, calibration| key::stage(&fixed(&method), "sha256:a", Some(calibration));
+    let base = stage(json!({ "data": "holdout" }), "sha256:c");
+    assert_eq!(stage(json!({ "data": "other", "samples": 5, "range": "Mse" }), "sha256:c"), base);
+    assert_ne!(stage(json!({ "data": "holdout", "granularity": "perTensor" }), "sha256:c"), base);
+    assert_ne!(stage(json!({ "data": "holdout" }), "sha256:b"), base);
+}
+
 #[test]
 fn names_credentials_and_replicas_are_not_part_of_a_key() {
     let spec = World::new(spec()).observed.deployment.spec;
     let mut renamed = spec.stages[0].clone();
     renamed.name = "other".into();
-    assert_eq!(key::stage(&renamed, "sha256:a"), key::stage(&spec.stages[0], "sha256:a"));
+    assert_eq!(key::stage(&renamed, "sha256:a", None), key::stage(&spec.stages[0], "sha256:a", None));
     let mut secret = spec.model.source.clone();
     secret.credentials_secret_ref = Some(slipway_api::LocalReference { name: "secret".into() });
     assert_eq!(key::source(&secret, None, false), key::source(&spec.model.source, None, false));
@@ -51,21 +90,21 @@ fn names_credentials_and_replicas_are_not_part_of_a_key() {
 fn what_decides_the_bytes_is_part_of_a_key() {
     let spec = World::new(spec()).observed.deployment.spec;
     assert_ne!(key::source(&spec.model.source, None, true), key::source(&spec.model.source, None, false));
-    assert_ne!(key::stage(&spec.stages[0], "sha256:a"), key::stage(&spec.stages[0], "sha256:b"));
+    assert_ne!(key::stage(&spec.stages[0], "sha256:a", None), key::stage(&spec.stages[0], "sha256:b", None));
     let per_tensor = serde_json::from_value(
         json!({ "name": "small", "quantize": { "dynamic": { "granularity": "perTensor" } } }),
     )
     .unwrap();
-    assert_ne!(key::stage(&spec.stages[0], "sha256:a"), key::stage(&per_tensor, "sha256:a"));
+    assert_ne!(key::stage(&spec.stages[0], "sha256:a", None), key::stage(&per_tensor, "sha256:a", None));
     let spelled_out = serde_json::from_value(json!({
         "name": "small", "quantize": { "dynamic": { "weights": "int8", "granularity": "perChannel" } },
     }))
     .unwrap();
-    assert_eq!(key::stage(&spec.stages[0], "sha256:a"), key::stage(&spelled_out, "sha256:a"));
-    let clean = |options| key::stage(&simplify(&options), "sha256:a");
+    assert_eq!(key::stage(&spec.stages[0], "sha256:a", None), key::stage(&spelled_out, "sha256:a", None));
+    let clean = |options| key::stage(&simplify(&options), "sha256:a", None);
     assert_eq!(clean(json!({})), clean(json!({ "dims": {}, "allowUnchanged": false })));
     assert_ne!(clean(json!({})), clean(json!({ "dims": { "batch": 1 } })));
-    let four = |method| key::stage(&weight_only(&method), "sha256:a");
+    let four = |method| key::stage(&weight_only(&method), "sha256:a", None);
     assert_eq!(
         four(json!({ "weights": "int4" })),
         four(json!({ "weights": "int4", "block": 32, "fit": "LeastSquares" }))

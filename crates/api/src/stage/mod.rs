@@ -7,11 +7,13 @@ use crate::schema;
 
 mod quantize;
 mod simplify;
+mod static_quantize;
 
 pub use quantize::{
     BlockFit, Dynamic, Granularity, Quantize, QuantizeMethod, Rule, StoredType, WeightOnly, WeightType,
 };
 pub use simplify::Simplify;
+pub use static_quantize::{CalibrationRange, Static};
 
 /// One step of the pipeline: a name and exactly one kind.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -57,5 +59,10 @@ impl Stage {
     pub fn kind(&self) -> Option<StageKind<'_>> {
         let quantize = self.quantize.as_ref().map(StageKind::Quantize);
         quantize.or_else(|| self.simplify.as_ref().map(StageKind::Simplify))
+    }
+
+    /// How the stage is calibrated, where it needs data.
+    pub fn calibrates(&self) -> Option<&Static> {
+        self.quantize.as_ref()?.r#static.as_ref()
     }
 }

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::Static;
 use crate::schema;
 
 /// Store weights in fewer bits; exactly one method.
@@ -10,12 +11,15 @@ use crate::schema;
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(transform = schema::closed)]
 #[schemars(extend("x-kubernetes-validations" = [
-    {"rule": "[has(self.dynamic), has(self.weightOnly)].filter(x, x).size() == 1", "message": "quantize needs exactly one method: dynamic or weightOnly"}
+    {"rule": "[has(self.dynamic), has(self.static), has(self.weightOnly)].filter(x, x).size() == 1", "message": "quantize needs exactly one method: dynamic, static or weightOnly"}
 ]))]
 pub struct Quantize {
     /// Weights quantized ahead, activations while the model runs. Needs no data.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dynamic: Option<Dynamic>,
+    /// Weights and activations quantized ahead, by what activations are on calibration data.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub r#static: Option<Static>,
     /// Weights alone: a smaller file that computes in floats. Needs no data.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weight_only: Option<WeightOnly>,
@@ -30,6 +34,8 @@ pub struct Quantize {
 pub enum QuantizeMethod<'a> {
     /// Weights ahead, activations while the model runs.
     Dynamic(&'a Dynamic),
+    /// Weights and activations ahead.
+    Static(&'a Static),
     /// Weights alone.
     WeightOnly(&'a WeightOnly),
 }
@@ -38,7 +44,8 @@ impl Quantize {
     /// The method; `None` when the user wrote none, which the CRD refuses.
     pub fn method(&self) -> Option<QuantizeMethod<'_>> {
         let dynamic = self.dynamic.as_ref().map(QuantizeMethod::Dynamic);
-        dynamic.or_else(|| self.weight_only.as_ref().map(QuantizeMethod::WeightOnly))
+        let fixed = || self.r#static.as_ref().map(QuantizeMethod::Static);
+        dynamic.or_else(fixed).or_else(|| self.weight_only.as_ref().map(QuantizeMethod::WeightOnly))
     }
 }
 
@@ -154,7 +161,7 @@ pub enum Granularity {
 }
 
 impl Granularity {
-    fn is_default(&self) -> bool {
+    pub(super) fn is_default(&self) -> bool {
         *self == Self::default()
     }
 }

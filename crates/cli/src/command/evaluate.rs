@@ -44,7 +44,7 @@ pub(crate) struct Evaluate {
     inputs: Vec<(String, String)>,
 }
 
-fn pair(text: &str) -> Result<(String, String), String> {
+pub(super) fn pair(text: &str) -> Result<(String, String), String> {
     let (input, array) = text.split_once('=').ok_or("write INPUT=ARRAY")?;
     Ok((input.to_owned(), array.to_owned()))
 }

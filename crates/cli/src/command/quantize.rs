@@ -3,12 +3,14 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use slipway_api::stage::{self, Dynamic, Quantize as Spec, Rule, WeightOnly, WeightType};
+use slipway_api::stage::{self, Dynamic, Quantize as Spec, Rule, Static, WeightOnly, WeightType};
 use slipway_optimizer::{
-    stage::quantize::{QuantizeReport, quantize},
+    calibrate::Calibration,
+    stage::quantize::{Options, QuantizeReport, quantize},
     work,
 };
 
+use super::calibrate::Ranges;
 use crate::{
     error::Error,
     output::{self, bytes, table},
@@ -24,6 +26,7 @@ Examples:
   slipway quantize model.onnx small.onnx --scheme dynamic
   slipway quantize model.onnx small.onnx --scheme dynamic --granularity per-tensor --json
   slipway quantize model.onnx small.onnx --scheme weight-only --weights int4 --block 64
+  slipway quantize model.onnx small.onnx --scheme static --data samples.npz
   slipway quantize model.onnx small.onnx --keep-float '/head/*'")]
 pub(crate) struct Quantize {
     /// The ONNX model to read.
@@ -45,6 +48,14 @@ pub(crate) struct Quantize {
     /// How the scale of a block is chosen, for int4.
     #[arg(long, value_enum, default_value_t = Fit::LeastSquares)]
     fit: Fit,
+    /// For static: the ranges of activations, as `slipway calibrate` wrote them.
+    #[arg(long, value_name = "FILE")]
+    calibration: Option<PathBuf>,
+    /// For static: the data to calibrate on first, a .npz file whose leading axes count samples.
+    #[arg(long, value_name = "FILE", conflicts_with = "calibration")]
+    data: Option<PathBuf>,
+    #[command(flatten)]
+    ranges: Ranges,
     /// Leave the nodes or weights of this name as they are; * and ? stand for characters. May be repeated.
     #[arg(long, value_name = "NAME")]
     keep_float: Vec<String>,
@@ -54,6 +65,8 @@ pub(crate) struct Quantize {
 enum Scheme {
     /// Weights ahead, activations while the model runs: integer arithmetic; needs no data.
     Dynamic,
+    /// Weights and activations ahead, by what activations are on data; for ONNX Runtime.
+    Static,
     /// Weights alone: a smaller file that computes in floats; needs no data.
     WeightOnly,
 }
@@ -85,12 +98,30 @@ enum Fit {
 impl Quantize {
     pub(crate) fn run(self, json: bool) -> Result<(), Error> {
         let options = work::quantize::options(&self.spec()?).expect("the scheme is the method");
+        let options = Options { calibration: self.calibration(json)?, ..options };
         let bar = work::Forward::new(progress::bar(json), "quantizing");
         let report = quantize(&self.input, &self.output, &options, &bar)
             .map_err(|error| Error::file(&self.input, &error))?;
         // The bar leaves the terminal before anything else is written to it.
         drop(bar);
         if json { output::json(&report) } else { output::print(&text(&report)) }
+    }
+
+    /// The ranges of activations, read or measured.
+    fn calibration(&self, json: bool) -> Result<Option<Calibration>, Error> {
+        match (self.scheme, &self.calibration, &self.data) {
+            (Scheme::Static, Some(file), _) => {
+                Calibration::read(file).map(Some).map_err(|error| Error::file(file, &error))
+            }
+            (Scheme::Static, None, Some(data)) => self.ranges.calibration(&self.input, data, json).map(Some),
+            (Scheme::Static, None, None) => Err(Error::Usage(
+                "--scheme static needs --data, or --calibration from `slipway calibrate`".into(),
+            )),
+            (Scheme::Dynamic | Scheme::WeightOnly, None, None) => Ok(None),
+            (Scheme::Dynamic | Scheme::WeightOnly, _, _) => {
+                Err(Error::Usage("--data and --calibration are for --scheme static".into()))
+            }
+        }
     }
 
     /// The stage that a user would write for this.
@@ -100,13 +131,14 @@ impl Quantize {
             Granularity::PerTensor => stage::Granularity::PerTensor,
         };
         let rules = self.keep_float.iter().map(|matches| Rule { matches: matches.clone(), keep_float: true });
-        let mut spec = Spec { dynamic: None, weight_only: None, rules: rules.collect() };
+        let mut spec = Spec { dynamic: None, r#static: None, weight_only: None, rules: rules.collect() };
         match self.scheme {
-            Scheme::Dynamic if self.weights != Weights::Int8 => {
+            Scheme::Dynamic | Scheme::Static if self.weights != Weights::Int8 => {
                 return Err(Error::Usage(
-                    "dynamic takes --weights int8; the others are for --scheme weight-only".into(),
+                    "dynamic and static take --weights int8; the others are for --scheme weight-only".into(),
                 ));
             }
+            Scheme::Static => spec.r#static = Some(Static { granularity, ..Static::on("data") }),
             Scheme::Dynamic => spec.dynamic = Some(Dynamic { weights: WeightType::Int8, granularity }),
             Scheme::WeightOnly => {
                 let (weights, fit) = (self.weights.of_api(), self.fit.of_api());
@@ -154,6 +186,9 @@ fn text(report: &QuantizeReport) -> String {
             "{text}\n{}: {} channels became zeros: a scale for each would keep them",
             tensor.name, tensor.zeroed_channels
         );
+    }
+    for note in &report.notes {
+        text = format!("{text}\nnote: {note}");
     }
     for skipped in &report.skipped {
         text = format!("{text}\nleft as it is: {} ({}): {}", skipped.node, skipped.op, skipped.reason);

@@ -21,7 +21,7 @@ pub(super) fn success(spec: &JobSpec) -> JobResult {
             gate: Some(passed(work)),
             ..base
         },
-        Work::Source { .. } | Work::Data { .. } | Work::Stage { .. } => {
+        Work::Source { .. } | Work::Data { .. } | Work::Calibrate(_) | Work::Stage { .. } => {
             JobResult { output: Some(placeholder::digest("output", &spec.step)), ..base }
         }
     }

@@ -2,8 +2,18 @@
 
 use crate::program::Room;
 
-const COMMANDS: [&str; 9] =
-    ["run", "plan", "inspect", "quantize", "simplify", "evaluate", "serve", "push", "completions"];
+const COMMANDS: [&str; 10] = [
+    "run",
+    "plan",
+    "inspect",
+    "calibrate",
+    "quantize",
+    "simplify",
+    "evaluate",
+    "serve",
+    "push",
+    "completions",
+];
 
 #[test]
 fn help_names_every_command_with_examples_and_the_exit_codes() {

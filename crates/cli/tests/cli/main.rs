@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "tests")]
 
+mod calibrate;
 mod evaluate;
 mod help;
 mod inspect;

@@ -187,3 +187,34 @@ fn a_run_keeps_what_it_used_and_removes_what_earlier_runs_made() {
     assert_eq!(stage(&other, "gate")["reused"], false);
     assert_eq!(files(&room), once, "what the gate of before made is gone");
 }
+
+#[test]
+fn a_static_stage_is_calibrated_once_whatever_is_made_of_it() {
+    let room = Room::new();
+    let fixed = |granularity: &str| {
+        format!("        static:\n          data: holdout\n          granularity: {granularity}")
+    };
+    let dynamic = "        dynamic:\n          granularity: perChannel";
+    let run = |granularity: &str| {
+        let folder = room.deployment(dynamic, &fixed(granularity));
+        room.slipway(&["run", "-f", &folder, "--json"]).json()
+    };
+    let first = run("perChannel");
+    assert_eq!(first["gate"]["verdict"], "Pass");
+    let names: Vec<_> =
+        first["stages"].as_array().unwrap().iter().map(|stage| stage["name"].as_str().unwrap()).collect();
+    assert_eq!(
+        names,
+        ["source", "data-holdout", "calibrate-int8", "int8", "gate"],
+        "one step for all who need the data"
+    );
+    let second = run("perTensor");
+    assert_eq!(stage(&second, "calibrate-int8")["reused"], true);
+    assert_eq!(stage(&second, "int8")["reused"], false);
+    assert_ne!(stage(&second, "int8")["outputDigest"], stage(&first, "int8")["outputDigest"]);
+
+    let missing = room.deployment(dynamic, "        static: { data: absent }");
+    room.slipway(&["run", "-f", &missing]).fails(2, &["quantize.static.data must be the name of a data set"]);
+    let share = room.deployment(dynamic, "        static: { data: holdout, percentile: \"99\" }");
+    room.slipway(&["run", "-f", &share]).fails(2, &["percentile is for range: Percentile"]);
+}

@@ -17,6 +17,8 @@ impl DataType {
     pub const UINT8: Self = Self(Code::Uint8);
     /// Signed 8-bit integer.
     pub const INT8: Self = Self(Code::Int8);
+    /// Signed 32-bit integer.
+    pub const INT32: Self = Self(Code::Int32);
     /// Signed 64-bit integer.
     pub const INT64: Self = Self(Code::Int64);
     /// 16-bit IEEE float.

@@ -1,4 +1,4 @@
-//! Why the values of a model could not be shown.
+//! Why the values of a model could not be shown, or no ranges came of them.
 
 use std::path::PathBuf;
 
@@ -83,6 +83,58 @@ impl CaptureError {
             Self::Scratch { .. } => true,
             Self::Load(error) => error.is_retryable(),
             Self::NoValue { .. } | Self::Run { .. } | Self::Sample { .. } | Self::Refused { .. } => false,
+        }
+    }
+}
+
+/// Why a model was not calibrated.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CalibrateError {
+    /// The values of the model could not be shown.
+    #[error(transparent)]
+    Capture(#[from] CaptureError),
+    /// No activation would be quantized.
+    #[error(
+        "nothing to calibrate: the model has no Conv, MatMul or Gemm in single precision that could compute in integers; take dynamic or weightOnly, which need no data"
+    )]
+    NothingToCalibrate,
+    /// No activation has a range.
+    #[error("no activation has a range: {reason}")]
+    NoRanges {
+        /// What is wrong with the first of them.
+        reason: String,
+    },
+    /// The files of the model cannot be read.
+    #[error(transparent)]
+    Digest(slipway_artifacts::Error),
+    /// A calibration cannot be read.
+    #[error("cannot read {}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A file is no calibration.
+    #[error("{} is no calibration: {reason}; make it again with `slipway calibrate`", path.display())]
+    Invalid {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+impl CalibrateError {
+    /// Whether the same work may succeed another time.
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::Capture(error) => error.is_retryable(),
+            Self::Digest(error) => error.is_retryable(),
+            Self::Read { .. } => true,
+            Self::NothingToCalibrate | Self::NoRanges { .. } | Self::Invalid { .. } => false,
         }
     }
 }

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use super::CaptureError;
 use crate::file::{Nothing, Output, Target, embed, kept, write};
-use crate::graph::{Names, inline_functions, node, open_value, raise_ir};
+use crate::graph::{Names, inline_functions, node, open_value, raise_ir, raise_to_13, reaches_13, spell_out};
 use crate::progress::Silent;
 
 /// Bytes of tensors up to which the copy keeps them in the model file.
@@ -22,9 +22,11 @@ pub(super) struct Copy {
     pub(super) path: PathBuf,
 }
 
-/// Writes a model whose outputs are, for each value, its shape and then, in the same order, the values.
+/// Writes a model whose outputs are, for each value, its shape and then, in the same order, the values; without values
+/// its own outputs stay.
 ///
-/// Functions are written out in place of their calls, so that what they compute has names.
+/// Functions are written out in place of their calls and the opset is raised to 13 where it can be, as a quantizer does
+/// before it names activations.
 pub(super) fn copy(model: &OnnxModel, values: &[&str], scratch: &Path) -> Result<Copy, CaptureError> {
     let no_room = |source| CaptureError::Scratch { folder: scratch.to_owned(), source };
     let folder = TempDir::with_prefix_in(".slipway-capture-", scratch).map_err(no_room)?;
@@ -32,7 +34,11 @@ pub(super) fn copy(model: &OnnxModel, values: &[&str], scratch: &Path) -> Result
     let path = fs::canonicalize(folder.path()).map_err(no_room)?.join("model.onnx");
     let mut proto = model.proto().clone();
     inline_functions(&mut proto);
+    if reaches_13(&proto) {
+        raise_to_13(&mut proto);
+    }
     let mut graph = proto.graph.take().unwrap_or_default();
+    spell_out(&mut graph);
     show(&mut graph, values)?;
     embed(model, &mut graph)?;
     let initializers = std::mem::take(&mut graph.initializer);
@@ -50,6 +56,10 @@ fn show(graph: &mut GraphProto, values: &[&str]) -> Result<(), CaptureError> {
         graph.node.iter().flat_map(|node| &node.output).map(String::as_str).collect();
     if let Some(value) = values.iter().find(|value| !computed.contains(**value)) {
         return Err(CaptureError::NoValue { value: (*value).to_owned() });
+    }
+    // A model has to give something.
+    if values.is_empty() {
+        return Ok(());
     }
     let mut names = Names::of(graph);
     let mut outputs = Vec::new();

@@ -64,6 +64,24 @@ pub struct TensorSpec {
     pub shape: Vec<i64>,
 }
 
+impl From<&slipway_server::TensorSpec> for TensorSpec {
+    fn from(spec: &slipway_server::TensorSpec) -> Self {
+        use slipway_server::DataType;
+        let datatype = match spec.datatype {
+            DataType::Bool => Datatype::Bool,
+            DataType::Int8 => Datatype::Int8,
+            DataType::UInt8 => Datatype::Uint8,
+            DataType::Int32 => Datatype::Int32,
+            DataType::Int64 => Datatype::Int64,
+            DataType::Fp16 => Datatype::Fp16,
+            DataType::Fp32 => Datatype::Fp32,
+            DataType::Fp64 => Datatype::Fp64,
+            DataType::Bytes => Datatype::Bytes,
+        };
+        Self { name: spec.name.clone(), datatype, shape: spec.protocol_shape() }
+    }
+}
+
 impl TensorSpec {
     /// Whether a shape fits, with the batch axis in front.
     pub fn accepts(&self, shape: &[usize]) -> bool {

@@ -1,7 +1,7 @@
 //! Reading and making attributes of nodes.
 
 use slipway_model::onnx::proto::attribute_proto::AttributeType;
-use slipway_model::onnx::proto::{AttributeProto, NodeProto};
+use slipway_model::onnx::proto::{AttributeProto, NodeProto, TensorProto};
 
 /// The attribute of a node by name.
 pub(crate) fn attribute<'a>(node: &'a NodeProto, name: &str) -> Option<&'a AttributeProto> {
@@ -36,6 +36,11 @@ pub(crate) fn int(name: &str, value: i64) -> AttributeProto {
 /// An attribute of integers.
 pub(crate) fn ints(name: &str, values: &[i64]) -> AttributeProto {
     AttributeProto { ints: values.to_vec(), ..named(name, AttributeType::Ints) }
+}
+
+/// A tensor attribute.
+pub(crate) fn tensor(name: &str, value: TensorProto) -> AttributeProto {
+    AttributeProto { t: Some(value), ..named(name, AttributeType::Tensor) }
 }
 
 fn named(name: &str, kind: AttributeType) -> AttributeProto {

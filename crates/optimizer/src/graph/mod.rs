@@ -3,7 +3,9 @@
 //! What is here knows nothing of quantization. A stage decides on an unchanged model with
 //! [`Scopes`], changes it with [`rewrite`], and drops what it left unused with [`prune`].
 
+mod adapt;
 mod attribute;
+mod convolution;
 mod functions;
 mod names;
 mod node;
@@ -11,13 +13,16 @@ mod opset;
 mod prune;
 mod scope;
 mod tensor;
+mod types;
 mod uses;
 
 pub(crate) use attribute::{attribute, flag, float_or, int, int_or, ints, ints_of};
+pub(crate) use convolution::{spell_out, spelled_out};
 pub(crate) use functions::inline_functions;
 pub(crate) use names::Names;
 pub(crate) use node::{node, node_name};
-pub(crate) use opset::{opset, raise, raise_ir, reaches_11, use_domain};
+pub(crate) use opset::{opset, raise, raise_ir, raise_to_13, reaches_11, reaches_13, use_domain};
 pub(crate) use prune::{prune, prune_descriptions};
 pub(crate) use scope::{GraphId, Operand, Scopes, Source, Unresolved, is_float, rewrite};
 pub(crate) use tensor::{float_tensor, header, int_scalar, open_value, value_info};
+pub(crate) use types::Types;

@@ -1,13 +1,18 @@
-//! The operator sets of a model, and raising an old one to 11, where `DynamicQuantizeLinear` begins.
+//! The operator sets of a model, and raising an old one: to 11, where `DynamicQuantizeLinear` begins, and to 13, where
+//! `QuantizeLinear` has an axis.
 
 use slipway_model::onnx::proto::{ModelProto, NodeProto, OperatorSetIdProto};
 use slipway_model::onnx::{OperatorId, graphs, is_default_domain};
 
+use super::adapt;
 use super::attribute::int_or;
 use super::scope::rewrite;
 
 /// The first opset with both `MatMulInteger` (10) and `DynamicQuantizeLinear` (11).
 const NEEDED: i64 = 11;
+
+/// The first opset whose `QuantizeLinear` has an axis.
+const PER_AXIS: i64 = 13;
 
 /// The IR version that came with opset 11; from 4 on, initializers need not be inputs.
 const LEAST_IR: i64 = 6;
@@ -131,6 +136,25 @@ fn forget_spatial(node: &mut NodeProto) {
     if node.op_type() == "BatchNormalization" && is_default_domain(node.domain()) {
         node.attribute.retain(|attribute| attribute.name() != SPATIAL);
     }
+}
+
+/// Whether [`raise_to_13`] can raise the model: to opset 11 no operator means something else, and what does between
+/// 11 and 13 is known.
+pub(crate) fn reaches_13(model: &ModelProto) -> bool {
+    opset(model) >= PER_AXIS || reaches_11(model) && model.functions.is_empty()
+}
+
+/// Raises the opset of a model to 13 where it is older, with the nodes that are written otherwise there.
+pub(crate) fn raise_to_13(model: &mut ModelProto) {
+    if opset(model) >= PER_AXIS {
+        return;
+    }
+    raise(model);
+    if let Some(index) = own(model) {
+        model.opset_import[index].version = Some(PER_AXIS);
+    }
+    model.graph.iter_mut().for_each(adapt::to_13);
+    raise_ir(model);
 }
 
 /// Raises the IR version to the one from which initializers need not be inputs.

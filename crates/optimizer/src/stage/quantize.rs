@@ -9,6 +9,9 @@ mod emit;
 mod error;
 mod form;
 mod options;
+mod pairs;
+mod planning;
+mod qdq;
 mod report;
 mod rewrite;
 mod rules;
@@ -19,15 +22,17 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use slipway_model::onnx::OnnxModel;
+use slipway_model::onnx::proto::ModelProto;
 
+use crate::calibrate::digest;
 use crate::file::{Target, Written, total_len, write};
-use crate::graph::{inline_functions, opset, reaches_11};
+use crate::graph::{inline_functions, opset, raise_to_13, reaches_11, reaches_13};
 use crate::progress::Progress;
 
 pub use super::Skipped;
 pub use error::QuantizeError;
 pub use options::{Engine, Fit, Granularity, HalfFloat, Method, Options};
-pub use report::{Form, QuantizeReport, TensorReport};
+pub use report::{ActivationReport, Form, QuantizeReport, TensorReport};
 pub use rules::Rule;
 use weight::Loss;
 
@@ -55,6 +60,7 @@ pub fn quantize(
     let target = Target::beside(&model, output)?;
     let before = total_len(&model)?;
     let mut lost = BTreeMap::new();
+    refuse_another(&model, options)?;
     loop {
         let attempt = attempt(&model, &target, options, &lost, progress)?;
         if lost.len() < attempt.lost.len() {
@@ -80,6 +86,9 @@ fn check(options: &Options) -> Result<(), QuantizeError> {
             reason:
                 "the built-in engine takes no zero points of blocks: leave them out, or take ONNX Runtime"
                     .into(),
+        }),
+        (Method::Static { .. }, _) if options.calibration.is_none() => Err(QuantizeError::Options {
+            reason: "static quantization needs a calibration: the ranges of activations on data".into(),
         }),
         (Method::Half { float: HalfFloat::Bfloat16 }, Engine::Rten) => Err(QuantizeError::Options {
             reason: "the built-in engine cannot load bfloat16: take float16, or ONNX Runtime".into(),
@@ -112,9 +121,60 @@ fn refuse_bfloat16(method: Method, opset: i64) -> Result<(), QuantizeError> {
     Ok(())
 }
 
+/// Refuses a calibration of another model.
+fn refuse_another(model: &OnnxModel, options: &Options) -> Result<(), QuantizeError> {
+    let (Method::Static { .. }, Some(calibration)) = (options.method, &options.calibration) else {
+        return Ok(());
+    };
+    let own = digest(model)?;
+    if calibration.model == own {
+        return Ok(());
+    }
+    let reason =
+        format!("the calibration is of model {}, this one is {own}: calibrate this one", calibration.model);
+    Err(QuantizeError::Options { reason })
+}
+
+/// The model and the options as the method needs them: static quantization wants opset 13, and makes do with one scale
+/// a tensor where the opset cannot be raised.
+fn suited(proto: &mut ModelProto, options: &Options) -> (Options, Vec<String>) {
+    let mut options = options.clone();
+    let mut notes = Vec::new();
+    let Method::Static { granularity, reduce_range } = options.method else { return (options, notes) };
+    if reaches_13(proto) {
+        raise_to_13(proto);
+    } else if granularity == Granularity::PerChannel {
+        options.method = Method::Static { granularity: Granularity::PerTensor, reduce_range };
+        notes.push(format!(
+            "opset {} cannot be raised to 13, where a channel can have a scale of its own: weights have one scale a tensor",
+            opset(proto)
+        ));
+    }
+    if options.engine == Engine::Rten {
+        notes.push(RTEN_IS_SLOWER.to_owned());
+    }
+    (options, notes)
+}
+
+/// What static quantization means for the built-in engine.
+pub const RTEN_IS_SLOWER: &str = "the built-in engine (rten) does not fuse QuantizeLinear and DequantizeLinear: there the \
+     model is smaller and slower than with floats; serve it with ONNX Runtime, or take dynamic";
+
+/// The activations whose ranges [`Method::Static`] asks for, in the order of the graph.
+pub(crate) fn activations(model: &OnnxModel) -> Vec<String> {
+    let mut proto = model.proto().clone();
+    inline_functions(&mut proto);
+    if reaches_13(&proto) {
+        raise_to_13(&mut proto);
+    }
+    proto.graph.as_ref().map(planning::activations_of).unwrap_or_default()
+}
+
 /// An output that has no name yet.
 struct Attempt {
     written: Written<weight::Stored>,
+    activations: Vec<ActivationReport>,
+    notes: Vec<String>,
     skipped: Vec<Skipped>,
     frozen: Vec<String>,
     opset: i64,
@@ -134,27 +194,31 @@ fn attempt(
     inline_functions(&mut proto);
     refuse_old(opset(&proto))?;
     refuse_bfloat16(options.method, opset(&proto))?;
+    let (options, notes) = suited(&mut proto, options);
     let integers = reaches_11(&proto);
     let graph = proto.graph.as_ref().expect("a model without a graph is refused on opening");
-    let selection = select::select(graph, options, integers, lost);
+    let selection = select::select(graph, &options, integers, lost);
     if selection.sites.is_empty() {
         return Err(QuantizeError::NothingChanged { skipped: selection.skipped });
     }
-    let rewritten = rewrite::rewrite(model, proto, &selection, options)?;
+    let rewritten = rewrite::rewrite(model, proto, &selection, &options)?;
     let opset = opset(&rewritten.output.model);
     let written = write(rewritten.output, target, options.inline_limit, progress)?;
     let found = written.reports.iter().filter_map(|stored| Some((stored.report.name.clone(), stored.loss?)));
     let lost = found.chain(lost.clone()).collect();
-    Ok(Attempt { written, skipped: selection.skipped, frozen: rewritten.frozen, opset, lost })
+    let (skipped, frozen, activations) = (selection.skipped, rewritten.frozen, rewritten.activations);
+    Ok(Attempt { written, activations, notes, skipped, frozen, opset, lost })
 }
 
 impl Attempt {
     fn keep(self, target: &Target, size_before: u64) -> Result<QuantizeReport, QuantizeError> {
-        let Self { written, skipped, frozen, opset, lost: _ } = self;
+        let Self { written, activations, notes, skipped, frozen, opset, lost: _ } = self;
         let (size_after, external_data) = (written.bytes, written.is_external());
         let stored = written.keep(target)?;
         Ok(QuantizeReport {
             tensors: stored.into_iter().map(|stored| stored.report).collect(),
+            activations,
+            notes,
             skipped,
             frozen,
             opset,

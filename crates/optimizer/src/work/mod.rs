@@ -3,6 +3,7 @@
 //! [`run`] looks in the store first, so identical work is done once; otherwise it works in a scratch folder that is
 //! gone afterwards, pushes the report and then the output, and answers with digests. It never touches an input.
 
+mod calibrate;
 mod data;
 mod failure;
 mod gate;
@@ -16,9 +17,10 @@ use std::path::PathBuf;
 use slipway_api::job::{JobResult, JobSpec, Work};
 use slipway_artifacts::{FetchOptions, SharedProgress, Store};
 
+pub use calibrate::options as calibrate_options;
 pub use failure::fail;
 pub use gate::Judges;
-pub use progress::{Forward, Logged};
+pub use progress::{Counted, Forward, Logged};
 pub use stage::{quantize, simplify};
 
 /// The name and version that stand in lineage.
@@ -60,7 +62,10 @@ async fn try_run(spec: &JobSpec, context: &Context) -> Result<JobResult, slipway
             source::run(source, *format, *onnxruntime, context, scratch.path()).await?
         }
         Work::Data { data } => data::run(data, context, scratch.path()).await?,
-        Work::Stage { stage, input } => stage::run(stage, input, context, scratch.path()).await?,
+        Work::Calibrate(work) => calibrate::run(work, context, scratch.path()).await?,
+        Work::Stage { stage, input, calibration } => {
+            stage::run(stage, input, calibration.as_deref(), context, scratch.path()).await?
+        }
         Work::Gate(gate) => gate::run(gate, context, scratch.path()).await?,
     };
     publish::push(spec, context, made, scratch.path()).await

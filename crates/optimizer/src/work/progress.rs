@@ -40,6 +40,36 @@ impl Drop for Forward {
     }
 }
 
+/// Progress of a step that counts something, handed on to a receiver of transfers.
+#[derive(Debug, Clone)]
+pub struct Counted {
+    progress: SharedProgress,
+    what: &'static str,
+}
+
+impl Counted {
+    /// Progress of what is done, for example `calibrating`.
+    pub fn new(progress: SharedProgress, what: &'static str) -> Self {
+        Self { progress, what }
+    }
+}
+
+impl crate::progress::Progress for Counted {
+    fn total(&self, units: u64) {
+        self.progress.start_counting(self.what, Some(units));
+    }
+    fn advance(&self, units: u64) {
+        self.progress.advance(units);
+    }
+    fn message(&self, _what: &str) {}
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.progress.finish();
+    }
+}
+
 /// Progress as structured log lines, one every few seconds at most.
 #[derive(Debug, Default)]
 pub struct Logged {

@@ -45,7 +45,7 @@ fn with_output(result: JobResult, spec: &JobSpec, digest: &Digest) -> JobResult 
     let digest = Some(digest.to_string());
     match spec.work {
         Work::Gate(_) => JobResult { golden: digest, ..result },
-        Work::Source { .. } | Work::Data { .. } | Work::Stage { .. } => {
+        Work::Source { .. } | Work::Data { .. } | Work::Calibrate(_) | Work::Stage { .. } => {
             JobResult { output: digest, ..result }
         }
     }
@@ -106,7 +106,7 @@ fn lineage(spec: &JobSpec, inputs: &[String]) -> Result<Lineage, Failure> {
         Work::Stage { stage, .. } => {
             Some(serde_json::from_str(&canonical_json(stage)).map_err(|error| internal(&error))?)
         }
-        Work::Source { .. } | Work::Data { .. } | Work::Gate(_) => None,
+        Work::Source { .. } | Work::Data { .. } | Work::Calibrate(_) | Work::Gate(_) => None,
     };
     Ok(Lineage {
         key: Some(spec.key.clone()),

@@ -14,12 +14,12 @@ use slipway_artifacts::Kind;
 use slipway_model::onnx::OnnxModel;
 
 use super::{
-    Context,
+    Context, calibrate,
     failure::{fail, of_store},
     publish::Made,
     source::{of_model, refuse_unknown_operators},
 };
-use crate::{file::FileError, progress::Progress};
+use crate::{calibrate::Calibration, file::FileError, progress::Progress};
 
 /// The name of the model's file in a stage's output.
 const ENTRY: &str = "model.onnx";
@@ -36,9 +36,11 @@ struct Outcome {
 pub(super) async fn run(
     stage: &Stage,
     input: &str,
+    calibration: Option<&str>,
     context: &Context,
     scratch: &Path,
 ) -> Result<Made, Failure> {
+    let calibration = calibrate::pulled(calibration, context, &scratch.join("calibration")).await?;
     let model = pulled(input, context, &scratch.join("input")).await?;
     let folder = scratch.join("output");
     std::fs::create_dir_all(&folder).map_err(|error| fail(FailureCategory::Storage, error.to_string()))?;
@@ -46,7 +48,7 @@ pub(super) async fn run(
     let progress = super::Forward::new(context.progress.clone(), stage.kind().map_or("working", doing));
     let (stage, source) = (stage.clone(), input.to_owned());
     let work = move || {
-        let outcome = apply(&stage, &source, &model, &output, &progress)?;
+        let outcome = apply(&stage, &source, calibration, &model, &output, &progress)?;
         Ok((outcome, files(&output)?))
     };
     let (outcome, files) = tokio::task::spawn_blocking(work)
@@ -59,12 +61,15 @@ pub(super) async fn run(
 fn apply(
     stage: &Stage,
     source: &str,
+    calibration: Option<Calibration>,
     model: &Path,
     output: &Path,
     progress: &dyn Progress,
 ) -> Result<Outcome, Failure> {
     match stage.kind() {
-        Some(StageKind::Quantize(spec)) => quantize::apply(spec, source, model, output, progress),
+        Some(StageKind::Quantize(spec)) => {
+            quantize::apply(spec, source, calibration, model, output, progress)
+        }
         Some(StageKind::Simplify(spec)) => simplify::apply(spec, source, model, output, progress),
         None => Err(fail(FailureCategory::Internal, format!("stage {} has no kind", stage.name))),
     }

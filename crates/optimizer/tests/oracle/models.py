@@ -93,6 +93,21 @@ def opset_9_that_cannot_be_raised():
     return g.build(opset=9, ir=4)
 
 
+# The built-in engine reads the axis of an old Softmax as a new one.
+@model
+def opset_11_with_all_that_13_changed():
+    g = Graph()
+    g.input("x", [2, 4, 6], dynamic=False)
+    g.weight("w", g.noise(3, 48))
+    h = g.node("LogSoftmax", [g.node("Softmax", ["x"], ["s"], axis=1)], ["ls"], axis=-1)
+    h = g.node("Squeeze", [g.node("Unsqueeze", [h], ["u"], axes=[0])], ["q"], axes=[0])
+    g.node("Split", [h], ["left", "right"], axis=2, split=[3, 3])
+    h = g.node("Dropout", [g.node("Sub", ["left", "right"], ["d"])], ["kept"], ratio=0.25)
+    h = g.node("ReduceSum", [h], ["r"], axes=[1], keepdims=1)
+    g.output(g.node("MatMul", [h, "w"], ["y"]))
+    return g.build(opset=11, ir=6, rten=False)
+
+
 @model
 def opset_newest():
     g = Graph()
@@ -430,6 +445,45 @@ def convolution_of_one_dimension():
     g.tensors.append(numpy_helper.from_array(g.noise(16), "bias"))
     g.output(g.node("Conv", ["x", "w", "bias"], ["y"], pads=[2, 2], strides=[2]))
     return g.build()
+
+
+@model
+def operators_between_convolutions():
+    g = Graph()
+    g.input("x", [2, 8, 12, 12])
+    for name in ["a", "b", "c", "d"]:
+        g.weight(name, g.noise(8, 16 if name == "d" else 8, 3, 3, scale=0.2))
+        g.tensors.append(numpy_helper.from_array(g.noise(8, scale=0.5), f"{name}_bias"))
+    g.weight("w", g.noise(8, 16, scale=0.5))
+    conv = lambda value, name: g.node("Conv", [value, name, f"{name}_bias"], [f"conv_{name}"], pads=[1, 1, 1, 1])
+    h = g.node("Relu", [conv("x", "a")], ["r"])
+    h = g.node("MaxPool", [h], ["pool"], kernel_shape=[2, 2], strides=[2, 2])
+    b, c = conv(h, "b"), conv(h, "c")
+    b = g.node("Mul", [b, g.node("Sigmoid", [b], ["gate"])], ["silu"])
+    h = g.node("Concat", [g.node("Add", [b, c], ["sum"]), g.node("LeakyRelu", [c], ["leaky"])], ["both"], axis=1)
+    h = g.node("AveragePool", [h], ["mean"], kernel_shape=[3, 3], pads=[1, 1, 1, 1], strides=[1, 1])
+    h = g.node("GlobalAveragePool", [conv(h, "d")], ["means"])
+    h = g.node("Gemm", [g.node("Flatten", [h], ["flat"]), "w"], ["scores"])
+    g.output(g.node("Softmax", [h], ["y"]))
+    return g.build(rten_input=False, loose=0.1)
+
+
+@model
+def attention():
+    g = Graph()
+    g.input("x", [2, 6, 16])
+    for name in ["q", "k", "v", "o"]:
+        g.weight(name, g.noise(16, 16, scale=0.3))
+    g.tensors.append(numpy_helper.from_array(np.float32(4), "root"))
+    for name, value in [("level", np.ones(16, np.float32)), ("shift", g.noise(16))]:
+        g.tensors.append(numpy_helper.from_array(value, name))
+    q, k, v = (g.node("MatMul", ["x", name], [f"x_{name}"]) for name in "qkv")
+    h = g.node("MatMul", [q, g.node("Transpose", [k], ["turned"], perm=[0, 2, 1])], ["likeness"])
+    h = g.node("Softmax", [g.node("Div", [h, "root"], ["rooted"])], ["shares"])
+    h = g.node("MatMul", [g.node("MatMul", [h, v], ["mixed"]), "o"], ["out"])
+    h = g.node("Add", [h, "x"], ["sum"])
+    g.output(g.node("LayerNormalization", [h, "level", "shift"], ["y"]))
+    return g.build(loose=0.1)
 
 
 @model

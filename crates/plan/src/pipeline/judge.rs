@@ -7,7 +7,7 @@ use slipway_api::{
     status::{ArtifactStatus, GateStatus, StageState, StageStatus},
 };
 
-use super::{Walk, answer, attempt, has_result};
+use super::{Walk, answer, attempt, calibrate, has_result};
 use crate::{
     Phase, Step, StepKind, gate,
     key::{self, GateInputs},
@@ -27,21 +27,12 @@ pub(super) struct Judged {
 impl Walk<'_> {
     /// The gate's data set.
     pub(super) fn gate_data(&mut self) -> Option<String> {
-        let data = self.bound_data()?.clone();
-        let step = Step {
-            name: format!("data-{}", data.name),
-            kind: StepKind::Data,
-            key: key::data(&data),
-            input: None,
-            work: Work::Data { data },
-        };
-        self.take(&step)?.output_digest
+        let name = self.observed.deployment.spec.gate.as_ref()?.data.clone();
+        self.data(&name)
     }
 
     fn bound_data(&self) -> Option<&DataSet> {
-        let spec = &self.observed.deployment.spec;
-        let gate = spec.gate.as_ref()?;
-        spec.data.iter().find(|data| data.name == gate.data)
+        self.data_set(&self.observed.deployment.spec.gate.as_ref()?.data)
     }
 
     pub(super) fn judge(&mut self, artifact: Option<&ArtifactStatus>, data_digest: Option<&str>) -> Judged {
@@ -110,7 +101,8 @@ impl Walk<'_> {
     }
 
     fn before_gate(&self) -> Phase {
-        let data = self.stages.iter().find(|stage| stage.kind == "data");
+        let name = self.bound_data().map(|data| calibrate::step_of(&data.name));
+        let data = self.stages.iter().find(|stage| Some(&stage.name) == name.as_ref());
         let words = |data: &StageStatus| data.message.clone().unwrap_or_default();
         match data {
             Some(data) if data.state == StageState::Failed => {

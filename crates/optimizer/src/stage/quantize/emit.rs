@@ -6,8 +6,9 @@ use slipway_kernels::quantize::Scheme;
 use slipway_model::onnx::DataType;
 use slipway_model::onnx::proto::{AttributeProto, NodeProto, TensorProto, ValueInfoProto};
 
+use super::pairs::Pairs;
 use super::select::Wanted;
-use super::weight::ScaleTensor;
+use super::weight::{BiasTensor, ScaleTensor};
 use super::{Granularity, Method};
 use crate::graph::{Names, float_tensor, header, int, int_scalar, ints, node, value_info};
 
@@ -24,6 +25,7 @@ pub(super) struct Activation {
 pub(super) struct Stored {
     pub(super) name: String,
     pub(super) scales: Vec<ScaleTensor>,
+    pub(super) biases: Vec<BiasTensor>,
     pub(super) zero_points: Option<String>,
 }
 
@@ -45,20 +47,21 @@ pub(super) struct Scratch {
 pub(super) struct Emitter<'a> {
     pub(super) constants: Vec<TensorProto>,
     pub(super) stored: Vec<Stored>,
-    wanted: &'a [Wanted],
-    names: Names,
-    method: Method,
+    pub(super) wanted: &'a [Wanted],
+    pub(super) names: Names,
+    pub(super) method: Method,
+    pub(super) pairs: Pairs<'a>,
     zero_points: HashMap<u8, String>,
     graph: Scratch,
 }
 
 impl<'a> Emitter<'a> {
-    pub(super) fn new(mut names: Names, wanted: &'a [Wanted], method: Method) -> Self {
+    pub(super) fn new(mut names: Names, wanted: &'a [Wanted], method: Method, pairs: Pairs<'a>) -> Self {
         let name = |weight: &Wanted| names.fresh(&format!("{}_quantized", weight.name));
         let stored = wanted
             .iter()
             .map(name)
-            .map(|name| Stored { name, scales: Vec::new(), zero_points: None })
+            .map(|name| Stored { name, scales: Vec::new(), biases: Vec::new(), zero_points: None })
             .collect();
         Self {
             constants: Vec::new(),
@@ -66,6 +69,7 @@ impl<'a> Emitter<'a> {
             wanted,
             names,
             method,
+            pairs,
             zero_points: HashMap::new(),
             graph: Scratch::default(),
         }

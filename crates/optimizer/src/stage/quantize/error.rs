@@ -3,6 +3,7 @@
 use slipway_model::onnx::OnnxError;
 
 use super::Skipped;
+use crate::calibrate::CalibrateError;
 use crate::file::FileError;
 
 /// Why [`quantize`](super::quantize) wrote nothing.
@@ -21,6 +22,9 @@ pub enum QuantizeError {
         /// What is wrong, and what to do.
         reason: String,
     },
+    /// The calibration or the model that it is of cannot be read.
+    #[error(transparent)]
+    Calibration(#[from] CalibrateError),
     /// No weight could be quantized.
     #[error("nothing changed: {}", reasons(skipped))]
     NothingChanged {
@@ -43,6 +47,7 @@ impl QuantizeError {
         match self {
             Self::Model(error) => error.is_retryable(),
             Self::File(error) => error.is_retryable(),
+            Self::Calibration(error) => error.is_retryable(),
             Self::Options { .. } | Self::NothingChanged { .. } | Self::Bigger { .. } => false,
         }
     }

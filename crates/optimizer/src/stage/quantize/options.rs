@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::rules::Rule;
+use crate::calibrate::Calibration;
 
 /// How many values share a scale.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,6 +25,14 @@ pub enum Method {
         /// How many weights share a scale.
         granularity: Granularity,
         /// Use 7 of the 8 bits, so that sums cannot saturate on x86 without VNNI.
+        reduce_range: bool,
+    },
+    /// Weights and activations ahead, by what activations were on calibration data: `QuantizeLinear` and
+    /// `DequantizeLinear` around every operator that engines compute in integers then.
+    Static {
+        /// How many weights share a scale; one for each channel needs opset 13.
+        granularity: Granularity,
+        /// Use 7 of the 8 bits of weights, so that sums cannot saturate on x86 without VNNI.
         reduce_range: bool,
     },
     /// Weights alone, in 8 bits: engines bring them back to floats when they load the model.
@@ -82,7 +91,9 @@ impl Method {
     /// How many weights of a byte share a scale.
     pub fn granularity(self) -> Granularity {
         match self {
-            Self::Dynamic { granularity, .. } | Self::Eight { granularity } => granularity,
+            Self::Dynamic { granularity, .. }
+            | Self::Static { granularity, .. }
+            | Self::Eight { granularity } => granularity,
             Self::Four { .. } | Self::Half { .. } => Granularity::PerChannel,
         }
     }
@@ -101,7 +112,7 @@ pub enum Engine {
 }
 
 /// Options of [`quantize`](super::quantize).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Options {
     /// What is quantized, and how.
     pub method: Method,
@@ -109,6 +120,8 @@ pub struct Options {
     pub engine: Engine,
     /// Exceptions by name; of those that match, the first counts.
     pub rules: Vec<Rule>,
+    /// What activations were on calibration data: for [`Method::Static`], which needs it.
+    pub calibration: Option<Calibration>,
     /// Weights of fewer elements stay float: the nodes around them would cost more bytes.
     pub least_elements: u64,
     /// Bytes of tensors up to which the output keeps them in the model file.
@@ -125,6 +138,7 @@ impl Default for Options {
             method: Method::default(),
             engine: Engine::default(),
             rules: Vec::new(),
+            calibration: None,
             least_elements: 128,
             inline_limit: 1_500_000_000,
             allow_bigger: false,

@@ -12,6 +12,12 @@ pub struct QuantizeReport {
     pub tensors: Vec<TensorReport>,
     /// Each operator with weights that stayed as it was, in the order of the graph.
     pub skipped: Vec<Skipped>,
+    /// Each activation that is quantized at a scale of its own, by name (static quantization alone).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub activations: Vec<ActivationReport>,
+    /// What else is worth knowing of the result, in sentences.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
     /// Initializers that were also graph inputs and are constants now.
     pub frozen: Vec<String>,
     /// The opset of the output.
@@ -69,6 +75,24 @@ pub enum Form {
     GatherInteger,
     /// `MatMulNBits`: blocks of four bits.
     MatMulNBits,
+    /// The operator as it was, with activations and the weight dequantized right before it.
+    Qdq,
     /// The operator as it was, with the weight brought back to floats before it.
     Expanded,
+}
+
+/// One quantized activation.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ActivationReport {
+    /// Its name.
+    pub name: String,
+    /// The lower end of its range.
+    pub low: f32,
+    /// The upper end of its range.
+    pub high: f32,
+    /// The scale.
+    pub scale: f32,
+    /// The integer that stands for zero.
+    pub zero_point: u8,
 }

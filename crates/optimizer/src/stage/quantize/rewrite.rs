@@ -8,9 +8,12 @@ use slipway_model::onnx::{DataType, OnnxModel};
 
 use super::emit::{Emitter, is_transposed, kernel_scheme};
 use super::form::{DOMAIN, Site};
+use super::pairs::Pairs;
+use super::report::ActivationReport;
 use super::select::{Selection, Wanted};
-use super::weight::{Blocks, Channels, Encoding, Layout, Weight};
+use super::weight::{Bias, BiasTensor, Blocks, Channels, Encoding, Layout, Weight};
 use super::{Form, Method, Options, QuantizeError};
+use crate::calibrate::Calibration;
 use crate::file::{FileError, Output, OutputTensor, describe, embed, kept};
 use crate::graph::{
     GraphId, Names, Scopes, Source, prune, prune_descriptions, raise, raise_ir, rewrite as each_graph,
@@ -25,6 +28,7 @@ const LARGE: usize = 1024;
 pub(super) struct Rewritten {
     pub(super) output: Output<Weight>,
     pub(super) frozen: Vec<String>,
+    pub(super) activations: Vec<ActivationReport>,
 }
 
 pub(super) fn rewrite(
@@ -38,9 +42,12 @@ pub(super) fn rewrite(
     let replaced = replaced_names(&before, selection);
     let tensors: Vec<_> =
         selection.weights.iter().map(|weight| before.tensor(weight.source).clone()).collect();
-    let mut emitter = Emitter::new(Names::of(&graph), &selection.weights, options.method);
+    let pairs = Pairs::new(&selection.plan, options.calibration.as_ref());
+    let mut emitter = Emitter::new(Names::of(&graph), &selection.weights, options.method, pairs);
     let added = replace_nodes(&mut graph, selection, &mut emitter);
-    let Emitter { constants, stored, .. } = emitter;
+    let Emitter { constants, stored, pairs, .. } = emitter;
+    let mut activations = pairs.reports;
+    activations.sort_by(|left, right| left.name.cmp(&right.name));
     let frozen = prune(&mut graph, &replaced);
     prune_descriptions(&mut graph);
     let mut added = added.into_iter();
@@ -64,6 +71,7 @@ pub(super) fn rewrite(
             form: wanted.form,
             encoding: encoding(wanted, options.method),
             scales: stored.scales,
+            biases: biases(model, stored.biases)?,
             zero_points: stored.zero_points,
             float_kept,
         }));
@@ -76,9 +84,12 @@ pub(super) fn rewrite(
         use_domain(&mut proto, DOMAIN);
     }
     raise_ir(&mut proto);
-    let spec = serde_json::json!({ "method": options.method, "rules": options.rules }).to_string();
-    describe(&mut proto, "quantize", spec, options.source.as_deref());
-    Ok(Rewritten { output: Output { model: proto, tensors: outputs }, frozen })
+    let mut spec = serde_json::json!({ "method": options.method, "rules": options.rules });
+    if matches!(options.method, Method::Static { .. }) {
+        spec["calibration"] = options.calibration.as_ref().map(Calibration::digest).into();
+    }
+    describe(&mut proto, "quantize", spec.to_string(), options.source.as_deref());
+    Ok(Rewritten { output: Output { model: proto, tensors: outputs }, frozen, activations })
 }
 
 /// Replaces nodes graph by graph; the descriptions to add, in the same order.
@@ -109,7 +120,18 @@ fn replaced_names(scopes: &Scopes<'_>, selection: &Selection) -> HashSet<(GraphI
         .iter()
         .flat_map(|node| scopes.outputs(*node).iter().map(|output| (node.0, output.clone())));
     let sources = selection.weights.iter().map(|weight| (graph_of(weight.source), weight.name.clone()));
-    path.chain(sources).collect()
+    let biases = selection.biases.iter().map(|bias| (graph_of(*bias), scopes.name(*bias).to_owned()));
+    path.chain(sources).chain(biases).collect()
+}
+
+/// Finds the floats of biases.
+fn biases(model: &OnnxModel, tensors: Vec<BiasTensor>) -> Result<Vec<Bias>, FileError> {
+    let one = |tensor: BiasTensor| {
+        let payload = model.payload(&tensor.bias.tensor)?;
+        let data_type = DataType::from_code(tensor.bias.tensor.data_type()).unwrap_or(DataType::FLOAT);
+        Ok(Bias { tensor, payload, data_type })
+    };
+    tensors.into_iter().map(one).collect()
 }
 
 fn graph_of(source: Source) -> GraphId {
@@ -134,7 +156,11 @@ fn encoding(wanted: &Wanted, method: Method) -> Encoding {
             return Encoding::Blocks(Blocks { size: block as usize, zero_points, fit });
         }
         (_, Form::ConvInteger) => kernel_scheme(method),
-        (Method::Dynamic { reduce_range: true, .. }, _) if wanted.is_multiplied => Scheme::INT8_REDUCED,
+        (Method::Dynamic { reduce_range: true, .. } | Method::Static { reduce_range: true, .. }, _)
+            if wanted.is_multiplied =>
+        {
+            Scheme::INT8_REDUCED
+        }
         _ => Scheme::INT8,
     };
     Encoding::Channels(Channels { scheme, granularity: method.granularity() })

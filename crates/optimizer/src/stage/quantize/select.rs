@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use slipway_model::onnx::is_default_domain;
 use slipway_model::onnx::proto::{GraphProto, NodeProto};
 
-use super::form::{Site, consider};
+use super::form::{Site, consider, qdq_site};
+use super::qdq::Plan;
 use super::rules::first_match;
 use super::weight::Loss;
 use super::{Form, Options, Skipped};
@@ -39,7 +40,7 @@ enum Kind {
 impl Kind {
     fn of(form: Form) -> Self {
         match form {
-            Form::MatMulInteger | Form::GatherInteger | Form::Expanded => Self::Signed,
+            Form::MatMulInteger | Form::GatherInteger | Form::Expanded | Form::Qdq => Self::Signed,
             Form::ConvInteger => Self::Unsigned,
             Form::MatMulNBits => Self::Blocks,
         }
@@ -58,6 +59,8 @@ pub(super) struct Wanted {
     pub(super) form: Form,
     /// Whether sums of products with its integers must not saturate.
     pub(super) is_multiplied: bool,
+    /// How many inputs of nodes it is.
+    pub(super) users: usize,
     /// Whether a user takes it as it is stored, and whether one takes it transposed.
     pub(super) straight: bool,
     pub(super) transposed: bool,
@@ -68,14 +71,19 @@ pub(super) struct Wanted {
 pub(super) struct Selection {
     pub(super) sites: HashMap<(GraphId, usize), Site>,
     pub(super) weights: Vec<Wanted>,
-    /// Nodes between weights and their users: dropped when nothing else uses them.
+    /// Biases that become integers.
+    pub(super) biases: Vec<Source>,
+    /// Nodes between constants and their users: dropped when nothing else uses them.
     pub(super) path: BTreeSet<(GraphId, usize)>,
     pub(super) skipped: Vec<Skipped>,
+    /// The activations that become integers.
+    pub(super) plan: Plan,
 }
 
 /// Looks at every node of a graph and of those inside it.
 ///
-/// `integers` says whether the operators of integer arithmetic may be used; weights named in `lost` stay float.
+/// `integers` says whether the operators that the method's integers need may be used; weights named in `lost` stay
+/// float.
 pub(super) fn select(
     graph: &GraphProto,
     options: &Options,
@@ -83,19 +91,14 @@ pub(super) fn select(
     lost: &BTreeMap<String, Loss>,
 ) -> Selection {
     let scopes = Scopes::of(graph);
-    let mut selector = Selector {
-        scopes: &scopes,
-        options,
-        integers,
-        lost,
-        known: HashMap::new(),
-        found: Selection::default(),
-    };
+    let mut selector = Selector::new(&scopes, options, integers, lost);
+    let floats = selector.plan(graph);
     for (id, graph) in scopes.graphs() {
         for (place, node) in graph.node.iter().enumerate() {
             selector.node(id, place, node);
         }
     }
+    selector.tell(graph, &floats);
     selector.found
 }
 
@@ -103,17 +106,31 @@ pub(super) struct Selector<'a> {
     pub(super) scopes: &'a Scopes<'a>,
     pub(super) options: &'a Options,
     pub(super) integers: bool,
-    lost: &'a BTreeMap<String, Loss>,
+    pub(super) lost: &'a BTreeMap<String, Loss>,
     known: HashMap<(Source, Vec<i64>, Axes, Kind), usize>,
-    found: Selection,
+    pub(super) found: Selection,
 }
 
-impl Selector<'_> {
+impl<'a> Selector<'a> {
+    pub(super) fn new(
+        scopes: &'a Scopes<'a>,
+        options: &'a Options,
+        integers: bool,
+        lost: &'a BTreeMap<String, Loss>,
+    ) -> Self {
+        Self { scopes, options, integers, lost, known: HashMap::new(), found: Selection::default() }
+    }
+
     fn node(&mut self, graph: GraphId, place: usize, node: &NodeProto) {
         if !is_default_domain(node.domain()) {
             return;
         }
-        match consider(self, graph, node) {
+        let planned = if graph == 0 { self.found.plan.nodes.get(&place).cloned() } else { None };
+        let site = match planned {
+            Some(places) => qdq_site(self, node, &places),
+            None => consider(self, graph, node),
+        };
+        match site {
             Ok(site) => drop(self.found.sites.insert((graph, place), site)),
             Err(Unresolved::Because(reason)) => self.found.skipped.push(Skipped {
                 node: node_name(node).to_owned(),
@@ -137,6 +154,17 @@ impl Selector<'_> {
             Some(reason) => Err(Unresolved::Because(reason)),
             None => Ok(operand),
         }
+    }
+
+    /// Whether a rule keeps a node as it is.
+    pub(super) fn is_kept(&self, node: &NodeProto) -> bool {
+        first_match(&self.options.rules, &[node_name(node)]).is_some_and(|rule| rule.keep_float)
+    }
+
+    /// A constant goes where nothing else uses it: something else takes its place.
+    pub(super) fn replace(&mut self, operand: &Operand) {
+        self.found.biases.push(operand.source);
+        self.found.path.extend(operand.path.iter().copied());
     }
 
     fn reason_to_keep(&self, operand: &Operand, node: &NodeProto, name: &str) -> Option<String> {
@@ -168,13 +196,15 @@ impl Selector<'_> {
                 axes,
                 form,
                 is_multiplied: false,
+                users: 0,
                 straight: false,
                 transposed: false,
             });
             self.found.weights.len() - 1
         });
         let weight = &mut self.found.weights[index];
-        weight.is_multiplied |= matches!(form, Form::MatMulInteger | Form::ConvInteger);
+        weight.is_multiplied |= matches!(form, Form::MatMulInteger | Form::ConvInteger | Form::Qdq);
+        weight.users += 1;
         weight.straight |= !transposed;
         weight.transposed |= transposed;
         self.found.path.extend(operand.path.iter().copied());

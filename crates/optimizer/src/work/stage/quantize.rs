@@ -11,6 +11,7 @@ use slipway_artifacts::chain;
 
 use super::Outcome;
 use crate::{
+    calibrate::Calibration,
     progress::Progress,
     stage::quantize::{self as library, HalfFloat, Method, Options, QuantizeError},
     work::failure::fail,
@@ -20,13 +21,14 @@ use crate::{
 pub(super) fn apply(
     spec: &Quantize,
     source: &str,
+    calibration: Option<Calibration>,
     model: &Path,
     output: &Path,
     progress: &dyn Progress,
 ) -> Result<Outcome, Failure> {
     let options =
         options(spec).ok_or_else(|| fail(FailureCategory::Internal, "a stage's quantize has no method"))?;
-    let options = Options { source: Some(source.to_owned()), ..options };
+    let options = Options { source: Some(source.to_owned()), calibration, ..options };
     let report = library::quantize(model, output, &options, progress).map_err(|error| of_quantize(&error))?;
     Ok(Outcome {
         size: report.size_after,
@@ -40,6 +42,9 @@ pub fn options(spec: &Quantize) -> Option<Options> {
     let method = match spec.method()? {
         QuantizeMethod::Dynamic(Dynamic { weights: WeightType::Int8, granularity: of }) => {
             Method::Dynamic { granularity: granularity(*of), reduce_range: true }
+        }
+        QuantizeMethod::Static(spec) => {
+            Method::Static { granularity: granularity(spec.granularity), reduce_range: true }
         }
         QuantizeMethod::WeightOnly(WeightOnly { weights, granularity: of, block, fit: by }) => {
             match weights {

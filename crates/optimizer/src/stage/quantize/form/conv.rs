@@ -8,13 +8,13 @@
 //! that every ONNX Runtime since 1.19 runs. The built-in engine gets it where the kernel is a single point; otherwise
 //! rten 0.27 pads with the integer 0 where ONNX says the zero point, and forgets the zero points of a batch.
 
-use slipway_model::onnx::proto::{AttributeProto, NodeProto};
+use slipway_model::onnx::proto::NodeProto;
 
 use super::super::emit::Emitter;
 use super::super::select::{Axes, Selector};
 use super::super::{Engine, Form};
 use super::{Site, because, expanded, refuse_overflow};
-use crate::graph::{GraphId, Unresolved, attribute, int_or, ints, ints_of};
+use crate::graph::{GraphId, Unresolved, attribute, int_or, ints, ints_of, spelled_out};
 
 /// A convolution with a constant kernel.
 #[derive(Debug)]
@@ -50,7 +50,7 @@ impl Conv {
         let kernel = emitter.stored(self.weight, false);
         let zero = emitter.kernel_zero_point();
         let inputs = [&*activation.quantized, &kernel, &activation.zero_point, &zero];
-        let mut attributes = attributes(node, self.dims.len() - 2);
+        let mut attributes = spelled_out(node, self.dims.len() - 2);
         // By which the engine tells, without weights, whether it can be trusted with the node.
         if attribute(node, "kernel_shape").is_none() {
             attributes.push(ints("kernel_shape", &self.dims[2..]));
@@ -87,21 +87,4 @@ fn is_pointwise(node: &NodeProto, dims: &[i64]) -> bool {
         && all("strides", 1)
         && all("dilations", 1)
         && all("pads", 0)
-}
-
-/// A convolution's attributes, with those spelled out that the built-in engine asks for and that
-/// ONNX lets go.
-pub(super) fn attributes(node: &NodeProto, space: usize) -> Vec<AttributeProto> {
-    let mut attributes = node.attribute.clone();
-    let mut add = |name: &str, values: &[i64]| {
-        if attribute(node, name).is_none() {
-            attributes.push(ints(name, values));
-        }
-    };
-    add("dilations", &vec![1; space]);
-    add("strides", &vec![1; space]);
-    if attribute(node, "auto_pad").is_none() {
-        add("pads", &vec![0; 2 * space]);
-    }
-    attributes
 }

@@ -12,8 +12,8 @@ use slipway_model::onnx::proto::NodeProto;
 use super::super::Form;
 use super::super::emit::Emitter;
 use super::super::select::{Axes, Selector};
-use super::{Site, because, conv};
-use crate::graph::{GraphId, Operand, Unresolved, flag};
+use super::{Site, because};
+use crate::graph::{GraphId, Operand, Unresolved, flag, spelled_out};
 
 /// An operator with constant inputs.
 #[derive(Debug)]
@@ -101,7 +101,7 @@ impl Expanded {
         for input in &self.inputs {
             node.input[input.place] = input.emit(emitter);
             if matches!(node.op_type(), "Conv" | "ConvTranspose") {
-                node.attribute = conv::attributes(&node, input.scale_dims.len() - 2);
+                node.attribute = spelled_out(&node, input.scale_dims.len() - 2);
             }
         }
         emitter.keep(node);

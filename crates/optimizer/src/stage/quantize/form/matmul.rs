@@ -36,6 +36,10 @@ impl Gemm {
         }
     }
 
+    pub(super) fn beta(self) -> f32 {
+        self.beta
+    }
+
     /// The product plus the node's bias, where it has one.
     pub(super) fn bias(
         self,

@@ -8,6 +8,7 @@ mod expanded;
 mod gather;
 mod matmul;
 mod nbits;
+mod qdq;
 
 use slipway_kernels::quantize::Scheme;
 use slipway_model::onnx::proto::NodeProto;
@@ -25,6 +26,7 @@ pub(super) enum Site {
     Gather(gather::Gather),
     NBits(nbits::MatMulNBits),
     Expanded(expanded::Expanded),
+    Qdq(qdq::Qdq),
 }
 
 impl Site {
@@ -36,6 +38,7 @@ impl Site {
             Self::Gather(site) => site.emit(node, emitter),
             Self::NBits(site) => site.emit(node, emitter),
             Self::Expanded(site) => site.emit(node, emitter),
+            Self::Qdq(site) => site.emit(node, emitter),
         }
     }
 
@@ -53,7 +56,9 @@ impl Site {
 /// Refuses a sum of so many products that 32 bits may not hold it.
 fn refuse_overflow(selector: &Selector<'_>, depth: i64) -> Result<(), Unresolved> {
     let scheme = match selector.options.method {
-        Method::Dynamic { reduce_range: true, .. } => Scheme::INT8_REDUCED,
+        Method::Dynamic { reduce_range: true, .. } | Method::Static { reduce_range: true, .. } => {
+            Scheme::INT8_REDUCED
+        }
         _ => Scheme::INT8,
     };
     let largest = depth.saturating_mul(255 * i64::from(scheme.highest));
@@ -68,6 +73,7 @@ fn because(reason: impl Into<String>) -> Unresolved {
 }
 
 pub(super) use nbits::DOMAIN;
+pub(super) use qdq::{IntegerBias, places as qdq_places, site as qdq_site};
 
 /// What becomes of a node, or why it stays; nothing is said of one without constants.
 pub(super) fn consider(

@@ -9,6 +9,7 @@ use slipway_kernels::quantize::{
 use slipway_model::onnx::DataType;
 
 use super::super::Granularity;
+use super::bias;
 use super::layout::Layout;
 use super::reader::{PIECE, Reader};
 use super::{Loss, Outcome, Weight};
@@ -32,7 +33,11 @@ impl Channels {
             length: weight.layout.elements() as u64,
         };
         let count = self.scales(&weight.layout);
-        std::iter::once(data).chain(weight.scales.iter().map(|scale| scale.part(count))).collect()
+        let per_channel = self.granularity == Granularity::PerChannel;
+        let biases =
+            weight.biases.iter().flat_map(|bias| bias.parts(weight.layout.channels(), count, per_channel));
+        let scales = weight.scales.iter().map(|scale| scale.part(count));
+        std::iter::once(data).chain(scales).chain(biases).collect()
     }
 
     pub(super) fn make(
@@ -43,12 +48,18 @@ impl Channels {
     ) -> Result<Outcome, MakeError> {
         let (data, rest) = sinks.split_first_mut().expect("one sink for each part");
         let maxima = maxima(&weight.layout, &mut reader)?;
-        let scales = self.scales_of(&maxima);
+        let mut scales = self.scales_of(&maxima);
+        let Lost { zeroed, most } = lost_channels(&maxima, &scales);
+        let biases = bias::read(&weight.biases, weight.layout.channels())?;
+        bias::raise(&weight.biases, &biases, &mut scales);
         let quality = self.write(&weight.layout, &mut reader, &scales, *data)?;
-        for (tensor, sink) in weight.scales.iter().zip(rest) {
+        let (of_scales, of_biases) = rest.split_at_mut(weight.scales.len());
+        for (tensor, sink) in weight.scales.iter().zip(of_scales) {
             tensor.write(&scales, *sink).map_err(MakeError::Write)?;
         }
-        let Lost { zeroed, most } = lost_channels(&maxima, &scales);
+        for ((bias, values), sinks) in weight.biases.iter().zip(&biases).zip(of_biases.chunks_exact_mut(2)) {
+            bias.write(values, &scales, sinks)?;
+        }
         Ok(Outcome { quality, zeroed_channels: zeroed, loss: most.then_some(Loss::Channels) })
     }
 

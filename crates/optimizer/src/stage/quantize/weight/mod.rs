@@ -3,6 +3,7 @@
 //! The float tensor is read in pieces that fit the second-level cache, so memory depends neither
 //! on the tensor nor on the model.
 
+mod bias;
 mod blocks;
 mod channels;
 mod half;
@@ -19,6 +20,7 @@ use super::report::{Form, TensorReport};
 use crate::file::{MakeError, Part, Producer};
 use reader::Reader;
 
+pub(super) use bias::{Bias, BiasTensor};
 pub(super) use blocks::Blocks;
 pub(super) use channels::Channels;
 pub(super) use layout::Layout;
@@ -50,6 +52,8 @@ pub(super) struct Weight {
     pub(super) form: Form,
     pub(super) encoding: Encoding,
     pub(super) scales: Vec<ScaleTensor>,
+    /// Biases of the sums of its products.
+    pub(super) biases: Vec<Bias>,
     /// The name of the tensor of zero points, where blocks have them.
     pub(super) zero_points: Option<String>,
     /// Something else still uses the float tensor.

@@ -1,0 +1,139 @@
+//! `slipway calibrate`: the ranges of a model's activations on data.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+use serde_json::json;
+use slipway_api::{
+    DataSet, Percent,
+    stage::{CalibrationRange, Static},
+};
+use slipway_artifacts::digest_file;
+use slipway_model::npz::NpzFile;
+use slipway_optimizer::{
+    calibrate::{Calibration, Calibrator},
+    evaluate::Samples,
+    work,
+};
+
+use crate::{
+    error::Error,
+    output::{self, table},
+    progress,
+};
+
+/// Run a model on data for the ranges of its activations
+///
+/// Static quantization needs them. The same model, data and options give the same bytes on every machine of one kind.
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  slipway calibrate model.onnx samples.npz calibration.json
+  slipway calibrate model.onnx samples.npz calibration.json --range percentile --percentile 99.9
+  slipway quantize model.onnx small.onnx --scheme static --calibration calibration.json")]
+pub(crate) struct Calibrate {
+    /// The ONNX model.
+    model: PathBuf,
+    /// The data: a .npz file whose leading axes count samples.
+    data: PathBuf,
+    /// The calibration to write.
+    output: PathBuf,
+    #[command(flatten)]
+    ranges: Ranges,
+}
+
+/// How a model is run for its ranges.
+#[derive(Args, Clone)]
+pub(crate) struct Ranges {
+    /// How the range of an activation is chosen.
+    #[arg(long, value_enum, default_value_t = Range::Entropy)]
+    range: Range,
+    /// The share of values that the range holds, in percent; for percentile. Default: 99.99.
+    #[arg(long, value_name = "PERCENT")]
+    percentile: Option<Percent>,
+    /// The most samples that are run.
+    #[arg(long, default_value_t = 128, value_parser = clap::value_parser!(i32).range(1..=100_000))]
+    samples: i32,
+    /// A model input and the array for it, where the names differ: INPUT=ARRAY.
+    #[arg(long = "input", value_parser = super::evaluate::pair)]
+    inputs: Vec<(String, String)>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Range {
+    /// The range that loses least information.
+    Entropy,
+    /// All values.
+    MinMax,
+    /// A share of the values.
+    Percentile,
+    /// The range of the least squared error.
+    Mse,
+}
+
+impl Calibrate {
+    pub(crate) fn run(self, json: bool) -> Result<(), Error> {
+        let calibration = self.ranges.calibration(&self.model, &self.data, json)?;
+        let text = calibration.to_json();
+        write(&self.output, &text).map_err(|source| Error::Write { path: self.output.clone(), source })?;
+        if json { output::print(&text) } else { output::print(&summary(&calibration)) }
+    }
+}
+
+/// Writes a file aside and renames it.
+fn write(path: &Path, text: &str) -> std::io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut file = tempfile::Builder::new().prefix(".slipway-").tempfile_in(folder)?;
+    std::io::Write::write_all(&mut file, text.as_bytes())?;
+    file.as_file().sync_all()?;
+    file.persist(path).map_err(|error| error.error).map(drop)
+}
+
+impl Ranges {
+    /// Runs a model on data.
+    pub(crate) fn calibration(&self, model: &Path, data: &Path, json: bool) -> Result<Calibration, Error> {
+        let options = work::calibrate_options(&self.spec()?);
+        let calibrator = Calibrator::open(model, &options).map_err(|error| Error::file(model, &error))?;
+        let mut file = NpzFile::open(data).map_err(|error| Error::file(data, &error))?;
+        let samples = Samples::bind(&mut file, &self.binding(data)?, &calibrator.inputs())
+            .map_err(|error| Error::file(data, &error))?;
+        let (digest, _) = digest_file(data)?;
+        let bar = work::Counted::new(progress::bar(json), "calibrating");
+        calibrator.run(&samples, &digest.to_string(), &bar).map_err(|error| Error::file(model, &error))
+    }
+
+    /// What a user would write in a stage.
+    fn spec(&self) -> Result<Static, Error> {
+        let range = match self.range {
+            Range::Entropy => CalibrationRange::Entropy,
+            Range::MinMax => CalibrationRange::MinMax,
+            Range::Percentile => CalibrationRange::Percentile,
+            Range::Mse => CalibrationRange::Mse,
+        };
+        if self.percentile.is_some() && self.range != Range::Percentile {
+            return Err(Error::Usage("--percentile is for --range percentile".into()));
+        }
+        Ok(Static { range, percentile: self.percentile.clone(), samples: self.samples, ..Static::on("data") })
+    }
+
+    fn binding(&self, data: &Path) -> Result<DataSet, Error> {
+        let binding = json!({
+            "name": "data",
+            "source": { "uri": format!("file://{}", data.display()) },
+            "inputs": self.inputs.iter().cloned().collect::<std::collections::BTreeMap<_, _>>(),
+        });
+        serde_json::from_value(binding).map_err(|error| Error::Usage(error.to_string()))
+    }
+}
+
+fn summary(calibration: &Calibration) -> String {
+    let row = |(name, span): (&str, slipway_optimizer::calibrate::Span)| {
+        vec![name.to_owned(), format!("{:.4}", span.low), format!("{:.4}", span.high)]
+    };
+    let rows: Vec<_> = calibration.spans().map(row).collect();
+    let mut text = table(&["ACTIVATION", "LOW", "HIGH"], &rows);
+    for (name, reason) in &calibration.unusable {
+        text = format!("{text}\nno range: {name}: {reason}");
+    }
+    format!("{text}\n{} samples, {} activations", calibration.samples, rows.len())
+}

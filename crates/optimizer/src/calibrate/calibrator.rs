@@ -1,0 +1,137 @@
+//! From a model and data to the ranges of its activations.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use slipway_api::sha256_hex;
+use slipway_artifacts::digest_file;
+use slipway_model::onnx::OnnxModel;
+
+use super::calibration::Origin;
+use super::seen::Seen;
+use super::{CalibrateError, Calibration, Capture, CaptureOptions, Feeds, Range};
+use crate::evaluate::TensorSpec;
+use crate::progress::Progress;
+use crate::stage::quantize::activations;
+
+/// How a model is calibrated.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CalibrateOptions {
+    /// How ranges are chosen.
+    pub range: Range,
+    /// The most samples that are run, the first of the data.
+    pub samples: usize,
+    /// How the model is run; nothing of it changes the result, but the engine its last bits.
+    pub capture: CaptureOptions,
+}
+
+impl Default for CalibrateOptions {
+    /// Entropy over 128 samples.
+    fn default() -> Self {
+        Self { range: Range::default(), samples: 128, capture: CaptureOptions::default() }
+    }
+}
+
+/// A model that is ready to be calibrated.
+#[derive(Debug)]
+pub struct Calibrator {
+    capture: Capture,
+    activations: Vec<String>,
+    model: String,
+    options: CalibrateOptions,
+}
+
+impl Calibrator {
+    /// Loads a model with every activation that static quantization asks for.
+    ///
+    /// # Errors
+    /// Where the model cannot be read or run, or nothing of it would be quantized.
+    pub fn open(model: &Path, options: &CalibrateOptions) -> Result<Self, CalibrateError> {
+        let file = OnnxModel::open(model).map_err(|error| CalibrateError::Capture(error.into()))?;
+        let activations = activations(&file);
+        if activations.is_empty() {
+            return Err(CalibrateError::NothingToCalibrate);
+        }
+        let digest = digest(&file)?;
+        drop(file);
+        let capture = Capture::open(model, activations.clone(), &options.capture)?;
+        Ok(Self { capture, activations, model: digest, options: options.clone() })
+    }
+
+    /// What a data set has to fit.
+    pub fn inputs(&self) -> Vec<TensorSpec> {
+        self.capture.inputs().iter().map(TensorSpec::from).collect()
+    }
+
+    /// Runs samples, and tells the ranges; `data` is the digest of what they come from.
+    ///
+    /// An activation has no range where it is NaN or infinite on a sample, or where one scale would leave nothing of most
+    /// of its channels: it stays float, and the calibration says why.
+    ///
+    /// # Errors
+    /// Where the model cannot be run, or no activation has a range.
+    pub fn run(
+        &self,
+        feeds: &dyn Feeds,
+        data: &str,
+        progress: &dyn Progress,
+    ) -> Result<Calibration, CalibrateError> {
+        let first = First { feeds, count: feeds.count().min(self.options.samples) };
+        let mut seen: Vec<_> = self.activations.iter().map(|_| Seen::default()).collect();
+        self.capture.run(&first, progress, &mut |shown| {
+            seen[shown.value].observe(shown);
+            Ok(())
+        })?;
+        let (mut spans, mut unusable) = (BTreeMap::new(), BTreeMap::new());
+        for (name, seen) in self.activations.iter().zip(seen) {
+            match seen.span(&self.options.range) {
+                Ok(span) => drop(spans.insert(name.clone(), span)),
+                Err(reason) => drop(unusable.insert(name.clone(), reason)),
+            }
+        }
+        if spans.is_empty() {
+            let reason = unusable.into_values().next().unwrap_or_else(|| "there are no samples".to_owned());
+            return Err(CalibrateError::NoRanges { reason });
+        }
+        Ok(Calibration::new(self.origin(data, first.count), spans, unusable))
+    }
+
+    fn origin(&self, data: &str, samples: usize) -> Origin {
+        Origin {
+            engine: self.capture.engine(),
+            model: self.model.clone(),
+            data: data.to_owned(),
+            range: self.options.range.clone(),
+            samples,
+        }
+    }
+}
+
+/// The digest of a model: of its file, or of the digests of all its files where it has several.
+pub(crate) fn digest(model: &OnnxModel) -> Result<String, CalibrateError> {
+    let mut digests = Vec::new();
+    for file in model.files() {
+        let (digest, _) = digest_file(&file).map_err(CalibrateError::Digest)?;
+        digests.push(digest.to_string());
+    }
+    match digests.as_slice() {
+        [one] => Ok(one.clone()),
+        all => Ok(format!("sha256:{}", sha256_hex(all.join("\n")))),
+    }
+}
+
+/// The first samples of some.
+struct First<'a> {
+    feeds: &'a dyn Feeds,
+    count: usize,
+}
+
+impl Feeds for First<'_> {
+    fn count(&self) -> usize {
+        self.count
+    }
+
+    fn sample(&self, index: usize) -> Option<Vec<slipway_server::Tensor>> {
+        self.feeds.sample(index)
+    }
+}
