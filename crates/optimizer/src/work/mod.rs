@@ -76,7 +76,7 @@ fn is_pinned(work: &Work) -> bool {
     let source = match work {
         Work::Source { source, format: _, onnxruntime: _ } => source,
         Work::Data { data } => &data.source,
-        Work::Stage { .. } | Work::Gate(_) => return true,
+        Work::Calibrate(_) | Work::Stage { .. } | Work::Gate(_) => return true,
     };
     source.digest.is_some() || source.uri.contains("@sha256:")
 }
