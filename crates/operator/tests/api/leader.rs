@@ -102,14 +102,16 @@ async fn a_leader_whose_renewals_hang_stops_before_its_lease_ends_and_may_lead_a
     let (one, faults) = server.faulty_client().await;
     let first = start(one, faults, &namespace, "first");
     first.wait_to_lead().await;
-    // One renewal hangs for longer than the lease holds; what is asked after it is answered.
+    // A renewal hangs for longer than the lease holds, and so does the look at the lease that follows.
     let hang = Duration::from_secs(20);
-    first.faults.plan(On::any().verb(Verb::Patch).resource("leases"), Fault::Delay(hang));
+    for verb in [Verb::Patch, Verb::Get] {
+        first.faults.plan(On::any().verb(verb).resource("leases"), Fault::Delay(hang));
+    }
     let (two, faults) = server.faulty_client().await;
     let second = start(two, faults, &namespace, "second");
     second.wait_to_lead().await;
     assert!(!first.leads(), "two lead at once");
-    assert_eq!(first.faults.befallen(), 1);
+    assert_eq!(first.faults.befallen(), 2);
 
     second.shutdown.cancel();
     second.task.await.unwrap().unwrap();

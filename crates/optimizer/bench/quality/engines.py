@@ -72,14 +72,21 @@ class Served:
         header = json.dumps({"inputs": tensors, "parameters": {"binary_data_output": True}}).encode()
         body = header + b"".join(np.ascontiguousarray(array).tobytes() for array in feeds.values())
         length = {"Inference-Header-Content-Length": str(len(header))}
-        start = time.perf_counter()
-        self._connection.request("POST", "/v2/models/m/infer", body, length)
-        answer = self._connection.getresponse()
-        content = answer.read()
-        seconds = time.perf_counter() - start
+        try:
+            answer, content, seconds = self._post(body, length)
+        except ConnectionError:
+            # The server closes connections that say nothing for a minute; the next request opens another.
+            self._connection.close()
+            answer, content, seconds = self._post(body, length)
         if answer.status != 200:
             raise Refused(content.decode(errors="replace").strip())
         return outputs(content, int(answer.headers["Inference-Header-Content-Length"])), seconds
+
+    def _post(self, body, headers):
+        start = time.perf_counter()
+        self._connection.request("POST", "/v2/models/m/infer", body, headers)
+        answer = self._connection.getresponse()
+        return answer, answer.read(), time.perf_counter() - start
 
 
 def outputs(content, header):
