@@ -62,7 +62,7 @@ impl Run {
         let latency = served.predict(&road, &workspace).await?;
         show(&Report::new(&road, latency, Some(served.url())), json)?;
         if !self.serve && !json {
-            output::print("it has ended; --serve keeps it: slipway run -f … --serve --port 8080")?;
+            output::print("it has ended; to keep it, add: --serve --port 8080")?;
         }
         if self.serve {
             eprintln!("serving at {} (metrics at {}); Ctrl-C ends it", served.url(), served.metrics_url());

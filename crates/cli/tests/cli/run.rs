@@ -100,16 +100,22 @@ fn files_of_this_machine_are_a_source_here() {
     assert_eq!(report["gate"]["verdict"], "Pass");
 
     std::fs::copy(example("holdout.npz"), room.path("mine.onnx")).unwrap();
-    room.slipway(&["run", "-f", &folder]).fails(1, &["mine.onnx is", "not an ONNX model"]);
+    let other = room.slipway(&["run", "-f", &folder]);
+    assert!(other.code == 1 && other.err.contains("mine.onnx is a NumPy archive"), "{other:?}");
     std::fs::remove_file(room.path("mine.onnx")).unwrap();
-    room.slipway(&["run", "-f", &folder]).fails(1, &["mine.onnx"]);
+    let gone = room.slipway(&["run", "-f", &folder]);
+    assert!(gone.code == 1 && gone.err.contains("mine.onnx"), "{gone:?}");
 }
 
 #[test]
 fn a_gate_that_cannot_run_says_nothing_of_the_model() {
     let room = Room::new();
     let folder = room.deployment("output: probabilities", "output: probs");
-    room.slipway(&["run", "-f", &folder]).fails(1, &["GateError", "probs"]);
+    let done = room.slipway(&["run", "-f", &folder]);
+    assert!(
+        done.code == 1 && done.err.contains("GateError: the candidate has no output \"probs\""),
+        "{done:?}"
+    );
 }
 
 /// A folder served with TLS on this machine; it ends with this value.
