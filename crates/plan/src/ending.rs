@@ -32,12 +32,12 @@ impl Job {
             self.trouble.as_ref().filter(|trouble| SERVERS.contains(&trouble.container.as_str()))?;
         let given_up = trouble.restarts >= SERVER_RESTARTS;
         let broken = match (&self.state, trouble.kind) {
-            (JobState::Succeeded, _) => false,
             (JobState::Failed { .. }, TroubleKind::OutOfMemory) => true,
             (JobState::Active | JobState::Failed { .. }, TroubleKind::OutOfMemory | TroubleKind::Crashed) => {
                 given_up
             }
-            (
+            (JobState::Succeeded, _)
+            | (
                 JobState::Active | JobState::Failed { .. },
                 TroubleKind::ImagePull
                 | TroubleKind::Evicted

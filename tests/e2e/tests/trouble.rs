@@ -231,15 +231,15 @@ fn an_unparsable_object_is_told_so_and_holds_nobody_up() {
     // A bound of the CRD is lifted, as if an older CRD had let this object in.
     let crd = "modeldeployments.slipway.dev";
     let path = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/rollout/properties/progressDeadline/pattern";
-    let patch = |operations: &Value| {
+    let change = |operations: &Value| {
         cluster.try_kubectl(&["patch", "crd", crd, "--type=json", "-p", &operations.to_string()], None)
     };
     let whole: Value =
         serde_json::from_str(&cluster.kubectl(&["get", "crd", crd, "-o", "json"])).expect("JSON");
     let bound = whole.pointer(path).expect("the CRD has the bound");
     let restore = json!([{ "op": "add", "path": path, "value": bound }]);
-    let _restored = Restored(|| drop(patch(&restore)));
-    patch(&json!([{ "op": "remove", "path": path }])).expect("the CRD can be changed");
+    let _restored = Restored(|| drop(change(&restore)));
+    change(&json!([{ "op": "remove", "path": path }])).expect("the CRD can be changed");
     let odd = digits("odd", &json!({ "rollout": { "progressDeadline": "soon" } }));
     wait::until("the lifted bound is served", MINUTE, || {
         cluster.try_kubectl(&["apply", "-n", "odd", "-f", "-"], Some(&odd))

@@ -50,7 +50,7 @@ async fn ended(objects: &mut Option<(CancellationToken, tokio::task::JoinHandle<
             return;
         }
     }
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 impl Watch {

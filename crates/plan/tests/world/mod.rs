@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each test file uses its own part")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail by panicking")]
+#![allow(clippy::struct_excessive_bools, reason = "each says one thing that a test changes")]
 
 use std::collections::BTreeMap;
 
