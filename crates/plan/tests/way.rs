@@ -119,16 +119,22 @@ fn what_never_became_a_revision_leaves_no_tag() {
 }
 
 #[test]
-fn a_failed_gate_keeps_the_live_revision_and_its_pods() {
+fn a_gate_that_does_not_pass_keeps_the_live_revision_and_its_pods() {
+    for (verdict, reason) in [(Verdict::Fail, "CheckFailed"), (Verdict::Inconclusive, "Inconclusive")] {
+        does_not_pass(verdict, reason);
+    }
+}
+
+fn does_not_pass(verdict: Verdict, wanted: &str) {
     let mut world = World::new(spec());
     world.settle();
     let live = world.observed.workloads.clone();
-    world.verdict = Verdict::Fail;
+    world.verdict = verdict;
     world.write(with(spec(), "/stages/0/quantize/dynamic", json!({ "granularity": "perTensor" })));
     world.settle();
     assert_eq!(world.observed.workloads, live);
     let (status, reason, message) = world.condition("GatePassed");
-    assert_eq!((status.as_str(), reason.as_str()), ("False", "CheckFailed"));
+    assert_eq!((status.as_str(), reason.as_str()), ("False", wanted));
     assert!(message.contains("measured 0.91, wanted 0.9"), "{message}");
     assert_eq!(world.condition("Available").0, "True");
     assert_eq!(world.condition("Stalled").0, "True");

@@ -6,9 +6,11 @@ use e2e::{
     Cluster, Deployment, Watched,
     cluster::SYSTEM,
     command::{cache, program, root, run},
+    inference::client,
     object::number,
     wait,
 };
+use serde_json::{Value, json};
 
 /// The registry's name inside the cluster.
 fn registry() -> String {
@@ -24,6 +26,21 @@ fn push(cluster: &Cluster, path: &Path, kind: &str, repository: &str) -> String 
     let printed = run(&mut command, None).expect("it is pushed");
     let digest = printed.trim().rsplit_once('@').expect("a digest is printed").1.to_owned();
     format!("oci://{}/{repository}@{digest}", registry())
+}
+
+/// What the served model says of a script: its bytes, then padding.
+fn scores(address: &str) -> Vec<f64> {
+    let script = b"#!/bin/sh\necho hello\n";
+    let tokens: Vec<u32> =
+        (0..2048).map(|place| script.get(place).map_or(256, |byte| u32::from(*byte))).collect();
+    let input = json!({ "name": "bytes", "datatype": "INT32", "shape": [1, 2048], "data": tokens });
+    let url = format!("http://{address}/v2/models/magika/infer");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let answer: Value = runtime.block_on(async {
+        let sent = client().post(url).json(&json!({ "inputs": [input] })).send().await.expect("it answers");
+        sent.json().await.expect("JSON")
+    });
+    serde_json::from_value(answer["outputs"][0]["data"].clone()).expect("scores")
 }
 
 #[test]
@@ -53,5 +70,7 @@ fn magika_from_the_registry_is_quantized_judged_by_agreement_and_served() {
     assert!(same["samples"].as_i64().is_some_and(|samples| samples >= 2000), "{same}");
     let latency = Deployment::check(&object, "fast");
     assert_eq!(latency["verdict"], "Reported", "{latency}");
+    let scores = scores(&deployment.forward().address);
+    assert!(scores.len() == 214 && (scores.iter().sum::<f64>() - 1.0).abs() < 1e-3, "{scores:?}");
     println!("agreement {} of {} files, low {}", same["measured"], same["samples"], same["low"]);
 }

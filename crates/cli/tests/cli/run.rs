@@ -7,7 +7,10 @@ use std::{
 
 use serde_json::Value;
 
-use crate::program::{Room, example};
+use crate::{
+    program::{Room, example},
+    serve::http,
+};
 
 fn stage<'a>(report: &'a Value, name: &str) -> &'a Value {
     report["stages"].as_array().unwrap().iter().find(|stage| stage["name"] == name).unwrap()
@@ -223,4 +226,20 @@ fn a_static_stage_is_calibrated_once_whatever_is_made_of_it() {
     room.slipway(&["run", "-f", &missing]).fails(2, &["quantize.static.data must be the name of a data set"]);
     let share = room.deployment(dynamic, "        static: { data: holdout, percentile: \"99\" }");
     room.slipway(&["run", "-f", &share]).fails(2, &["percentile is for range: Percentile"]);
+}
+
+#[test]
+fn a_model_that_went_the_whole_way_stays_until_it_is_told_to_end() {
+    let room = Room::new();
+    let mut run =
+        room.command(&["run", "-f", &example("."), "--serve"]).stderr(Stdio::piped()).spawn().unwrap();
+    let lines = BufReader::new(run.stderr.take().unwrap()).lines().map(Result::unwrap);
+    let line = lines.skip_while(|line| !line.starts_with("serving at ")).next().unwrap();
+    let url = line.split(' ').nth(2).unwrap();
+    let body = std::fs::read_to_string(example("requests/eight.json")).unwrap();
+    let answer: Value = serde_json::from_str(&http("POST", &format!("{url}/infer"), &body)).unwrap();
+    let scores: Vec<f64> = serde_json::from_value(answer["outputs"][0]["data"].clone()).unwrap();
+    assert!((0..10).all(|digit| scores[digit] <= scores[8]), "the readme says an 8: {scores:?}");
+    assert!(Command::new("kill").args(["-TERM", &run.id().to_string()]).status().unwrap().success());
+    assert_eq!(run.wait().unwrap().code(), Some(0), "it drained and ended by itself");
 }

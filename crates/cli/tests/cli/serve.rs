@@ -35,7 +35,7 @@ fn a_model_answers_until_it_is_told_to_end() {
     assert_eq!(server.wait().unwrap().code(), Some(0), "it drained and ended by itself");
 }
 
-fn http(method: &str, url: &str, body: &str) -> String {
+pub(crate) fn http(method: &str, url: &str, body: &str) -> String {
     let (host, path) = url.trim_start_matches("http://").split_once('/').unwrap();
     let mut stream = TcpStream::connect(host).unwrap();
     write!(
