@@ -233,8 +233,8 @@ fn a_model_that_went_the_whole_way_stays_until_it_is_told_to_end() {
     let room = Room::new();
     let mut run =
         room.command(&["run", "-f", &example("."), "--serve"]).stderr(Stdio::piped()).spawn().unwrap();
-    let lines = BufReader::new(run.stderr.take().unwrap()).lines().map(Result::unwrap);
-    let line = lines.skip_while(|line| !line.starts_with("serving at ")).next().unwrap();
+    let mut lines = BufReader::new(run.stderr.take().unwrap()).lines().map(Result::unwrap);
+    let line = lines.find(|line| line.starts_with("serving at ")).unwrap();
     let url = line.split(' ').nth(2).unwrap();
     let body = std::fs::read_to_string(example("requests/eight.json")).unwrap();
     let answer: Value = serde_json::from_str(&http("POST", &format!("{url}/infer"), &body)).unwrap();
