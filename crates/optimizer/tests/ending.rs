@@ -17,9 +17,10 @@ use slipway_api::job::{JobResult, JobSpec};
 fn serve_until_the_source_is_asked_for(listener: &TcpListener) -> TcpStream {
     loop {
         let (mut stream, _) = listener.accept().unwrap();
-        let mut line = String::new();
-        BufReader::new(stream.try_clone().unwrap()).read_line(&mut line).unwrap();
-        if line.contains("/v2/theirs/") {
+        // To the end of the head: what is left unread would reset the connection before the answer is read.
+        let lines = BufReader::new(stream.try_clone().unwrap()).lines().map(Result::unwrap);
+        let head: Vec<String> = lines.take_while(|line| !line.is_empty()).collect();
+        if head[0].contains("/v2/theirs/") {
             return stream;
         }
         stream
@@ -31,7 +32,7 @@ fn serve_until_the_source_is_asked_for(listener: &TcpListener) -> TcpStream {
 fn spec(host: &str) -> JobSpec {
     let uri = format!("oci://{host}/theirs/net@sha256:{}", "0".repeat(64));
     serde_json::from_value(json!({
-        "key": "1234", "step": "source",
+        "key": "0".repeat(64), "step": "source",
         "registry": { "host": host, "repository": "ours/net", "plainHttp": true },
         "work": { "source": { "source": { "uri": uri } } },
     }))
