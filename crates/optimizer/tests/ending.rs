@@ -6,7 +6,7 @@ use std::{
     io::{BufRead, BufReader, Write},
     net::{TcpListener, TcpStream},
     path::Path,
-    process::{Command, Stdio},
+    process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
 
@@ -14,9 +14,15 @@ use serde_json::json;
 use slipway_api::job::{JobResult, JobSpec};
 
 /// Answers requests until one asks for the source, and gives the connection on which that one waits.
-fn serve_until_the_source_is_asked_for(listener: &TcpListener) -> TcpStream {
+fn serve_until_the_source_is_asked_for(listener: &TcpListener, job: &mut Child) -> TcpStream {
+    listener.set_nonblocking(true).unwrap();
     loop {
-        let (mut stream, _) = listener.accept().unwrap();
+        let Ok((mut stream, _)) = listener.accept() else {
+            assert!(job.try_wait().unwrap().is_none(), "it ended before it asked for the source");
+            std::thread::yield_now();
+            continue;
+        };
+        stream.set_nonblocking(false).unwrap();
         // To the end of the head: what is left unread would reset the connection before the answer is read.
         let lines = BufReader::new(stream.try_clone().unwrap()).lines().map(Result::unwrap);
         let head: Vec<String> = lines.take_while(|line| !line.is_empty()).collect();
@@ -57,7 +63,7 @@ fn a_job_that_is_asked_to_end_says_that_it_may_be_tried_again_and_leaves_nothing
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    let hanging = serve_until_the_source_is_asked_for(&listener);
+    let hanging = serve_until_the_source_is_asked_for(&listener, &mut job);
     assert_eq!(entries(&scratch), 1, "it works");
     let asked = Instant::now();
     let killed = Command::new("kill").args(["-TERM", &job.id().to_string()]).status().unwrap();
