@@ -211,7 +211,6 @@ fn a_crash_a_lost_pod_and_an_emptied_status_recompute_and_restart_nothing() {
         let jobs = deployment.jobs();
         jobs.iter().find(|job| job.starts_with("digits-int8-")).cloned().ok_or(format!("{jobs:?}"))
     });
-    cluster.kill_operator();
     cluster.scale_operator(0);
     wait::until("the Job ends without an operator", MINUTE, || {
         let jobs = cluster.list("memory", "jobs");
