@@ -83,7 +83,7 @@ impl<'a> Deployment<'a> {
     pub fn empty_status(&self) {
         let args =
             ["patch", RESOURCE, &self.name, "-n", &self.namespace, "--type=json", "--subresource=status"];
-        let patch = r#"[{"op":"replace","path":"/status","value":{}}]"#;
+        let patch = r#"[{"op":"remove","path":"/status"}]"#;
         self.cluster.kubectl(&[&args[..], &["-p", patch]].concat());
     }
 
