@@ -6,8 +6,6 @@ source "$(dirname "$0")/lib.sh"
 
 step "set-up" "$ROOT/scripts/setup.sh"
 cd "$ROOT"
-step "programs" cargo build --release --locked --package slipway-optimizer --examples
-export SLIPWAY_BIN=$PROGRAMS/examples
 for script in crates/optimizer/bench/quantize.sh crates/optimizer/bench/static.sh crates/optimizer/bench/quality.sh crates/server/bench/serve.sh crates/server/bench/engines.sh tests/bench/operator.sh; do
     step "$script" bash "$ROOT/$script"
 done

@@ -12,25 +12,6 @@ GO_OLDEST=21
 GO_VERSION=1.26.8
 DENY_VERSION=0.20.2
 
-# apt_install PACKAGE...: installs those that are missing.
-apt_install() {
-    local missing=() name
-    for name in "$@"; do
-        dpkg-query -W -f '${Status}' "$name" 2>/dev/null | grep -q '^install ok installed$' || missing+=("$name")
-    done
-    if [ ${#missing[@]} -eq 0 ]; then
-        say skip "Debian packages (all installed)"
-        return
-    fi
-    command -v apt-get >/dev/null || die "install these with your package manager: ${missing[*]}"
-    [ "$(id -u)" -eq 0 ] || die "run as root, or first: sudo apt-get install --no-install-recommends ${missing[*]}"
-    say apt "${missing[*]}"
-    {
-        apt-get update -q &&
-            DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${missing[@]}"
-    } >"$CACHE/logs/apt.log" 2>&1 || die "apt-get: $(tail -n 20 "$CACHE/logs/apt.log")"
-}
-
 # ensure_rust: rustup fetches the pinned toolchain by itself; Rust links with cc.
 ensure_rust() {
     command -v cargo >/dev/null || die "cargo is missing: install Rust with rustup (https://rustup.rs)"
@@ -67,20 +48,6 @@ ensure_go() {
     # Modules carry no modes.
     chmod -R u+w,a+rX "$CACHE/go"
     chmod +x "$CACHE"/go/bin/* "$CACHE"/go/pkg/tool/*/*
-}
-
-# ensure_venv NAME REQUIREMENTS: packages from PyPI, in a virtual environment of their own.
-ensure_venv() {
-    local venv=$CACHE/venv-$1 wanted=$ROOT/$2
-    if cmp -s "$wanted" "$venv/requirements.txt"; then
-        say skip "$1 (installed)"
-        return
-    fi
-    command -v python3 >/dev/null && python3 -c 'import ensurepip' 2>/dev/null || apt_install python3 python3-venv
-    say pip "$1"
-    { python3 -m venv "$venv" && "$venv/bin/pip" install --quiet --requirement "$wanted"; } \
-        >"$CACHE/logs/pip.log" 2>&1 || die "pip: $(tail -n 20 "$CACHE/logs/pip.log")"
-    cp "$wanted" "$venv/requirements.txt"
 }
 
 # ensure_deny: what checks licences, for the linter alone; it is a program of this machine, not a static one of ours.

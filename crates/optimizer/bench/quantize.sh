@@ -1,34 +1,28 @@
-#!/bin/sh
+#!/usr/bin/env bash
 # Our dynamic quantizer against onnxruntime.quantization.quantize_dynamic, on one generated model.
 #
 #   bench/quantize.sh [LAYERS]      16 layers of 4096 x 4096 floats = 1.07 GB (needs 3 GB of disk, 4 GB of memory)
 #
 # Prints CPU seconds and peak memory of both, from one run, and their ratios.
-set -eu
+set -euo pipefail
 layers=${1:-16}
 here=$(cd "$(dirname "$0")" && pwd)
-root=$(cd "$here/../../.." && pwd)
-venv=${SLIPWAY_CACHE:-$HOME/.cache/slipway}/venv-bench
+# shellcheck source=scripts/lib.sh
+source "$here/../../../scripts/lib.sh"
+venv=$CACHE/venv-bench
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT INT TERM
 
-if ! "$venv/bin/python" -c 'import onnxruntime, onnx' 2>/dev/null; then
-    echo "installing onnxruntime into $venv" >&2
-    python3 -m venv "$venv"
-    "$venv/bin/pip" install --quiet 'onnxruntime==1.32.*' onnx numpy
-fi
-if [ -z "${SLIPWAY_BIN:-}" ]; then
-    (cd "$root" && cargo build --release -p slipway-optimizer --examples)
-    SLIPWAY_BIN=${CARGO_TARGET_DIR:-$root/target}/release/examples
-fi
+ensure_venv bench crates/optimizer/bench/requirements.txt
+(cd "$ROOT" && cargo build --release --locked --package slipway-optimizer --examples)
 
 echo "writing $layers layers" >&2
-"$SLIPWAY_BIN/big_model" "$work" "$layers"
+"$PROGRAMS/examples/big_model" "$work" "$layers"
 # Both read from the page cache: what is compared is the work, not the disk.
 cat "$work/model.onnx.data" >/dev/null
 for granularity in per-channel per-tensor; do
     echo "== $granularity"
-    "$venv/bin/python" "$here/quantize_peer.py" ours "$SLIPWAY_BIN/quantize_file" \
+    "$venv/bin/python" "$here/quantize_peer.py" ours "$PROGRAMS/examples/quantize_file" \
         "$work/model.onnx" "$work/ours.onnx" dynamic "$granularity" | tee "$work/ours.json"
     "$venv/bin/python" "$here/quantize_peer.py" onnxruntime \
         "$work/model.onnx" "$work/peer.onnx" "$granularity" | tee "$work/peer.json"

@@ -48,7 +48,7 @@ pub fn context(spec: &JobSpec, scratch: PathBuf, progress: SharedProgress) -> Re
 }
 
 fn mounted(work: &Work, mut fetch: FetchOptions) -> FetchOptions {
-    let Some(source) = source(work) else { return fetch };
+    let Some(source) = work.source() else { return fetch };
     let mount = PathBuf::from(SOURCE_MOUNT);
     if let Some(name) = rest(source, "configmap://") {
         fetch.config_maps = BTreeMap::from([(name, ConfigMapData::Directory(mount))]);
@@ -64,14 +64,6 @@ fn rest(source: &Source, scheme: &str) -> Option<String> {
     rest.split('/').next().map(str::to_owned)
 }
 
-fn source(work: &Work) -> Option<&Source> {
-    match work {
-        Work::Source { source, format: _, onnxruntime: _ } => Some(source),
-        Work::Data { data } => Some(&data.source),
-        Work::Calibrate(_) | Work::Stage { .. } | Work::Gate(_) => None,
-    }
-}
-
 /// What a mounted Secret gives.
 #[derive(Debug, Default)]
 struct Secret {
@@ -83,7 +75,7 @@ struct Secret {
 
 /// The Secret that the source names.
 fn secret(work: &Work) -> Result<Secret, Failure> {
-    match source(work) {
+    match work.source() {
         Some(Source { uri, credentials_secret_ref: Some(reference), .. }) => {
             read_secret(Path::new(CREDENTIALS_MOUNT), uri, &reference.name)
         }

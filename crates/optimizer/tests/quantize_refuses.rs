@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Case, count, noise, options};
+use common::{Case, count, layer, noise, options};
 use slipway_model::onnx::build::{ModelBuilder, int, node, tensor as tensor_attribute};
 use slipway_model::onnx::proto::{FunctionProto, NodeProto, OperatorSetIdProto, TensorProto};
 use slipway_model::onnx::{DataType, OnnxModel};
@@ -11,14 +11,6 @@ use slipway_optimizer::stage::quantize::{Form, Granularity, HalfFloat, Method, O
 
 fn per_channel() -> Options {
     options(Granularity::PerChannel)
-}
-
-fn layer() -> ModelBuilder {
-    ModelBuilder::new()
-        .input("x", &[-1, 16])
-        .output("y", &[-1, 16])
-        .floats("w", &[16, 16], &noise(1, 256))
-        .node("MatMul", &["x", "w"], &["y"])
 }
 
 fn error(case: &Case, options: &Options) -> String {

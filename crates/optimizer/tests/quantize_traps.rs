@@ -5,7 +5,7 @@ mod common;
 
 use std::fs;
 
-use common::{Case, count, noise, options, tensor};
+use common::{Case, count, layer, noise, options, tensor};
 use slipway_model::onnx::build::{
     ModelBuilder, external_tensor, float_value, graph, int, node, tensor as tensor_attribute,
 };
@@ -13,14 +13,6 @@ use slipway_model::onnx::proto::{GraphProto, TensorProto};
 use slipway_model::onnx::{DataType, OnnxModel, Payload};
 use slipway_optimizer::file::FileError;
 use slipway_optimizer::stage::quantize::{Form, Granularity, Options, QuantizeError, Skipped, quantize};
-
-fn layer() -> ModelBuilder {
-    ModelBuilder::new()
-        .input("x", &[-1, 16])
-        .output("y", &[-1, 16])
-        .floats("w", &[16, 16], &noise(1, 256))
-        .node("MatMul", &["x", "w"], &["y"])
-}
 
 fn per_channel() -> Options {
     options(Granularity::PerChannel)

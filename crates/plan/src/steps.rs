@@ -190,11 +190,7 @@ fn job_container(deployment: &Deployment, settings: &Settings, step: &Step, moun
 ///
 /// `ConfigMap` and Secret are optional, so that a missing one is the job's clear error, not a pod that hangs.
 fn source_volumes(work: &Work) -> Vec<(Value, Value)> {
-    let source = match work {
-        Work::Source { source, format: _, onnxruntime: _ } => source,
-        Work::Data { data } => &data.source,
-        Work::Calibrate(_) | Work::Stage { .. } | Work::Gate(_) => return Vec::new(),
-    };
+    let Some(source) = work.source() else { return Vec::new() };
     let mounted = |name: &str, path: &str, mut volume: Value| {
         volume["name"] = json!(name);
         (volume, json!({ "name": name, "mountPath": path, "readOnly": true }))

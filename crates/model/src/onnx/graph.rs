@@ -7,9 +7,26 @@ pub fn is_default_domain(domain: &str) -> bool {
     domain.is_empty() || domain == "ai.onnx"
 }
 
+/// Whether a convolution with a kernel of these dimensions in space is a mere multiplication of matrices: a kernel of
+/// one point, no padding, every point of the input, all channels in one group.
+pub fn is_pointwise(node: &NodeProto, kernel: &[i64]) -> bool {
+    let find = |name: &str| node.attribute.iter().find(|attribute| attribute.name() == name);
+    let all = |name, value: i64| find(name).is_none_or(|found| found.ints.iter().all(|int| *int == value));
+    kernel.iter().all(|size| *size == 1)
+        && find("group").is_none_or(|group| group.i() == 1)
+        && all("strides", 1)
+        && all("dilations", 1)
+        && all("pads", 0)
+}
+
 /// The graphs directly inside a node's attributes (the bodies of If, Loop, Scan).
 pub fn subgraphs(node: &NodeProto) -> impl Iterator<Item = &GraphProto> {
     node.attribute.iter().flat_map(|attribute| attribute.g.iter().chain(&attribute.graphs))
+}
+
+/// As [`subgraphs`], to be changed.
+pub fn subgraphs_mut(node: &mut NodeProto) -> impl Iterator<Item = &mut GraphProto> {
+    node.attribute.iter_mut().flat_map(|attribute| attribute.g.iter_mut().chain(&mut attribute.graphs))
 }
 
 /// `root` and every graph inside it, outermost first.

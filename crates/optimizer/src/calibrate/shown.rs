@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use super::CaptureError;
 use crate::file::{Nothing, Output, Target, embed, kept, write};
-use crate::graph::{Names, inline_functions, node, open_value, raise_ir, raise_to_13, reaches_13, spell_out};
+use crate::graph::{Names, inline_functions, node, open_value, raise_ir, raise_to_13, spell_out};
 use crate::progress::Silent;
 
 /// Bytes of tensors up to which the copy keeps them in the model file.
@@ -34,9 +34,7 @@ pub(super) fn copy(model: &OnnxModel, values: &[&str], scratch: &Path) -> Result
     let path = fs::canonicalize(folder.path()).map_err(no_room)?.join("model.onnx");
     let mut proto = model.proto().clone();
     inline_functions(&mut proto);
-    if reaches_13(&proto) {
-        raise_to_13(&mut proto);
-    }
+    raise_to_13(&mut proto);
     let mut graph = proto.graph.take().unwrap_or_default();
     spell_out(&mut graph);
     show(&mut graph, values)?;

@@ -4,11 +4,11 @@
 //! and `ReduceSum` and the sizes of `Split` are inputs; `Softmax` and its kin look at one axis, where they flattened
 //! all from it on; the ratio of `Dropout`, which says nothing once training is over, is an input.
 
-use slipway_model::onnx::proto::{GraphProto, NodeProto, TensorProto};
-use slipway_model::onnx::{DataType, is_default_domain};
+use slipway_model::onnx::is_default_domain;
+use slipway_model::onnx::proto::{GraphProto, NodeProto};
 
 use super::attribute::{attribute, int, int_or, tensor as tensor_attribute};
-use super::tensor::header;
+use super::tensor::int_list;
 use super::{Names, node, rewrite};
 
 /// Rewrites every node that opset 13 reads otherwise.
@@ -49,11 +49,11 @@ fn as_input(mut node: NodeProto, name: &str, names: &mut Names) -> Vec<NodeProto
 }
 
 fn constant(value: &str, values: &[i64], names: &mut Names) -> NodeProto {
-    let raw: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-    let count = i64::try_from(values.len()).expect("a list of axes is short");
-    let tensor = TensorProto { raw_data: Some(raw.into()), ..header("", &[count], DataType::INT64) };
     let name = names.fresh(&format!("{value}_Constant"));
-    NodeProto { attribute: vec![tensor_attribute("value", tensor)], ..node(name, "Constant", &[], &[value]) }
+    NodeProto {
+        attribute: vec![tensor_attribute("value", int_list("", values))],
+        ..node(name, "Constant", &[], &[value])
+    }
 }
 
 /// The same over a matrix whose rows are all axes from the given one on.

@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 use slipway_model::onnx::proto::{
     AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto,
 };
-use slipway_model::onnx::{is_default_domain, subgraphs};
+use slipway_model::onnx::{is_default_domain, subgraphs, subgraphs_mut};
 
 use super::Names;
 
@@ -67,7 +67,7 @@ impl Inliner {
         let mut changed = false;
         let mut nodes = Vec::with_capacity(graph.node.len());
         for mut node in std::mem::take(&mut graph.node) {
-            for inner in node.attribute.iter_mut().flat_map(|a| a.g.iter_mut().chain(&mut a.graphs)) {
+            for inner in subgraphs_mut(&mut node) {
                 changed |= self.graph(inner);
             }
             match self.body(&node) {

@@ -138,16 +138,16 @@ fn forget_spatial(node: &mut NodeProto) {
     }
 }
 
-/// Whether [`raise_to_13`] can raise the model: to opset 11 no operator means something else, and what does between
-/// 11 and 13 is known.
-pub(crate) fn reaches_13(model: &ModelProto) -> bool {
-    opset(model) >= PER_AXIS || reaches_11(model) && model.functions.is_empty()
-}
-
-/// Raises the opset of a model to 13 where it is older, with the nodes that are written otherwise there.
-pub(crate) fn raise_to_13(model: &mut ModelProto) {
+/// Raises the opset of a model to 13 where it is older, with the nodes that are written otherwise there; whether the
+/// model has it then.
+///
+/// It can where to opset 11 no operator means something else: what does between 11 and 13 is known.
+pub(crate) fn raise_to_13(model: &mut ModelProto) -> bool {
     if opset(model) >= PER_AXIS {
-        return;
+        return true;
+    }
+    if !reaches_11(model) || !model.functions.is_empty() {
+        return false;
     }
     raise(model);
     if let Some(index) = own(model) {
@@ -155,6 +155,7 @@ pub(crate) fn raise_to_13(model: &mut ModelProto) {
     }
     model.graph.iter_mut().for_each(adapt::to_13);
     raise_ir(model);
+    true
 }
 
 /// Raises the IR version to the one from which initializers need not be inputs.

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use slipway_model::onnx::proto::{GraphProto, NodeProto, TensorProto, type_proto};
-use slipway_model::onnx::{DataType, OperatorId, is_default_domain};
+use slipway_model::onnx::{DataType, OperatorId, is_default_domain, subgraphs_mut};
 
 use super::attribute::{attribute, int_or, ints_of};
 use super::tensor::integers_of;
@@ -294,10 +294,8 @@ pub(crate) fn rewrite(root: &mut GraphProto, change: &mut impl FnMut(GraphId, &m
         let id = *next;
         *next += 1;
         change(id, graph);
-        for attribute in graph.node.iter_mut().flat_map(|node| &mut node.attribute) {
-            for inner in attribute.g.iter_mut().chain(&mut attribute.graphs) {
-                walk(inner, next, change);
-            }
+        for inner in graph.node.iter_mut().flat_map(subgraphs_mut) {
+            walk(inner, next, change);
         }
     }
     walk(root, &mut 0, change);

@@ -20,6 +20,13 @@ pub(crate) fn float_tensor(name: &str, dims: &[i64], values: &[f32]) -> TensorPr
     TensorProto { raw_data: Some(raw.into()), ..header(name, dims, DataType::FLOAT) }
 }
 
+/// A list of integers.
+pub(crate) fn int_list(name: &str, values: &[i64]) -> TensorProto {
+    let raw: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+    let length = i64::try_from(values.len()).expect("lists of axes and sizes are short");
+    TensorProto { raw_data: Some(raw.into()), ..header(name, &[length], DataType::INT64) }
+}
+
 /// A scalar of one byte: `int8` or `uint8`.
 pub(crate) fn int_scalar(name: &str, data_type: DataType, byte: u8) -> TensorProto {
     TensorProto { raw_data: Some(vec![byte].into()), ..header(name, &[], data_type) }

@@ -26,7 +26,7 @@ use slipway_model::onnx::proto::ModelProto;
 
 use crate::calibrate::digest;
 use crate::file::{Target, Written, total_len, write};
-use crate::graph::{inline_functions, opset, raise_to_13, reaches_11, reaches_13};
+use crate::graph::{inline_functions, opset, raise_to_13, reaches_11};
 use crate::progress::Progress;
 
 pub use super::Skipped;
@@ -57,10 +57,10 @@ pub fn quantize(
 ) -> Result<QuantizeReport, QuantizeError> {
     check(options)?;
     let model = OnnxModel::open(input)?;
+    refuse_another(&model, options)?;
     let target = Target::beside(&model, output)?;
     let before = total_len(&model)?;
     let mut lost = BTreeMap::new();
-    refuse_another(&model, options)?;
     loop {
         let attempt = attempt(&model, &target, options, &lost, progress)?;
         if lost.len() < attempt.lost.len() {
@@ -141,9 +141,7 @@ fn suited(proto: &mut ModelProto, options: &Options) -> (Options, Vec<String>) {
     let mut options = options.clone();
     let mut notes = Vec::new();
     let Method::Static { granularity, reduce_range } = options.method else { return (options, notes) };
-    if reaches_13(proto) {
-        raise_to_13(proto);
-    } else if granularity == Granularity::PerChannel {
+    if !raise_to_13(proto) && granularity == Granularity::PerChannel {
         options.method = Method::Static { granularity: Granularity::PerTensor, reduce_range };
         notes.push(format!(
             "opset {} cannot be raised to 13, where a channel can have a scale of its own: weights have one scale a tensor",
@@ -164,9 +162,7 @@ pub const RTEN_IS_SLOWER: &str = "the built-in engine (rten) does not fuse Quant
 pub(crate) fn activations(model: &OnnxModel) -> Vec<String> {
     let mut proto = model.proto().clone();
     inline_functions(&mut proto);
-    if reaches_13(&proto) {
-        raise_to_13(&mut proto);
-    }
+    raise_to_13(&mut proto);
     proto.graph.as_ref().map(planning::activations_of).unwrap_or_default()
 }
 

@@ -2,8 +2,9 @@
 //!
 //! [`simplify`] computes ahead what does not depend on inputs, removes what changes nothing or is
 //! not needed, and merges what is there twice, until there is nothing left to do. Only weights that
-//! take over the scaling of their channels round; all else stays the same to the bit. Large tensors are streamed from file to file, the
-//! input is never touched, and the output appears whole or not at all.
+//! take over the scaling of their channels round; all else stays the same to the bit. Large tensors
+//! are streamed from file to file, the input is never touched, and the output appears whole or not
+//! at all.
 
 mod absorb;
 mod balance;
@@ -33,7 +34,7 @@ use super::Skipped;
 use crate::file::{
     FileError, Nothing, Output, OutputTensor, Target, describe, embed, kept, total_len, write,
 };
-use crate::graph::{inline_functions, opset, prune_descriptions, raise_ir};
+use crate::graph::{inline_functions, opset, prune_descriptions, raise_ir, rewrite};
 use crate::progress::Progress;
 
 pub use error::SimplifyError;
@@ -209,14 +210,12 @@ impl<'a> Work<'a> {
 
 /// Drops the nodes that were computed ahead; how many there were.
 fn drop_folded(graph: &mut GraphProto, known: &fold::Knowledge) -> usize {
-    let before = graph.node.len();
-    graph.node.retain(|node| !balance::is_folded(node, known));
-    let mut dropped = before - graph.node.len();
-    for attribute in graph.node.iter_mut().flat_map(|node| &mut node.attribute) {
-        for inner in attribute.g.iter_mut().chain(&mut attribute.graphs) {
-            dropped += drop_folded(inner, known);
-        }
-    }
+    let mut dropped = 0;
+    rewrite(graph, &mut |_, graph| {
+        let before = graph.node.len();
+        graph.node.retain(|node| !balance::is_folded(node, known));
+        dropped += before - graph.node.len();
+    });
     dropped
 }
 

@@ -15,7 +15,7 @@ mod stage;
 use std::path::PathBuf;
 
 use slipway_api::job::{JobResult, JobSpec, Work};
-use slipway_artifacts::{FetchOptions, SharedProgress, Store};
+use slipway_artifacts::{FetchOptions, Reference, SharedProgress, Store};
 
 pub use calibrate::options as calibrate_options;
 pub use failure::fail;
@@ -73,10 +73,6 @@ async fn try_run(spec: &JobSpec, context: &Context) -> Result<JobResult, slipway
 
 /// Whether work gives the same bytes whenever it is done.
 fn is_pinned(work: &Work) -> bool {
-    let source = match work {
-        Work::Source { source, format: _, onnxruntime: _ } => source,
-        Work::Data { data } => &data.source,
-        Work::Calibrate(_) | Work::Stage { .. } | Work::Gate(_) => return true,
-    };
-    source.digest.is_some() || source.uri.contains("@sha256:")
+    let names_digest = |uri: &str| uri.parse::<Reference>().is_ok_and(|reference| reference.digest.is_some());
+    work.source().is_none_or(|source| source.digest.is_some() || names_digest(&source.uri))
 }

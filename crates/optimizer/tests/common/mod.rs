@@ -36,6 +36,15 @@ pub fn noise(seed: u64, count: usize) -> Vec<f32> {
     (0..count).map(|_| next()).collect()
 }
 
+/// One multiplication with a weight of 16 by 16.
+pub fn layer() -> ModelBuilder {
+    ModelBuilder::new()
+        .input("x", &[-1, 16])
+        .output("y", &[-1, 16])
+        .floats("w", &[16, 16], &noise(1, 256))
+        .node("MatMul", &["x", "w"], &["y"])
+}
+
 /// A model file, and where its quantized form goes.
 pub struct Case {
     pub folder: TempDir,

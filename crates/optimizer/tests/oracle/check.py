@@ -8,13 +8,10 @@ the tolerance of MODELS/NAME.json. The answers of the reference evaluator, else 
 in order, so that another engine can be held against them. Prints one line a model that fails, and exits 1 if any does.
 """
 
-import json
-import sys
-from pathlib import Path
-
 import numpy as np
 import onnx
 import onnxruntime
+from judge import judge
 from onnx.reference import ReferenceEvaluator
 from onnx.reference.op_run import OpRun
 
@@ -119,20 +116,4 @@ def problems(source, output, feeds, facts):
     np.savez(output.with_suffix(".npz"), *[np.asarray(value, np.float64) for value in found])
 
 
-def main():
-    models, outputs = map(Path, sys.argv[1:])
-    failed = 0
-    for output in sorted(outputs.glob("*.onnx")):
-        source = models / f"{output.name.split('.')[0]}.onnx"
-        feeds = dict(np.load(source.with_suffix(".npz")))
-        try:
-            found = list(problems(source, output, feeds, json.loads(source.with_suffix(".json").read_text())))
-        except Exception as error:
-            found = [f"{type(error).__name__}: {error}"]
-        for problem in found:
-            failed += 1
-            print(f"{output.name}: {problem}")
-    sys.exit(1 if failed else 0)
-
-
-main()
+judge(problems, lambda models, output: models / f"{output.name.split('.')[0]}.onnx")

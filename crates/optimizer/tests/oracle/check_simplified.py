@@ -8,13 +8,11 @@ without its optimizer, and of the reference evaluator. Prints one line a model t
 """
 
 import collections
-import json
-import sys
-from pathlib import Path
 
 import numpy as np
 import onnx
 import onnxruntime
+from judge import judge
 from onnx.reference import ReferenceEvaluator
 
 # What the reference evaluator of onnx 1.23 cannot run.
@@ -75,20 +73,4 @@ def problems(source, output, feeds, facts):
                 yield f"{name}: {why}"
 
 
-def main():
-    models, outputs = map(Path, sys.argv[1:])
-    failed = 0
-    for output in sorted(outputs.glob("*.onnx")):
-        source = models / output.name
-        feeds = dict(np.load(source.with_suffix(".npz")))
-        try:
-            found = list(problems(source, output, feeds, json.loads(source.with_suffix(".json").read_text())))
-        except Exception as error:
-            found = [f"{type(error).__name__}: {error}"]
-        for problem in found:
-            failed += 1
-            print(f"{output.name}: {problem}")
-    sys.exit(1 if failed else 0)
-
-
-main()
+judge(problems, lambda models, output: models / output.name)

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use prost::Message;
 use rten::ModelOptions;
-use slipway_model::onnx::proto::{AttributeProto, GraphProto, ModelProto, NodeProto};
-use slipway_model::onnx::{OnnxModel, graphs, is_default_domain};
+use slipway_model::onnx::proto::{GraphProto, ModelProto, NodeProto};
+use slipway_model::onnx::{OnnxModel, graphs, is_default_domain, is_pointwise};
 
 use super::{LoadError, declared};
 
@@ -33,7 +33,7 @@ pub(super) fn missing(model: &OnnxModel) -> Vec<String> {
         if name == "ai.onnx.Constant" || missing.contains(&name) {
             continue;
         }
-        if name == "ai.onnx.ConvInteger" && !is_pointwise(node) {
+        if name == "ai.onnx.ConvInteger" && !is_computed_right(node) {
             missing.insert(name);
             continue;
         }
@@ -45,23 +45,13 @@ pub(super) fn missing(model: &OnnxModel) -> Vec<String> {
     missing.into_iter().collect()
 }
 
-/// Whether a `ConvInteger` is a mere multiplication of matrices.
+/// Whether the engine computes a `ConvInteger` right, which its own list of operators does not tell.
 ///
-/// rten 0.27 pads others with the integer 0 where ONNX says the zero point, and leaves the zero points of a batch out
-/// (its sums differ from ONNX Runtime's and from the definition), so it does not get them.
-fn is_pointwise(node: &NodeProto) -> bool {
-    let ints = |name: &str| {
-        node.attribute.iter().find(|attribute| attribute.name() == name).map(|found| &found.ints)
-    };
-    let all = |name, value: i64| ints(name).is_none_or(|values| values.iter().all(|found| *found == value));
-    let group =
-        node.attribute.iter().find(|attribute| attribute.name() == "group").map_or(1, AttributeProto::i);
-    ints("kernel_shape").is_some()
-        && all("kernel_shape", 1)
-        && all("strides", 1)
-        && all("dilations", 1)
-        && all("pads", 0)
-        && group == 1
+/// rten 0.27 pads with the integer 0 where ONNX says the zero point, and leaves the zero points of a batch out, but for
+/// kernels of one point.
+fn is_computed_right(node: &NodeProto) -> bool {
+    let kernel = node.attribute.iter().find(|attribute| attribute.name() == "kernel_shape");
+    kernel.is_some_and(|kernel| is_pointwise(node, &kernel.ints))
 }
 
 fn operator_name(node: &NodeProto) -> String {

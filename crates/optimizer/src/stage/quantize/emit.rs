@@ -10,7 +10,7 @@ use super::pairs::Pairs;
 use super::select::Wanted;
 use super::weight::{BiasTensor, ScaleTensor};
 use super::{Granularity, Method};
-use crate::graph::{Names, float_tensor, header, int, int_scalar, ints, node, value_info};
+use crate::graph::{Names, float_tensor, int, int_list, int_scalar, ints, node, value_info};
 
 /// A quantized activation: its integers, and what they stand for.
 #[derive(Debug, Clone)]
@@ -206,10 +206,7 @@ impl<'a> Emitter<'a> {
     /// A value with other dimensions.
     pub(super) fn reshaped(&mut self, name: &str, dims: &[i64]) -> String {
         let shape = self.names.fresh(&format!("{name}_shape"));
-        let raw: Vec<u8> = dims.iter().flat_map(|dim| dim.to_le_bytes()).collect();
-        let length = i64::try_from(dims.len()).expect("a tensor has few dimensions");
-        self.constants
-            .push(TensorProto { raw_data: Some(raw.into()), ..header(&shape, &[length], DataType::INT64) });
+        self.constants.push(int_list(&shape, dims));
         self.apply("Reshape", &[name, &shape], name)
     }
 

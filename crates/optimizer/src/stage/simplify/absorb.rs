@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 
 use slipway_model::onnx::proto::tensor_proto::DataType as Code;
 use slipway_model::onnx::proto::{GraphProto, NodeProto, TensorProto};
-use slipway_model::onnx::{OnnxModel, graphs, is_default_domain};
+use slipway_model::onnx::{OnnxModel, graphs, is_default_domain, subgraphs_mut};
 
 use super::evaluate::Refusal;
 use super::fold::Knowledge;
@@ -103,10 +103,7 @@ impl Pass<'_> {
             }
         }
         graph.node = nodes.into_iter().flatten().collect();
-        for attribute in graph.node.iter_mut().flat_map(|node| &mut node.attribute) {
-            attribute.g.iter_mut().chain(&mut attribute.graphs).try_for_each(|inner| self.graph(inner))?;
-        }
-        Ok(())
+        graph.node.iter_mut().flat_map(subgraphs_mut).try_for_each(|inner| self.graph(inner))
     }
 
     /// The one value that a node scales and shifts, where it does nothing else.

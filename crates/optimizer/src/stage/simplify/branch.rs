@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use slipway_model::onnx::is_default_domain;
 use slipway_model::onnx::proto::{GraphProto, NodeProto};
+use slipway_model::onnx::{is_default_domain, subgraphs_mut};
 
 use crate::graph::{attribute, node};
 
@@ -28,10 +28,8 @@ pub(super) fn take(graph: &mut GraphProto, known: &HashMap<String, bool>) -> usi
         }
     }
     graph.node = nodes;
-    for attribute in graph.node.iter_mut().flat_map(|node| &mut node.attribute) {
-        for inner in attribute.g.iter_mut().chain(&mut attribute.graphs) {
-            taken += take(inner, known);
-        }
+    for inner in graph.node.iter_mut().flat_map(subgraphs_mut) {
+        taken += take(inner, known);
     }
     taken
 }

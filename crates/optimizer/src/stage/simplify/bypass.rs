@@ -9,7 +9,7 @@ use slipway_model::onnx::proto::{GraphProto, NodeProto};
 use super::fold::Knowledge;
 use super::infer::Info;
 use super::rename::Renames;
-use crate::graph::{attribute, flag, int_or, ints_of};
+use crate::graph::{attribute, flag, int_or, ints_of, rewrite};
 
 /// Removes nodes that change nothing; how many there were.
 ///
@@ -19,16 +19,11 @@ pub(super) fn bypass(root: &mut GraphProto, opset: i64, known: &Knowledge, given
     let mut pass = Bypass { opset, known, given, renames: Renames::default(), gone: HashSet::new() };
     pass.graph(root);
     let Bypass { renames, gone, .. } = pass;
-    drop_nodes(root, &gone);
+    rewrite(root, &mut |_, graph| {
+        graph.node.retain(|node| !node.output.first().is_some_and(|name| gone.contains(name)));
+    });
     renames.apply(root);
     gone.len()
-}
-
-fn drop_nodes(graph: &mut GraphProto, gone: &HashSet<String>) {
-    graph.node.retain(|node| !node.output.first().is_some_and(|name| gone.contains(name)));
-    for attribute in graph.node.iter_mut().flat_map(|node| &mut node.attribute) {
-        attribute.g.iter_mut().chain(&mut attribute.graphs).for_each(|inner| drop_nodes(inner, gone));
-    }
 }
 
 struct Bypass<'a> {

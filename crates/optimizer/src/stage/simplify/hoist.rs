@@ -2,8 +2,8 @@
 
 use std::collections::HashSet;
 
-use slipway_model::onnx::is_default_domain;
 use slipway_model::onnx::proto::{AttributeProto, GraphProto, NodeProto, TensorProto, ValueInfoProto};
+use slipway_model::onnx::{is_default_domain, subgraphs_mut};
 
 use super::tensor::Tensor;
 
@@ -29,11 +29,9 @@ fn nodes(graph: &mut GraphProto, found: &mut Vec<TensorProto>) {
         }
         None => true,
     });
-    for attribute in graph.node.iter_mut().flat_map(|node| &mut node.attribute) {
-        for inner in attribute.g.iter_mut().chain(&mut attribute.graphs) {
-            tensors(inner, found);
-            nodes(inner, found);
-        }
+    for inner in graph.node.iter_mut().flat_map(subgraphs_mut) {
+        tensors(inner, found);
+        nodes(inner, found);
     }
 }
 

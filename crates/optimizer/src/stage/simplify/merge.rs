@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use prost::Message;
 use slipway_api::sha256_hex;
 use slipway_model::onnx::proto::{GraphProto, NodeProto, TensorProto, ValueInfoProto};
-use slipway_model::onnx::{OnnxModel, Payload, is_default_domain, subgraphs};
+use slipway_model::onnx::{OnnxModel, Payload, is_default_domain, subgraphs, subgraphs_mut};
 
 use super::rename::Renames;
 use crate::file::FileError;
@@ -115,8 +115,8 @@ impl Pass<'_> {
         self.scopes.push(HashMap::new());
         graph.node.retain_mut(|node| {
             let merged = self.is_merged(node);
-            for attribute in node.attribute.iter_mut().filter(|_| !merged) {
-                attribute.g.iter_mut().chain(&mut attribute.graphs).for_each(|inner| self.graph(inner));
+            if !merged {
+                subgraphs_mut(node).for_each(|inner| self.graph(inner));
             }
             self.gone += usize::from(merged);
             !merged

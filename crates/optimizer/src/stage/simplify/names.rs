@@ -6,7 +6,7 @@
 use std::collections::{HashMap, HashSet};
 
 use slipway_model::onnx::proto::{GraphProto, NodeProto, TensorProto, ValueInfoProto};
-use slipway_model::onnx::subgraphs;
+use slipway_model::onnx::{subgraphs, subgraphs_mut};
 
 use super::SimplifyError;
 use crate::graph::{Names, node_name};
@@ -43,10 +43,7 @@ impl Renamer {
         }
         for node in &mut graph.node {
             node.input.iter_mut().chain(&mut node.output).for_each(|name| self.rename(name));
-            for attribute in &mut node.attribute {
-                let inner = attribute.g.iter_mut().chain(&mut attribute.graphs);
-                inner.into_iter().try_for_each(|graph| self.graph(graph))?;
-            }
+            subgraphs_mut(node).try_for_each(|graph| self.graph(graph))?;
         }
         self.scopes.pop();
         Ok(())

@@ -5,6 +5,8 @@ use std::collections::{HashMap, HashSet};
 use slipway_model::onnx::graphs;
 use slipway_model::onnx::proto::{GraphProto, ValueInfoProto};
 
+use crate::graph::rewrite;
+
 /// New names for values; a new name may be replaced in turn.
 #[derive(Default)]
 pub(super) struct Renames(HashMap<String, String>);
@@ -28,17 +30,15 @@ impl Renames {
         if self.0.is_empty() {
             return;
         }
-        for node in &mut graph.node {
-            for name in node.input.iter_mut().chain(&mut node.output) {
+        rewrite(graph, &mut |_, graph| {
+            let names = graph.node.iter_mut().flat_map(|node| node.input.iter_mut().chain(&mut node.output));
+            for name in names {
                 let new = self.of(name);
                 if new != name {
                     *name = new.to_owned();
                 }
             }
-            for attribute in &mut node.attribute {
-                attribute.g.iter_mut().chain(&mut attribute.graphs).for_each(|inner| self.apply(inner));
-            }
-        }
+        });
     }
 }
 

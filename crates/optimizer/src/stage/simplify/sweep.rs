@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use slipway_model::onnx::proto::{GraphProto, NodeProto, ValueInfoProto};
-use slipway_model::onnx::{is_default_domain, subgraphs};
+use slipway_model::onnx::{is_default_domain, subgraphs, subgraphs_mut};
 
 /// What was dropped.
 pub(super) struct Swept {
@@ -29,10 +29,8 @@ fn drop_nodes(graph: &mut GraphProto, alive: &mut impl Iterator<Item = bool>, dr
     graph.node.retain_mut(|node| {
         let stays = alive.next().unwrap_or(true);
         *dropped += usize::from(!stays);
-        for attribute in &mut node.attribute {
-            for inner in attribute.g.iter_mut().chain(&mut attribute.graphs) {
-                drop_nodes(inner, alive, dropped);
-            }
+        for inner in subgraphs_mut(node) {
+            drop_nodes(inner, alive, dropped);
         }
         stays
     });

@@ -8,13 +8,14 @@
 //! that every ONNX Runtime since 1.19 runs. The built-in engine gets it where the kernel is a single point; otherwise
 //! rten 0.27 pads with the integer 0 where ONNX says the zero point, and forgets the zero points of a batch.
 
+use slipway_model::onnx::is_pointwise;
 use slipway_model::onnx::proto::NodeProto;
 
 use super::super::emit::Emitter;
 use super::super::select::{Axes, Selector};
 use super::super::{Engine, Form};
 use super::{Site, because, expanded, refuse_overflow};
-use crate::graph::{GraphId, Unresolved, attribute, int_or, ints, ints_of, spelled_out};
+use crate::graph::{GraphId, Unresolved, attribute, ints, spelled_out};
 
 /// A convolution with a constant kernel.
 #[derive(Debug)]
@@ -34,11 +35,11 @@ pub(super) fn consider(
     if operand.transposed || operand.dims.len() < 3 {
         return Err(because(format!("the kernel has {} dimensions", operand.dims.len())));
     }
-    let depth: i64 = operand.dims[1..].iter().product();
-    refuse_overflow(selector, depth)?;
-    if selector.options.engine == Engine::Rten && !is_pointwise(node, &operand.dims) {
+    if selector.options.engine == Engine::Rten && !is_pointwise(node, &operand.dims[2..]) {
         return expanded::consider(selector, graph, node);
     }
+    let depth: i64 = operand.dims[1..].iter().product();
+    refuse_overflow(selector, depth)?;
     let weight = selector.want(&operand, Axes { channels: 0, batch: 0 }, Form::ConvInteger, false);
     Ok(Site::Conv(Conv { weight, dims: operand.dims, data_type: operand.data_type }))
 }
@@ -77,14 +78,4 @@ impl Conv {
         let space = self.dims.len() - 2;
         std::iter::once(self.dims[0]).chain(std::iter::repeat_n(1, space)).collect()
     }
-}
-
-/// Whether a convolution is a multiplication of matrices: one point, no padding, every point of the input.
-fn is_pointwise(node: &NodeProto, dims: &[i64]) -> bool {
-    let all = |name: &str, value| ints_of(node, name).is_none_or(|values| values.iter().all(|v| *v == value));
-    dims[2..].iter().all(|size| *size == 1)
-        && int_or(node, "group", 1) == 1
-        && all("strides", 1)
-        && all("dilations", 1)
-        && all("pads", 0)
 }
