@@ -43,6 +43,8 @@ fn weights_alone_take_four_bits_sixteen_or_none() {
 
     let kept = room.slipway(&["quantize", &model, "kept.onnx", "--keep-float", "layer0.*"]).text();
     assert!(kept.contains("a rule keeps it"), "{kept}");
+    room.slipway(&["quantize", &model, "wrong.onnx", "--keep-float", "layre0.*"])
+        .fails(1, &["rule \"layre0.*\" matches no operator and no weight", "near it are \"layer0."]);
     room.slipway(&["quantize", &model, "wrong.onnx", "--weights", "int4"]).fails(2, &["weight-only"]);
     room.slipway(&[
         "quantize",

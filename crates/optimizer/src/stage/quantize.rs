@@ -8,6 +8,7 @@
 mod emit;
 mod error;
 mod form;
+mod near;
 mod options;
 mod pairs;
 mod planning;
@@ -191,6 +192,7 @@ fn attempt(
     refuse_old(opset(&proto))?;
     refuse_bfloat16(options.method, opset(&proto))?;
     let (options, notes) = suited(&mut proto, options);
+    rules::refuse_unmatched(&options.rules, &proto)?;
     let integers = reaches_11(&proto);
     let graph = proto.graph.as_ref().expect("a model without a graph is refused on opening");
     let selection = select::select(graph, &options, integers, lost);

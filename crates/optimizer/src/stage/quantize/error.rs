@@ -22,6 +22,14 @@ pub enum QuantizeError {
         /// What is wrong, and what to do.
         reason: String,
     },
+    /// A rule names nothing in the model.
+    #[error("rule {rule:?} matches no operator and no weight of the model{}", hint(near))]
+    NoMatch {
+        /// As it was written.
+        rule: String,
+        /// The names that come closest, if any does.
+        near: Vec<String>,
+    },
     /// The calibration or the model that it is of cannot be read.
     #[error(transparent)]
     Calibration(#[from] CalibrateError),
@@ -48,9 +56,17 @@ impl QuantizeError {
             Self::Model(error) => error.is_retryable(),
             Self::File(error) => error.is_retryable(),
             Self::Calibration(error) => error.is_retryable(),
-            Self::Options { .. } | Self::NothingChanged { .. } | Self::Bigger { .. } => false,
+            Self::Options { .. }
+            | Self::NoMatch { .. }
+            | Self::NothingChanged { .. }
+            | Self::Bigger { .. } => false,
         }
     }
+}
+
+fn hint(near: &[String]) -> String {
+    let names: Vec<_> = near.iter().map(|name| format!("{name:?}")).collect();
+    if names.is_empty() { String::new() } else { format!("; near it are {}", names.join(", ")) }
 }
 
 fn reasons(skipped: &[Skipped]) -> String {

@@ -1,6 +1,13 @@
 //! Exceptions for single weights, by name.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
+use slipway_model::onnx::proto::{GraphProto, ModelProto};
+
+use super::QuantizeError;
+use super::near::nearest;
+use crate::graph::{Scopes, node_name};
 
 /// What is done differently where a name matches.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,6 +23,40 @@ pub struct Rule {
 /// The first rule that matches one of the names.
 pub(super) fn first_match<'a>(rules: &'a [Rule], names: &[&str]) -> Option<&'a Rule> {
     rules.iter().find(|rule| names.iter().any(|name| matches(rule.matches.as_bytes(), name.as_bytes())))
+}
+
+/// Refuses a rule that names nothing, which is a slip of the pen and would leave in silence what it was written for.
+///
+/// It is enough that an operator or a constant of that name is there: whether the method would have
+/// changed it does not matter, so that the same rules serve every method.
+pub(super) fn refuse_unmatched(rules: &[Rule], model: &ModelProto) -> Result<(), QuantizeError> {
+    let Some(graph) = model.graph.as_ref().filter(|_| !rules.is_empty()) else { return Ok(()) };
+    let names = names(model, graph);
+    let fits = |rule: &Rule| names.iter().any(|name| matches(rule.matches.as_bytes(), name.as_bytes()));
+    match rules.iter().find(|rule| !fits(rule)) {
+        None => Ok(()),
+        Some(rule) => Err(QuantizeError::NoMatch {
+            rule: rule.matches.clone(),
+            near: nearest(&rule.matches, names.iter().copied()),
+        }),
+    }
+}
+
+/// What a rule can name: operators, initializers, and values that are constants.
+fn names<'a>(model: &'a ModelProto, graph: &'a GraphProto) -> BTreeSet<&'a str> {
+    let scopes = Scopes::of(graph);
+    let mut names: BTreeSet<&str> =
+        model.functions.iter().flat_map(|function| &function.node).map(node_name).collect();
+    for (id, graph) in scopes.graphs() {
+        names.extend(graph.initializer.iter().map(slipway_model::onnx::proto::TensorProto::name));
+        for node in &graph.node {
+            names.insert(node_name(node));
+            let is_constant = |input: &&String| scopes.resolve(id, input).is_ok();
+            names.extend(node.input.iter().filter(is_constant).map(String::as_str));
+        }
+    }
+    names.remove("");
+    names
 }
 
 /// Whether a name fits a pattern; time grows with the product of their lengths.
