@@ -191,7 +191,8 @@ fn text(report: &QuantizeReport) -> String {
         text = format!("{text}\nnote: {note}");
     }
     for skipped in &report.skipped {
-        text = format!("{text}\nleft as it is: {} ({}): {}", skipped.node, skipped.op, skipped.reason);
+        let op = if skipped.op.is_empty() { String::new() } else { format!(" ({})", skipped.op) };
+        text = format!("{text}\nleft as it is: {}{op}: {}", skipped.node, skipped.reason);
     }
     format!("{text}\n{} -> {}", bytes(report.size_before), bytes(report.size_after))
 }

@@ -193,6 +193,11 @@ pub fn float(name: &str, value: f32) -> AttributeProto {
     AttributeProto { f: Some(value), ..attribute(name, AttributeType::Float) }
 }
 
+/// An attribute of text.
+pub fn string(name: &str, value: &str) -> AttributeProto {
+    AttributeProto { s: Some(value.to_owned().into()), ..attribute(name, AttributeType::String) }
+}
+
 /// A tensor attribute.
 pub fn tensor(name: &str, value: TensorProto) -> AttributeProto {
     AttributeProto { t: Some(value), ..attribute(name, AttributeType::Tensor) }

@@ -63,6 +63,12 @@ impl DataType {
         })
     }
 
+    /// Whether the values are floats of any width.
+    pub fn is_float(self) -> bool {
+        let name = self.name();
+        name.contains("float") || name == "double"
+    }
+
     /// Bytes that `elements` values take in `raw_data`: `None` for strings and on overflow.
     pub fn byte_len(self, elements: u64) -> Option<u64> {
         Some(elements.checked_mul(self.bits()?)?.div_ceil(8))
@@ -85,6 +91,29 @@ mod tests {
         assert_eq!(DataType::from_code(-1), None);
         assert_eq!(DataType::from_code(999), None);
         assert_eq!(DataType::from_code(1), Some(DataType::FLOAT));
+    }
+
+    #[test]
+    fn floats_of_any_width_are_floats_and_nothing_else_is() {
+        let floats = (0..64).filter_map(DataType::from_code).filter(|known| known.is_float());
+        let names: Vec<_> = floats.map(DataType::name).collect();
+        assert_eq!(
+            names,
+            [
+                "float",
+                "float16",
+                "double",
+                "bfloat16",
+                "float8e4m3fn",
+                "float8e4m3fnuz",
+                "float8e5m2",
+                "float8e5m2fnuz",
+                "float4e2m1",
+                "float8e8m0",
+                "float6e2m3",
+                "float6e3m2"
+            ]
+        );
     }
 
     #[test]

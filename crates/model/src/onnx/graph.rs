@@ -55,7 +55,7 @@ pub(super) fn nodes(model: &ModelProto) -> Vec<&NodeProto> {
 }
 
 /// The tensors in a node's attributes, with the name to call each by.
-pub(super) fn attribute_tensors(node: &NodeProto) -> impl Iterator<Item = (String, &TensorProto)> {
+pub fn attribute_tensors(node: &NodeProto) -> impl Iterator<Item = (String, &TensorProto)> {
     node.attribute.iter().flat_map(move |attribute| {
         let sparse = attribute.sparse_tensor.iter().chain(&attribute.sparse_tensors);
         let parts = sparse.flat_map(|tensor| tensor.values.iter().chain(&tensor.indices));

@@ -23,6 +23,6 @@ pub use data_type::DataType;
 pub use error::{OnnxError, TensorProblem};
 pub use external::ExternalData;
 pub use facts::{Dim, OnnxFacts, OperatorId, TensorTotals, ValueFacts};
-pub use graph::{graphs, is_default_domain, is_pointwise, subgraphs, subgraphs_mut};
+pub use graph::{attribute_tensors, graphs, is_default_domain, is_pointwise, subgraphs, subgraphs_mut};
 pub use open::{Limits, OnnxModel};
 pub use payload::{Payload, PayloadFile, float_values};

@@ -166,6 +166,29 @@ impl<'a> Scopes<'a> {
         }
     }
 
+    /// The constant of exactly this name, as it is seen from one graph.
+    pub(crate) fn source(&self, graph: GraphId, name: &str) -> Option<Source> {
+        let id = self.owner(graph, name)?;
+        let scope = &self.0[id];
+        let initializer = scope.initializers.get(name).map(|index| Source::Initializer(id, *index));
+        let constant = || {
+            let index = *scope.producers.get(name)?;
+            constant_value(&scope.graph.node[index]).map(|_| Source::Constant(id, index))
+        };
+        initializer.or_else(constant)
+    }
+
+    /// Every constant.
+    pub(crate) fn sources(&self) -> impl Iterator<Item = Source> {
+        self.0.iter().enumerate().flat_map(|(id, scope)| {
+            let initializers =
+                (0..scope.graph.initializer.len()).map(move |index| Source::Initializer(id, index));
+            let is_constant = |(_, node): &(usize, &NodeProto)| constant_value(node).is_some();
+            let constants = scope.graph.node.iter().enumerate().filter(is_constant);
+            initializers.chain(constants.map(move |(index, _)| Source::Constant(id, index)))
+        })
+    }
+
     /// The name under which the tensor stands in its graph.
     pub(crate) fn name(&self, source: Source) -> &'a str {
         match source {
@@ -278,6 +301,11 @@ fn reshape(dims: &[i64], target: &[i64]) -> Option<Vec<i64>> {
 /// Whether a type code is one of the floats that weights come in.
 pub(crate) fn is_float(code: i32) -> bool {
     [DataType::FLOAT, DataType::FLOAT16, DataType::BFLOAT16].iter().any(|float| float.code() == code)
+}
+
+/// Whether a type code is one of any floats.
+pub(crate) fn holds_floats(code: i32) -> bool {
+    DataType::from_code(code).is_some_and(DataType::is_float)
 }
 
 /// The tensor of a `Constant` node.

@@ -5,6 +5,7 @@
 //! The weights are streamed through fixed buffers, so that memory does not grow with the model.
 //! The input is never touched, and the output appears whole or not at all.
 
+mod account;
 mod emit;
 mod error;
 mod form;
@@ -173,6 +174,7 @@ struct Attempt {
     activations: Vec<ActivationReport>,
     notes: Vec<String>,
     skipped: Vec<Skipped>,
+    vectors: Vec<String>,
     frozen: Vec<String>,
     opset: i64,
     /// Every weight found so far of which nothing but a few values would be left.
@@ -195,22 +197,24 @@ fn attempt(
     rules::refuse_unmatched(&options.rules, &proto)?;
     let integers = reaches_11(&proto);
     let graph = proto.graph.as_ref().expect("a model without a graph is refused on opening");
-    let selection = select::select(graph, &options, integers, lost);
+    let mut selection = select::select(&proto, graph, &options, integers, lost);
+    let skipped = selection.skipped();
     if selection.sites.is_empty() {
-        return Err(QuantizeError::NothingChanged { skipped: selection.skipped });
+        return Err(QuantizeError::NothingChanged { skipped });
     }
     let rewritten = rewrite::rewrite(model, proto, &selection, &options)?;
     let opset = opset(&rewritten.output.model);
     let written = write(rewritten.output, target, options.inline_limit, progress)?;
     let found = written.reports.iter().filter_map(|stored| Some((stored.report.name.clone(), stored.loss?)));
     let lost = found.chain(lost.clone()).collect();
-    let (skipped, frozen, activations) = (selection.skipped, rewritten.frozen, rewritten.activations);
-    Ok(Attempt { written, activations, notes, skipped, frozen, opset, lost })
+    let (frozen, activations) = (rewritten.frozen, rewritten.activations);
+    let vectors = selection.vectors.into_iter().collect();
+    Ok(Attempt { written, activations, notes, skipped, vectors, frozen, opset, lost })
 }
 
 impl Attempt {
     fn keep(self, target: &Target, size_before: u64) -> Result<QuantizeReport, QuantizeError> {
-        let Self { written, activations, notes, skipped, frozen, opset, lost: _ } = self;
+        let Self { written, activations, notes, skipped, vectors, frozen, opset, lost: _ } = self;
         let (size_after, external_data) = (written.bytes, written.is_external());
         let stored = written.keep(target)?;
         Ok(QuantizeReport {
@@ -218,6 +222,7 @@ impl Attempt {
             activations,
             notes,
             skipped,
+            vectors,
             frozen,
             opset,
             size_before,

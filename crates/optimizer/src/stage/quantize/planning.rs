@@ -11,7 +11,9 @@ use super::qdq::{Plan, Questions};
 use super::select::Selector;
 use super::{Granularity, Method, Options, Skipped};
 use crate::calibrate::Calibration;
-use crate::graph::{Scopes, Unresolved, node_name};
+use crate::graph::{GraphId, Scopes, Unresolved};
+
+const MAIN: GraphId = 0;
 
 /// Why no operator can be between integers.
 const NO_OPSET: &str = "the model's opset knows no QuantizeLinear and cannot be raised";
@@ -90,13 +92,8 @@ impl Selector<'_> {
     /// Says of each node that stayed in floats why, unless that was said.
     pub(super) fn tell(&mut self, graph: &GraphProto, floats: &BTreeMap<usize, String>) {
         for (index, reason) in floats {
-            let node = &graph.node[*index];
-            let name = node_name(node);
-            if !self.found.skipped.iter().any(|skipped| skipped.node == name) {
-                let (node, op) = (name.to_owned(), node.op_type().to_owned());
-                let reason = format!("it computes in floats: {reason}");
-                self.found.skipped.push(Skipped { node, op, reason });
-            }
+            let told = || Skipped::of(&graph.node[*index], format!("it computes in floats: {reason}"));
+            self.found.skipped.entry((MAIN, *index)).or_insert_with(told);
         }
     }
 

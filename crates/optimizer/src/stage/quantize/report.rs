@@ -10,8 +10,11 @@ use crate::stage::Skipped;
 pub struct QuantizeReport {
     /// Each quantized weight, in the order of the output.
     pub tensors: Vec<TensorReport>,
-    /// Each operator with weights that stayed as it was, in the order of the graph.
+    /// Each operator with weights that stayed as they were, in the order of the graph; then weights that no operator takes.
     pub skipped: Vec<Skipped>,
+    /// Large float constants of one dimension, which no method changes: biases, the scales of norms.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub vectors: Vec<String>,
     /// Each activation that is quantized at a scale of its own, by name (static quantization alone).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub activations: Vec<ActivationReport>,

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use slipway_model::onnx::is_default_domain;
-use slipway_model::onnx::proto::{GraphProto, NodeProto};
+use slipway_model::onnx::proto::{GraphProto, ModelProto, NodeProto};
 
 use super::form::{Site, consider, qdq_site};
 use super::qdq::Plan;
@@ -75,16 +75,30 @@ pub(super) struct Selection {
     pub(super) biases: Vec<Source>,
     /// Nodes between constants and their users: dropped when nothing else uses them.
     pub(super) path: BTreeSet<(GraphId, usize)>,
-    pub(super) skipped: Vec<Skipped>,
+    /// Nodes that stay as they are, each with the reason.
+    pub(super) skipped: BTreeMap<(GraphId, usize), Skipped>,
+    /// Large float constants that stay and are no node's input.
+    pub(super) apart: Vec<Skipped>,
+    /// Large float constants of one dimension.
+    pub(super) vectors: BTreeSet<String>,
     /// The activations that become integers.
     pub(super) plan: Plan,
 }
 
-/// Looks at every node of a graph and of those inside it.
+impl Selection {
+    /// Everything that stays, in the order of the graphs.
+    pub(super) fn skipped(&mut self) -> Vec<Skipped> {
+        let nodes = std::mem::take(&mut self.skipped).into_values();
+        nodes.chain(std::mem::take(&mut self.apart)).collect()
+    }
+}
+
+/// Looks at every node of a model's graph and of those inside it.
 ///
 /// `integers` says whether the operators that the method's integers need may be used; weights named in `lost` stay
 /// float.
 pub(super) fn select(
+    model: &ModelProto,
     graph: &GraphProto,
     options: &Options,
     integers: bool,
@@ -99,6 +113,7 @@ pub(super) fn select(
         }
     }
     selector.tell(graph, &floats);
+    selector.account(model);
     selector.found
 }
 
@@ -132,11 +147,9 @@ impl<'a> Selector<'a> {
         };
         match site {
             Ok(site) => drop(self.found.sites.insert((graph, place), site)),
-            Err(Unresolved::Because(reason)) => self.found.skipped.push(Skipped {
-                node: node_name(node).to_owned(),
-                op: node.op_type().to_owned(),
-                reason,
-            }),
+            Err(Unresolved::Because(reason)) => {
+                self.found.skipped.insert((graph, place), Skipped::of(node, reason));
+            }
             Err(Unresolved::Computed) => {}
         }
     }

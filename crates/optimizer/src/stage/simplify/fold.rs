@@ -12,7 +12,6 @@ use super::evaluate::{Refusal, evaluate};
 use super::infer::{Info, infer};
 use super::tensor::{Constant, Tensor};
 use crate::file::FileError;
-use crate::graph::node_name;
 use crate::stage::Skipped;
 
 /// Bytes up to which a tensor costs nothing worth counting.
@@ -189,13 +188,8 @@ impl<'a> Folder<'a> {
             Refusal::TooLarge(bytes) => format!("{bytes} bytes are too many to compute ahead"),
             Refusal::File(error) => error.to_string(),
         };
-        self.known.skipped.push(skipped(node, reason));
+        self.known.skipped.push(Skipped::of(node, reason));
     }
-}
-
-/// A node that stays, and why.
-pub(super) fn skipped(node: &NodeProto, reason: String) -> Skipped {
-    Skipped { node: node_name(node).to_owned(), op: node.op_type().to_owned(), reason }
 }
 
 /// The tensor of a value whose integers are all known.
