@@ -8,6 +8,7 @@ use slipway_artifacts::digest_file;
 use slipway_model::onnx::OnnxModel;
 
 use super::calibration::Origin;
+use super::feeds::First;
 use super::seen::Seen;
 use super::{CalibrateError, Calibration, Capture, CaptureOptions, Feeds, Range};
 use crate::evaluate::TensorSpec;
@@ -76,7 +77,7 @@ impl Calibrator {
         data: &str,
         progress: &dyn Progress,
     ) -> Result<Calibration, CalibrateError> {
-        let first = First { feeds, count: feeds.count().min(self.options.samples) };
+        let first = First::of(feeds, self.options.samples);
         let mut seen: Vec<_> = self.activations.iter().map(|_| Seen::default()).collect();
         self.capture.run(&first, progress, &mut |shown| {
             seen[shown.value].observe(shown);
@@ -117,21 +118,5 @@ pub(crate) fn digest(model: &OnnxModel) -> Result<String, CalibrateError> {
     match digests.as_slice() {
         [one] => Ok(one.clone()),
         all => Ok(format!("sha256:{}", sha256_hex(all.join("\n")))),
-    }
-}
-
-/// The first samples of some.
-struct First<'a> {
-    feeds: &'a dyn Feeds,
-    count: usize,
-}
-
-impl Feeds for First<'_> {
-    fn count(&self) -> usize {
-        self.count
-    }
-
-    fn sample(&self, index: usize) -> Option<Vec<slipway_server::Tensor>> {
-        self.feeds.sample(index)
     }
 }

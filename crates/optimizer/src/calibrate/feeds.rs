@@ -7,12 +7,35 @@ use crate::evaluate::Samples;
 /// Samples for a model, each one tensor for every input in the model's order.
 ///
 /// Samples may differ in their shapes where the model's inputs vary.
-pub trait Feeds {
+pub trait Feeds: Send + Sync {
     /// How many samples there are.
     fn count(&self) -> usize;
 
     /// The tensors of one sample; nothing where they cannot be made.
     fn sample(&self, index: usize) -> Option<Vec<Tensor>>;
+}
+
+/// The first samples of some.
+pub(super) struct First<'a> {
+    pub(super) feeds: &'a dyn Feeds,
+    pub(super) count: usize,
+}
+
+impl<'a> First<'a> {
+    /// As many as asked for, or as there are.
+    pub(super) fn of(feeds: &'a dyn Feeds, most: usize) -> Self {
+        Self { feeds, count: feeds.count().min(most) }
+    }
+}
+
+impl Feeds for First<'_> {
+    fn count(&self) -> usize {
+        self.count
+    }
+
+    fn sample(&self, index: usize) -> Option<Vec<Tensor>> {
+        self.feeds.sample(index)
+    }
 }
 
 impl Feeds for Samples {

@@ -30,6 +30,20 @@ pub(crate) struct Output<P> {
     pub(crate) tensors: Vec<OutputTensor<P>>,
 }
 
+impl<P> Output<P> {
+    /// What is made while it is written.
+    pub(crate) fn made(&mut self) -> Vec<&mut P> {
+        let mut made = Vec::new();
+        for tensor in &mut self.tensors {
+            match tensor {
+                OutputTensor::Made(producer) => made.push(producer),
+                OutputTensor::Whole(_) | OutputTensor::Copied(..) => {}
+            }
+        }
+        made
+    }
+}
+
 /// One initializer of the output, or several that are made together.
 #[derive(Debug)]
 pub(crate) enum OutputTensor<P> {

@@ -42,6 +42,11 @@ impl Target {
         Ok(target)
     }
 
+    /// Where the output lies, and what is kept aside for it.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// A file in the same folder that goes away unless it is kept.
     pub(crate) fn temporary(&self) -> Result<BufWriter<NamedTempFile>, FileError> {
         let file = tempfile::Builder::new()

@@ -92,6 +92,9 @@ fn check(options: &Options) -> Result<(), QuantizeError> {
         (Method::Static { .. }, _) if options.calibration.is_none() => Err(QuantizeError::Options {
             reason: "static quantization needs a calibration: the ranges of activations on data".into(),
         }),
+        (method, _) if method.looks_at_data() && options.data.is_none() => Err(QuantizeError::Options {
+            reason: "fit: Gptq needs data: samples whose activations decide which integers are chosen".into(),
+        }),
         (Method::Half { float: HalfFloat::Bfloat16 }, Engine::Rten) => Err(QuantizeError::Options {
             reason: "the built-in engine cannot load bfloat16: take float16, or ONNX Runtime".into(),
         }),
@@ -193,7 +196,7 @@ fn attempt(
     inline_functions(&mut proto);
     refuse_old(opset(&proto))?;
     refuse_bfloat16(options.method, opset(&proto))?;
-    let (options, notes) = suited(&mut proto, options);
+    let (options, mut notes) = suited(&mut proto, options);
     rules::refuse_unmatched(&options.rules, &proto)?;
     let integers = reaches_11(&proto);
     let graph = proto.graph.as_ref().expect("a model without a graph is refused on opening");
@@ -202,7 +205,11 @@ fn attempt(
     if selection.sites.is_empty() {
         return Err(QuantizeError::NothingChanged { skipped });
     }
-    let rewritten = rewrite::rewrite(model, proto, &selection, &options)?;
+    let mut rewritten = rewrite::rewrite(model, proto, &selection, &options)?;
+    if let Some(data) = options.data.as_ref().filter(|_| options.method.looks_at_data()) {
+        let mut weights = rewritten.output.made();
+        notes.extend(weight::fit(&mut weights, model.path(), data, target.folder(), progress)?);
+    }
     let opset = opset(&rewritten.output.model);
     let written = write(rewritten.output, target, options.inline_limit, progress)?;
     let found = written.reports.iter().filter_map(|stored| Some((stored.report.name.clone(), stored.loss?)));

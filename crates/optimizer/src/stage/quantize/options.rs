@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::rules::Rule;
-use crate::calibrate::Calibration;
+use crate::calibrate::{Calibration, Data};
 
 /// How many values share a scale.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -68,6 +68,10 @@ pub enum Fit {
     LeastSquares,
     /// The zero point of a half-quadratic search (HQQ), which forgives outliers.
     HalfQuadratic,
+    /// Weights one after the other, each making up for the errors of those before it, by what goes into the product on
+    /// [`Options::data`] (GPTQ); scales are of the least squared error. A product whose input cannot be seen, or whose
+    /// second moments do not fit [`Data::memory`], gets [`LeastSquares`](Self::LeastSquares), and a note says so.
+    Gptq,
 }
 
 /// Which 16-bit floats.
@@ -88,6 +92,11 @@ impl Default for Method {
 }
 
 impl Method {
+    /// Whether the model is run on [`Options::data`].
+    pub fn looks_at_data(self) -> bool {
+        matches!(self, Self::Four { fit: Fit::Gptq, .. })
+    }
+
     /// How many weights of a byte share a scale.
     pub fn granularity(self) -> Granularity {
         match self {
@@ -122,6 +131,8 @@ pub struct Options {
     pub rules: Vec<Rule>,
     /// What activations were on calibration data: for [`Method::Static`], which needs it.
     pub calibration: Option<Calibration>,
+    /// Samples to run the model on: for [`Fit::Gptq`], which needs them.
+    pub data: Option<Data>,
     /// Weights of fewer elements stay float: the nodes around them would cost more bytes.
     pub least_elements: u64,
     /// Bytes of tensors up to which the output keeps them in the model file.
@@ -139,6 +150,7 @@ impl Default for Options {
             engine: Engine::default(),
             rules: Vec::new(),
             calibration: None,
+            data: None,
             least_elements: 128,
             inline_limit: 1_500_000_000,
             allow_bigger: false,

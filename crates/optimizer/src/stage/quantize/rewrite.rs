@@ -74,6 +74,8 @@ pub(super) fn rewrite(
             biases: biases(model, stored.biases)?,
             zero_points: stored.zero_points,
             float_kept,
+            inputs: wanted.inputs.clone(),
+            fitted: None,
         }));
     }
     proto.graph = Some(graph);
@@ -87,6 +89,9 @@ pub(super) fn rewrite(
     let mut spec = serde_json::json!({ "method": options.method, "rules": options.rules });
     if matches!(options.method, Method::Static { .. }) {
         spec["calibration"] = options.calibration.as_ref().map(Calibration::digest).into();
+    }
+    if let Some(data) = options.data.as_ref().filter(|_| options.method.looks_at_data()) {
+        spec["data"] = serde_json::json!({ "digest": data.digest, "samples": data.count() });
     }
     describe(&mut proto, "quantize", spec.to_string(), options.source.as_deref());
     Ok(Rewritten { output: Output { model: proto, tensors: outputs }, frozen, activations })

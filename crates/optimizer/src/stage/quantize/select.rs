@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use slipway_model::onnx::is_default_domain;
 use slipway_model::onnx::proto::{GraphProto, ModelProto, NodeProto};
+use slipway_model::onnx::{DataType, is_default_domain};
 
 use super::form::{Site, consider, qdq_site};
 use super::qdq::Plan;
 use super::rules::first_match;
-use super::weight::Loss;
+use super::weight::{Inputs, Loss};
 use super::{Form, Options, Skipped};
 use crate::graph::{GraphId, Operand, Scopes, Source, Unresolved, is_float, node_name};
 
@@ -61,6 +61,8 @@ pub(super) struct Wanted {
     pub(super) is_multiplied: bool,
     /// How many inputs of nodes it is.
     pub(super) users: usize,
+    /// What its users multiply it with.
+    pub(super) inputs: Inputs,
     /// Whether a user takes it as it is stored, and whether one takes it transposed.
     pub(super) straight: bool,
     pub(super) transposed: bool,
@@ -210,6 +212,7 @@ impl<'a> Selector<'a> {
                 form,
                 is_multiplied: false,
                 users: 0,
+                inputs: Inputs::default(),
                 straight: false,
                 transposed: false,
             });
@@ -222,5 +225,29 @@ impl<'a> Selector<'a> {
         weight.transposed |= transposed;
         self.found.path.extend(operand.path.iter().copied());
         index
+    }
+
+    /// Notes what a product takes beside its weight, whose last axis is that of the sums unless it is turned.
+    pub(super) fn multiplied(
+        &mut self,
+        weight: usize,
+        graph: GraphId,
+        node: &NodeProto,
+        turned: bool,
+        data_type: i32,
+    ) {
+        let name = node.input.first().map_or("", String::as_str);
+        let reason = if graph != 0 {
+            "a product lies in a graph inside the main one"
+        } else if !matches!(self.scopes.resolve(graph, name), Err(Unresolved::Computed)) {
+            "a product takes a constant"
+        } else if turned {
+            "a product takes its input transposed"
+        } else if data_type != DataType::FLOAT.code() {
+            "a product computes in floats of 16 bits"
+        } else {
+            return self.found.weights[weight].inputs.add(name);
+        };
+        self.found.weights[weight].inputs.hide(reason);
     }
 }

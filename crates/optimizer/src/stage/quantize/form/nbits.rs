@@ -53,6 +53,7 @@ pub(super) fn consider(
     let axes = Axes { channels: usize::from(!transposed), batch: 0 };
     let weight = selector.want(&operand, axes, Form::MatMulNBits, false);
     let data_type = operand.data_type;
+    selector.multiplied(weight, graph, node, gemm.trans_a, data_type);
     Ok(Site::NBits(MatMulNBits { weight, depth, width, block, zero_points, data_type, gemm }))
 }
 

@@ -1,5 +1,6 @@
 //! Four bits a value, in the layout that `com.microsoft.MatMulNBits` reads.
 
+use std::borrow::Cow;
 use std::io::Write;
 
 use slipway_kernels::quantize::{
@@ -37,7 +38,7 @@ impl Blocks {
         self.shape(layout).blocks() * layout.width()
     }
 
-    fn shape(self, layout: &Layout) -> BlockShape {
+    pub(super) fn shape(self, layout: &Layout) -> BlockShape {
         let depth = layout.matrix() / layout.width().max(1);
         BlockShape::new(NarrowBits::Four, self.size, self.zero_points, depth).expect("sizes are even")
     }
@@ -67,6 +68,9 @@ impl Blocks {
         sinks: &mut [&mut dyn Write],
     ) -> Result<Outcome, MakeError> {
         let layout = &weight.layout;
+        if let Some(fitted) = &weight.fitted {
+            return fitted.copy(&self.parts(weight), sinks);
+        }
         let mut work = Work { shape: self.shape(layout), fit: fit(self.fit), reader, sinks };
         let columns = layout.width();
         let quality = if layout.inner() == 1 { work.columns(columns) } else { work.rows(columns) }?;
@@ -77,20 +81,20 @@ impl Blocks {
 fn fit(fit: Fit) -> BlockFit {
     match fit {
         Fit::Nearest => BlockFit::Nearest,
-        Fit::LeastSquares => BlockFit::LeastSquares,
+        Fit::LeastSquares | Fit::Gptq => BlockFit::LeastSquares,
         Fit::HalfQuadratic => BlockFit::HalfQuadratic,
     }
 }
 
 /// Whole columns that are ready to be written.
-struct Columns {
-    integers: Vec<u8>,
-    scales: Vec<f32>,
-    zero_points: Vec<u8>,
+pub(super) struct Columns {
+    pub(super) integers: Vec<u8>,
+    pub(super) scales: Vec<f32>,
+    pub(super) zero_points: Vec<u8>,
 }
 
 impl Columns {
-    fn new(shape: BlockShape, count: usize) -> Self {
+    pub(super) fn new(shape: BlockShape, count: usize) -> Self {
         Self {
             integers: vec![0; count * shape.column_bytes()],
             scales: vec![0.0; count * shape.blocks()],
@@ -98,8 +102,14 @@ impl Columns {
         }
     }
 
-    fn out(&mut self) -> Blocked<'_> {
+    pub(super) fn out(&mut self) -> Blocked<'_> {
         Blocked { integers: &mut self.integers, scales: &mut self.scales, zero_points: &mut self.zero_points }
+    }
+
+    /// The bytes of each tensor: integers, scales, zero points.
+    pub(super) fn parts(&self) -> [Cow<'_, [u8]>; 3] {
+        let scales: Vec<u8> = self.scales.iter().flat_map(|scale| scale.to_le_bytes()).collect();
+        [Cow::from(&self.integers), Cow::from(scales), Cow::from(&self.zero_points)]
     }
 }
 
@@ -169,10 +179,8 @@ impl Work<'_, '_> {
     }
 
     fn write(&mut self, columns: &Columns) -> Result<(), MakeError> {
-        let scales: Vec<u8> = columns.scales.iter().flat_map(|scale| scale.to_le_bytes()).collect();
-        let parts = [&columns.integers, &scales, &columns.zero_points];
-        for (sink, bytes) in self.sinks.iter_mut().zip(parts) {
-            sink.write_all(bytes).map_err(MakeError::Write)?;
+        for (sink, bytes) in self.sinks.iter_mut().zip(columns.parts()) {
+            sink.write_all(&bytes).map_err(MakeError::Write)?;
         }
         Ok(())
     }

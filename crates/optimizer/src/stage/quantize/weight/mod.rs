@@ -6,8 +6,12 @@
 mod bias;
 mod blocks;
 mod channels;
+mod fitted;
+mod gptq;
 mod half;
+mod inputs;
 mod layout;
+mod panels;
 mod reader;
 mod scales;
 
@@ -18,11 +22,14 @@ use slipway_model::onnx::{DataType, Payload};
 
 use super::report::{Form, TensorReport};
 use crate::file::{MakeError, Part, Producer};
+use fitted::Fitted;
 use reader::Reader;
 
 pub(super) use bias::{Bias, BiasTensor};
 pub(super) use blocks::Blocks;
 pub(super) use channels::Channels;
+pub(super) use gptq::fit;
+pub(super) use inputs::Inputs;
 pub(super) use layout::Layout;
 pub(super) use scales::ScaleTensor;
 
@@ -58,6 +65,10 @@ pub(super) struct Weight {
     pub(super) zero_points: Option<String>,
     /// Something else still uses the float tensor.
     pub(super) float_kept: bool,
+    /// What it is multiplied with.
+    pub(super) inputs: Inputs,
+    /// Its integers, where they were chosen by data.
+    pub(super) fitted: Option<Fitted>,
 }
 
 /// A weight that was stored.
@@ -143,6 +154,7 @@ impl Weight {
             saturated: quality.saturated,
             zeroed_channels: outcome.zeroed_channels,
             float_kept: self.float_kept,
+            on_data: self.fitted.is_some(),
         }
     }
 }

@@ -1,0 +1,81 @@
+//! Data that a stage looks at while it works.
+
+use std::sync::Arc;
+
+use super::feeds::First;
+use super::{Capture, CaptureError, CaptureOptions, Feeds, Refusal, Shown};
+use crate::evaluate::TensorSpec;
+use crate::progress::Progress;
+
+/// Samples on which a stage looks at the activations of its model.
+#[derive(Clone)]
+pub struct Data {
+    /// The samples.
+    pub feeds: Arc<dyn Feeds>,
+    /// The digest of what they come from: it stands in the output, and says whether two of these are equal.
+    pub digest: String,
+    /// The most samples that are run, the first ones.
+    pub samples: usize,
+    /// How the model is run; nothing of it changes the result, but the engine its last bits.
+    pub capture: CaptureOptions,
+    /// Bytes of what is summed up over the samples at a time: the model runs once more for each part that does not fit.
+    pub memory: u64,
+}
+
+impl Data {
+    /// The first 128 samples, looked at within 512 MiB.
+    pub fn new(feeds: Arc<dyn Feeds>, digest: impl Into<String>) -> Self {
+        Self {
+            feeds,
+            digest: digest.into(),
+            samples: 128,
+            capture: CaptureOptions::default(),
+            memory: 512 << 20,
+        }
+    }
+
+    /// How many samples are run.
+    pub fn count(&self) -> usize {
+        self.samples.min(self.feeds.count())
+    }
+
+    /// Shows named values of a model on every sample.
+    pub(crate) fn show(
+        &self,
+        model: &std::path::Path,
+        values: Vec<String>,
+        progress: &dyn Progress,
+        visit: &mut dyn FnMut(Shown<'_>) -> Result<(), Refusal>,
+    ) -> Result<(), CaptureError> {
+        let first = First::of(self.feeds.as_ref(), self.samples);
+        Capture::open(model, values, &self.capture)?.run(&first, progress, visit)
+    }
+}
+
+impl std::fmt::Debug for Data {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { feeds: _, digest, samples, capture, memory } = self;
+        f.debug_struct("Data")
+            .field("digest", digest)
+            .field("samples", samples)
+            .field("capture", capture)
+            .field("memory", memory)
+            .finish_non_exhaustive()
+    }
+}
+
+impl PartialEq for Data {
+    fn eq(&self, other: &Self) -> bool {
+        let Self { feeds: _, digest, samples, capture, memory } = self;
+        (digest, samples, capture, memory) == (&other.digest, &other.samples, &other.capture, &other.memory)
+    }
+}
+
+/// What a data set has to fit to be run through a model.
+///
+/// # Errors
+/// Where the model cannot be read, or no engine here can run it.
+pub fn inputs(model: &std::path::Path, options: &CaptureOptions) -> Result<Vec<TensorSpec>, CaptureError> {
+    let capture = Capture::open(model, Vec::new(), options)?;
+    Ok(capture.inputs().iter().map(TensorSpec::from).collect())
+}
