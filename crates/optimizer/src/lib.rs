@@ -9,5 +9,6 @@ pub mod file;
 mod graph;
 pub mod pod;
 pub mod progress;
+pub mod sensitivity;
 pub mod stage;
 pub mod work;

@@ -16,14 +16,14 @@ pub trait Feeds: Send + Sync {
 }
 
 /// The first samples of some.
-pub(super) struct First<'a> {
-    pub(super) feeds: &'a dyn Feeds,
-    pub(super) count: usize,
+pub(crate) struct First<'a> {
+    feeds: &'a dyn Feeds,
+    pub(crate) count: usize,
 }
 
 impl<'a> First<'a> {
     /// As many as asked for, or as there are.
-    pub(super) fn of(feeds: &'a dyn Feeds, most: usize) -> Self {
+    pub(crate) fn of(feeds: &'a dyn Feeds, most: usize) -> Self {
         Self { feeds, count: feeds.count().min(most) }
     }
 }

@@ -21,4 +21,5 @@ pub use capture::{Capture, CaptureOptions, Shown};
 pub use data::{Data, inputs};
 pub use error::{CalibrateError, CaptureError, Refusal};
 pub use feeds::Feeds;
+pub(crate) use feeds::First;
 pub use range::{Percent, Range};

@@ -6,6 +6,7 @@
 //! The input is never touched, and the output appears whole or not at all.
 
 mod account;
+mod choice;
 mod emit;
 mod error;
 mod form;
@@ -24,14 +25,16 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use slipway_model::onnx::OnnxModel;
-use slipway_model::onnx::proto::ModelProto;
 
 use crate::calibrate::digest;
 use crate::file::{Target, Written, total_len, write};
-use crate::graph::{inline_functions, opset, raise_to_13, reaches_11};
+use crate::graph::opset;
 use crate::progress::Progress;
 
 pub use super::Skipped;
+pub(crate) use choice::activations;
+pub use choice::{Candidate, RTEN_IS_SLOWER, quantizable};
+use choice::{Chosen, choose};
 pub use error::QuantizeError;
 pub use options::{Engine, Fit, Granularity, HalfFloat, Method, Options};
 pub use report::{ActivationReport, Form, QuantizeReport, TensorReport};
@@ -102,30 +105,6 @@ fn check(options: &Options) -> Result<(), QuantizeError> {
     }
 }
 
-/// Refuses a model whose operators do not spread scales over tensors.
-fn refuse_old(opset: i64) -> Result<(), QuantizeError> {
-    /// Since when `Mul` and `Add` broadcast by themselves (ONNX, Changelog.md).
-    const BROADCASTS: i64 = 7;
-    if opset < BROADCASTS {
-        let reason = format!("the model has opset {opset}, and {BROADCASTS} is needed: export it again");
-        return Err(QuantizeError::Options { reason });
-    }
-    Ok(())
-}
-
-/// Refuses what no operator of the model's opset can read.
-fn refuse_bfloat16(method: Method, opset: i64) -> Result<(), QuantizeError> {
-    /// Since when `Cast` takes it (ONNX, Changelog.md).
-    const KNOWN: i64 = 13;
-    let asked = matches!(method, Method::Half { float: HalfFloat::Bfloat16 });
-    if asked && opset < KNOWN {
-        let reason =
-            format!("bfloat16 needs opset {KNOWN}, the model has {opset}: take float16, or export it again");
-        return Err(QuantizeError::Options { reason });
-    }
-    Ok(())
-}
-
 /// Refuses a calibration of another model.
 fn refuse_another(model: &OnnxModel, options: &Options) -> Result<(), QuantizeError> {
     let (Method::Static { .. }, Some(calibration)) = (options.method, &options.calibration) else {
@@ -138,37 +117,6 @@ fn refuse_another(model: &OnnxModel, options: &Options) -> Result<(), QuantizeEr
     let reason =
         format!("the calibration is of model {}, this one is {own}: calibrate this one", calibration.model);
     Err(QuantizeError::Options { reason })
-}
-
-/// The model and the options as the method needs them: static quantization wants opset 13, and makes do with one scale
-/// a tensor where the opset cannot be raised.
-fn suited(proto: &mut ModelProto, options: &Options) -> (Options, Vec<String>) {
-    let mut options = options.clone();
-    let mut notes = Vec::new();
-    let Method::Static { granularity, reduce_range } = options.method else { return (options, notes) };
-    if !raise_to_13(proto) && granularity == Granularity::PerChannel {
-        options.method = Method::Static { granularity: Granularity::PerTensor, reduce_range };
-        notes.push(format!(
-            "opset {} cannot be raised to 13, where a channel can have a scale of its own: weights have one scale a tensor",
-            opset(proto)
-        ));
-    }
-    if options.engine == Engine::Rten {
-        notes.push(RTEN_IS_SLOWER.to_owned());
-    }
-    (options, notes)
-}
-
-/// What static quantization means for the built-in engine.
-pub const RTEN_IS_SLOWER: &str = "the built-in engine (rten) does not fuse QuantizeLinear and DequantizeLinear: there the \
-     model is smaller and slower than with floats; serve it with ONNX Runtime, or take dynamic";
-
-/// The activations whose ranges [`Method::Static`] asks for, in the order of the graph.
-pub(crate) fn activations(model: &OnnxModel) -> Vec<String> {
-    let mut proto = model.proto().clone();
-    inline_functions(&mut proto);
-    raise_to_13(&mut proto);
-    proto.graph.as_ref().map(planning::activations_of).unwrap_or_default()
 }
 
 /// An output that has no name yet.
@@ -192,15 +140,7 @@ fn attempt(
     lost: &BTreeMap<String, Loss>,
     progress: &dyn Progress,
 ) -> Result<Attempt, QuantizeError> {
-    let mut proto = model.proto().clone();
-    inline_functions(&mut proto);
-    refuse_old(opset(&proto))?;
-    refuse_bfloat16(options.method, opset(&proto))?;
-    let (options, mut notes) = suited(&mut proto, options);
-    rules::refuse_unmatched(&options.rules, &proto)?;
-    let integers = reaches_11(&proto);
-    let graph = proto.graph.as_ref().expect("a model without a graph is refused on opening");
-    let mut selection = select::select(&proto, graph, &options, integers, lost);
+    let Chosen { proto, mut selection, options, mut notes } = choose(model, options, lost)?;
     let skipped = selection.skipped();
     if selection.sites.is_empty() {
         return Err(QuantizeError::NothingChanged { skipped });

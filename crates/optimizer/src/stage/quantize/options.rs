@@ -143,6 +143,11 @@ pub struct Options {
     pub source: Option<String>,
 }
 
+impl Options {
+    /// The most rules that a stage takes.
+    pub const MOST_RULES: usize = 64;
+}
+
 impl Default for Options {
     fn default() -> Self {
         Self {

@@ -20,6 +20,21 @@ pub struct Rule {
     pub keep_float: bool,
 }
 
+impl Rule {
+    /// The longest pattern that a stage takes.
+    const LONGEST: usize = 256;
+
+    /// Keeps what has a name; of a name that is longer than a pattern may be, all that begin alike.
+    pub fn keep_float(name: &str) -> Self {
+        let matches = if name.chars().count() > Self::LONGEST {
+            name.chars().take(Self::LONGEST - 1).chain(['*']).collect()
+        } else {
+            name.to_owned()
+        };
+        Self { matches, keep_float: true }
+    }
+}
+
 /// The first rule that matches one of the names.
 pub(super) fn first_match<'a>(rules: &'a [Rule], names: &[&str]) -> Option<&'a Rule> {
     rules.iter().find(|rule| names.iter().any(|name| matches(rule.matches.as_bytes(), name.as_bytes())))
@@ -114,5 +129,14 @@ mod tests {
         assert_eq!(first_match(&rules, &["/head/last"]), Some(&rules[0]));
         assert_eq!(first_match(&rules, &["/body", "/head/first"]), Some(&rules[1]));
         assert_eq!(first_match(&rules, &["/body"]), None);
+    }
+
+    #[test]
+    fn a_rule_for_a_name_matches_it_however_long_it_is() {
+        for name in ["/head/MatMul", "a*b?", &"é".repeat(256), &"layer/".repeat(100)] {
+            let rule = Rule::keep_float(name);
+            assert!(rule.matches.chars().count() <= 256 && first_match(&[rule], &[name]).is_some(), "{name}");
+        }
+        assert_eq!(first_match(&[Rule::keep_float("/head")], &["/head2"]), None);
     }
 }

@@ -9,7 +9,7 @@ use super::form::{Site, consider, qdq_site};
 use super::qdq::Plan;
 use super::rules::first_match;
 use super::weight::{Inputs, Loss};
-use super::{Form, Options, Skipped};
+use super::{Candidate, Form, Options, Skipped};
 use crate::graph::{GraphId, Operand, Scopes, Source, Unresolved, is_float, node_name};
 
 /// What the axes of a constant are.
@@ -85,6 +85,8 @@ pub(super) struct Selection {
     pub(super) vectors: BTreeSet<String>,
     /// The activations that become integers.
     pub(super) plan: Plan,
+    /// The operators that multiply with a quantized weight, or look it up, in the order of the graph.
+    pub(super) users: Vec<Candidate>,
 }
 
 impl Selection {
@@ -142,18 +144,29 @@ impl<'a> Selector<'a> {
         if !is_default_domain(node.domain()) {
             return;
         }
+        let before = self.quantized_inputs();
         let planned = if graph == 0 { self.found.plan.nodes.get(&place).cloned() } else { None };
         let site = match planned {
             Some(places) => qdq_site(self, node, &places),
             None => consider(self, graph, node),
         };
         match site {
-            Ok(site) => drop(self.found.sites.insert((graph, place), site)),
+            Ok(site) => {
+                self.found.sites.insert((graph, place), site);
+                if self.quantized_inputs() > before {
+                    self.found.users.push(Candidate::of(node));
+                }
+            }
             Err(Unresolved::Because(reason)) => {
                 self.found.skipped.insert((graph, place), Skipped::of(node, reason));
             }
             Err(Unresolved::Computed) => {}
         }
+    }
+
+    /// How many inputs of nodes are quantized weights.
+    fn quantized_inputs(&self) -> usize {
+        self.found.weights.iter().map(|weight| weight.users).sum()
     }
 
     /// The constant behind an input, if it may be quantized.

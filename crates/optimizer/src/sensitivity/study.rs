@@ -1,0 +1,173 @@
+//! Quantizing a model over and over, and measuring what comes of it.
+
+use std::cmp::Ordering;
+use std::path::Path;
+
+use slipway_server::Engine;
+use tempfile::TempDir;
+
+use super::answers::{Output, answers};
+use super::measure::{Answer, Distance};
+use super::search::{Found, smallest};
+use super::{Harm, Kept, Measure, Sensitivity, SensitivityError, SensitivityOptions};
+use crate::calibrate::{Feeds, First};
+use crate::progress::Progress;
+use crate::stage::quantize::{Candidate, Options, QuantizeError, Rule, quantizable, quantize};
+
+/// Ranks the operators of a model by what their quantization does to its answers, and finds the fewest that have to stay
+/// float.
+///
+/// # Errors
+/// Where the model cannot be quantized or run; that no set keeps the budget is no error, but an answer.
+pub fn sensitivity(
+    model: &Path,
+    feeds: &dyn Feeds,
+    options: &SensitivityOptions,
+    progress: &dyn Progress,
+) -> Result<Sensitivity, SensitivityError> {
+    let candidates = quantizable(model, &options.quantize)?;
+    let feeds = First::of(feeds, options.samples);
+    let study = Study::open(model, options, feeds, candidates.len(), progress)?;
+    let whole = study.measured(&options.quantize, "everything")?;
+    let operators = study.ranked(candidates)?;
+    let kept = study.fewest(&operators, whole)?;
+    Ok(study.report(whole, operators, kept))
+}
+
+/// A float model that quantized ones are compared with.
+struct Study<'a> {
+    model: &'a Path,
+    options: &'a SensitivityOptions,
+    feeds: First<'a>,
+    progress: &'a dyn Progress,
+    folder: TempDir,
+    engine: String,
+    output: Output,
+    float: Vec<Answer>,
+    measure: Measure,
+}
+
+/// What a quantized model is worth.
+#[derive(Debug, Clone, Copy)]
+struct Measured {
+    distance: f64,
+    size: u64,
+    before: u64,
+}
+
+impl<'a> Study<'a> {
+    fn open(
+        model: &'a Path,
+        options: &'a SensitivityOptions,
+        feeds: First<'a>,
+        candidates: usize,
+        progress: &'a dyn Progress,
+    ) -> Result<Self, SensitivityError> {
+        let no_room = |source| SensitivityError::Scratch { folder: options.scratch.clone(), source };
+        let folder = TempDir::with_prefix_in(".slipway-sensitivity-", &options.scratch).map_err(no_room)?;
+        let engine = Engine::load(model, &options.engine).map_err(SensitivityError::Load)?;
+        let output = Output::of(&engine, options.output.as_deref())?;
+        progress.total(((candidates + 2) * feeds.count()) as u64);
+        let mut float = Vec::new();
+        answers(&engine, &output, &feeds, progress, &mut |_, answer| float.push(answer))?;
+        if let Some(sample) = float.iter().position(|answer| !answer.values.iter().all(|v| v.is_finite())) {
+            let Output { name, .. } = &output;
+            let reason = format!("output {name:?} of the float model is NaN or infinite for sample {sample}");
+            return Err(SensitivityError::Output { reason });
+        }
+        let measure = options.measure.unwrap_or_else(|| Measure::of(&float));
+        let decisions: usize = float.iter().map(Answer::decisions).sum();
+        if measure == Measure::Disagreement && decisions == 0 {
+            let reason =
+                format!("output {:?} has no rows of scores to decide by: measure its error", output.name);
+            return Err(SensitivityError::Output { reason });
+        }
+        let engine = format!("{} {}", engine.name(), engine.version());
+        Ok(Self { model, options, feeds, progress, folder, engine, output, float, measure })
+    }
+
+    /// Quantizes the model and compares its answers.
+    fn measured(&self, options: &Options, what: &str) -> Result<Measured, SensitivityError> {
+        self.progress.message(what);
+        let path = self.folder.path().join("quantized.onnx");
+        let report = quantize(self.model, &path, options, &crate::progress::Silent)?;
+        let load = |source| SensitivityError::Quantized { what: what.to_owned(), source };
+        let engine = Engine::load(&path, &self.options.engine).map_err(load)?;
+        let output = Output::of(&engine, Some(&self.output.name))?;
+        let mut distance = Distance::default();
+        answers(&engine, &output, &self.feeds, self.progress, &mut |sample, answer| {
+            distance.add(&self.float[sample], &answer);
+        })?;
+        let distance = distance.of(self.measure);
+        Ok(Measured { distance, size: report.size_after, before: report.size_before })
+    }
+
+    /// Quantizes each candidate alone; the most harmful first, without those that stay float anyway.
+    fn ranked(&self, candidates: Vec<Candidate>) -> Result<Vec<Harm>, SensitivityError> {
+        let mut harms = Vec::new();
+        for Candidate { node, op } in candidates {
+            let rule = |matches: &str, keep_float| Rule { matches: matches.to_owned(), keep_float };
+            let rules = vec![rule(&node, false), rule("*", true)];
+            let options = Options { rules, allow_bigger: true, ..self.options.quantize.clone() };
+            match self.measured(&options, &node) {
+                Ok(measured) => harms.push(Harm { node, op, alone: measured.distance }),
+                Err(SensitivityError::Quantize(QuantizeError::NothingChanged { .. })) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        harms.sort_by(|left, right| {
+            right.alone.partial_cmp(&left.alone).unwrap_or(Ordering::Equal).then(left.node.cmp(&right.node))
+        });
+        Ok(harms)
+    }
+
+    /// The fewest operators without which the model keeps the budget, and is smaller than with floats.
+    fn fewest(&self, operators: &[Harm], whole: Measured) -> Result<Option<Kept>, SensitivityError> {
+        let ranked: Vec<usize> = (0..operators.len()).collect();
+        // With all of them in floats nothing would be quantized.
+        let most = self.options.most_kept.saturating_sub(self.options.quantize.rules.len());
+        let most = most.min(operators.len().saturating_sub(1));
+        let halvings = usize::BITS - most.leading_zeros();
+        self.progress.total((halvings as usize + 1) as u64 * self.feeds.count as u64);
+        let budget = self.options.budget;
+        let found = smallest(&ranked, most, budget, whole.distance, &mut |kept| match self
+            .measured(&self.keeping(operators, kept), "a set of operators")
+        {
+            Ok(measured) => Ok(measured.distance),
+            Err(SensitivityError::Quantize(QuantizeError::NothingChanged { .. })) => Ok(f64::INFINITY),
+            Err(error) => Err(error),
+        })?;
+        let Some(Found { members, cost: _ }) = found else { return Ok(None) };
+        let options = self.keeping(operators, &members);
+        let measured = if members.is_empty() { whole } else { self.measured(&options, "the result")? };
+        let is_smaller = measured.size < measured.before || self.options.quantize.allow_bigger;
+        Ok(is_smaller.then(|| Kept {
+            rules: options.rules.clone(),
+            measured: measured.distance,
+            size: measured.size,
+        }))
+    }
+
+    /// Options that keep some operators float.
+    fn keeping(&self, operators: &[Harm], kept: &[usize]) -> Options {
+        let mut options = Options { allow_bigger: true, ..self.options.quantize.clone() };
+        let rules = kept.iter().map(|index| Rule::keep_float(&operators[*index].node));
+        options.rules = rules.chain(options.rules).collect();
+        options
+    }
+
+    fn report(self, whole: Measured, operators: Vec<Harm>, kept: Option<Kept>) -> Sensitivity {
+        Sensitivity {
+            measure: self.measure,
+            output: self.output.name,
+            samples: self.feeds.count,
+            decisions: self.float.iter().map(Answer::decisions).sum(),
+            engine: self.engine,
+            budget: self.options.budget,
+            whole: whole.distance,
+            operators,
+            kept,
+            size_before: whole.before,
+        }
+    }
+}
