@@ -42,7 +42,7 @@ fn model(hurt: &[usize], last: &str) -> ModelBuilder {
             .node("MatMul", &[&name("alive", layer), &name("w", layer)], &[&name("v", layer + 1)]);
     }
     let first = model.graph();
-    first.node[0].input[0] = "x".to_owned();
+    "x".clone_into(&mut first.node[0].input[0]);
     for (index, node) in first.node.iter_mut().enumerate() {
         node.name = Some(format!("/layer.{}/{}", index / 2, node.op_type()));
     }

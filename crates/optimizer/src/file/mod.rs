@@ -9,6 +9,7 @@ mod error;
 mod lineage;
 mod output;
 mod producer;
+mod reader;
 mod target;
 mod writer;
 
@@ -17,5 +18,6 @@ pub use error::FileError;
 pub(crate) use lineage::describe;
 pub(crate) use output::{Output, OutputTensor, kept};
 pub(crate) use producer::{MakeError, Nothing, Part, Producer};
+pub(crate) use reader::{PIECE, Reader};
 pub(crate) use target::{Target, Written, total_len};
 pub(crate) use writer::write;

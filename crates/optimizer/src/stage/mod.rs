@@ -4,5 +4,6 @@ mod skipped;
 
 pub mod quantize;
 pub mod simplify;
+pub mod smooth;
 
 pub use skipped::Skipped;

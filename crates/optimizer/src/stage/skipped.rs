@@ -27,3 +27,16 @@ impl Skipped {
         Self { node: name, op, reason: reason.into(), tensors: Vec::new() }
     }
 }
+
+/// The first reasons of some nodes, or what is said where there is none.
+pub(crate) fn reasons(skipped: &[Skipped], none: &str) -> String {
+    const SHOWN: usize = 3;
+    if skipped.is_empty() {
+        return none.to_owned();
+    }
+    let shown =
+        skipped.iter().take(SHOWN).map(|skip| format!("{} {:?}: {}", skip.op, skip.node, skip.reason));
+    let more = skipped.len().saturating_sub(SHOWN);
+    let tail = if more == 0 { String::new() } else { format!(" (and {more} more)") };
+    shown.collect::<Vec<_>>().join("; ") + &tail
+}

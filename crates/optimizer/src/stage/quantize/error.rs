@@ -5,6 +5,7 @@ use slipway_model::onnx::OnnxError;
 use super::Skipped;
 use crate::calibrate::CalibrateError;
 use crate::file::FileError;
+use crate::stage::skipped::reasons;
 
 /// Why [`quantize`](super::quantize) wrote nothing.
 #[derive(Debug, thiserror::Error)]
@@ -34,7 +35,10 @@ pub enum QuantizeError {
     #[error(transparent)]
     Calibration(#[from] CalibrateError),
     /// No weight could be quantized.
-    #[error("nothing changed: {}", reasons(skipped))]
+    #[error(
+        "nothing changed: {}",
+        reasons(skipped, "the model has no operator with weights that this method covers")
+    )]
     NothingChanged {
         /// Every operator with weights, and why it stayed as it was.
         skipped: Vec<Skipped>,
@@ -67,16 +71,4 @@ impl QuantizeError {
 fn hint(near: &[String]) -> String {
     let names: Vec<_> = near.iter().map(|name| format!("{name:?}")).collect();
     if names.is_empty() { String::new() } else { format!("; near it are {}", names.join(", ")) }
-}
-
-fn reasons(skipped: &[Skipped]) -> String {
-    const SHOWN: usize = 3;
-    if skipped.is_empty() {
-        return "the model has no operator with weights that this method covers".to_owned();
-    }
-    let shown =
-        skipped.iter().take(SHOWN).map(|skip| format!("{} {:?}: {}", skip.op, skip.node, skip.reason));
-    let more = skipped.len().saturating_sub(SHOWN);
-    let tail = if more == 0 { String::new() } else { format!(" (and {more} more)") };
-    shown.collect::<Vec<_>>().join("; ") + &tail
 }

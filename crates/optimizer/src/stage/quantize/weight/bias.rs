@@ -6,8 +6,7 @@ use slipway_kernels::quantize::quantize_bias;
 use slipway_model::onnx::{DataType, Payload};
 
 use super::super::form::IntegerBias;
-use super::reader::Reader;
-use crate::file::{MakeError, Part};
+use crate::file::{MakeError, Part, Reader};
 use crate::graph::header;
 
 /// The largest bias in steps. Weights are chosen so that sums of their products take no more than the other half.

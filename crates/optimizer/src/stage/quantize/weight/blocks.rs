@@ -11,9 +11,8 @@ use slipway_model::onnx::DataType;
 
 use super::super::options::Fit;
 use super::layout::Layout;
-use super::reader::{PIECE, Reader};
 use super::{Outcome, Weight};
-use crate::file::{MakeError, Part};
+use crate::file::{MakeError, PIECE, Part, Reader};
 use crate::graph::header;
 
 /// Bytes of integers that are complete at a time, where columns are spread over the tensor.

@@ -11,9 +11,8 @@ use slipway_model::onnx::DataType;
 use super::super::Granularity;
 use super::bias;
 use super::layout::Layout;
-use super::reader::{PIECE, Reader};
 use super::{Loss, Outcome, Weight};
-use crate::file::{MakeError, Part};
+use crate::file::{MakeError, PIECE, Part, Reader};
 use crate::graph::header;
 
 /// Bytes of one panel of a transposed tensor.

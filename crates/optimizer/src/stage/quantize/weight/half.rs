@@ -7,9 +7,8 @@ use slipway_kernels::quantize::{Quality, abs_max};
 use slipway_model::onnx::DataType;
 
 use super::super::options::HalfFloat;
-use super::reader::{PIECE, Reader};
 use super::{Loss, Outcome, Weight};
-use crate::file::{MakeError, Part};
+use crate::file::{MakeError, PIECE, Part, Reader};
 use crate::graph::header;
 
 pub(super) fn name(float: HalfFloat) -> String {

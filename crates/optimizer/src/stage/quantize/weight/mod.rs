@@ -12,7 +12,6 @@ mod half;
 mod inputs;
 mod layout;
 mod panels;
-mod reader;
 mod scales;
 
 use std::io::Write;
@@ -21,9 +20,8 @@ use slipway_kernels::quantize::Quality;
 use slipway_model::onnx::{DataType, Payload};
 
 use super::report::{Form, TensorReport};
-use crate::file::{MakeError, Part, Producer};
+use crate::file::{MakeError, Part, Producer, Reader};
 use fitted::Fitted;
-use reader::Reader;
 
 pub(super) use bias::{Bias, BiasTensor};
 pub(super) use blocks::Blocks;

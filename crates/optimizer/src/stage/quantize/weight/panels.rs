@@ -3,8 +3,7 @@
 use slipway_kernels::quantize::BlockShape;
 
 use super::Weight;
-use super::reader::Reader;
-use crate::file::MakeError;
+use crate::file::{MakeError, Reader};
 
 /// Floats of a panel: 8 MiB.
 const PANEL: usize = 2 << 20;

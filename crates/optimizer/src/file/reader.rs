@@ -3,10 +3,10 @@
 use slipway_kernels::cast::{from_bfloat16, from_float16};
 use slipway_model::onnx::{DataType, Payload, PayloadFile};
 
-use crate::file::MakeError;
+use super::MakeError;
 
 /// Values of one piece: 256 KiB of floats.
-pub(super) const PIECE: usize = 64 << 10;
+pub(crate) const PIECE: usize = 64 << 10;
 
 /// The element types that can be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,7 +17,7 @@ enum Element {
 }
 
 /// An open tensor.
-pub(super) struct Reader {
+pub(crate) struct Reader {
     file: PayloadFile,
     element: Element,
     bytes: Vec<u8>,
@@ -25,7 +25,7 @@ pub(super) struct Reader {
 
 impl Reader {
     /// Opens a tensor of a type of [`is_float`](crate::graph::is_float).
-    pub(super) fn open(payload: &Payload, data_type: DataType) -> Result<Self, MakeError> {
+    pub(crate) fn open(payload: &Payload, data_type: DataType) -> Result<Self, MakeError> {
         let element = match data_type {
             DataType::FLOAT16 => Element::Half,
             DataType::BFLOAT16 => Element::Brain,
@@ -35,7 +35,7 @@ impl Reader {
     }
 
     /// Fills `floats` with the values from index `start` on.
-    pub(super) fn read(&mut self, start: usize, floats: &mut [f32]) -> Result<(), MakeError> {
+    pub(crate) fn read(&mut self, start: usize, floats: &mut [f32]) -> Result<(), MakeError> {
         match self.element {
             Element::Float => self.read_floats(start, floats),
             Element::Half => self.read_narrow(start, floats, from_float16),
