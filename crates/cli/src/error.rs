@@ -83,6 +83,9 @@ pub(crate) enum Error {
     Server(String),
 }
 
+/// The reason of a call that cannot be understood.
+pub(crate) const WRONG_CALL: &str = "WrongCall";
+
 impl Error {
     /// A model, or data for one, that cannot be used.
     pub(crate) fn model(error: &dyn std::error::Error) -> Self {
@@ -98,6 +101,20 @@ impl Error {
     /// A server that did not start or did not answer.
     pub(crate) fn server(error: &dyn std::error::Error) -> Self {
         Self::Server(chain(error))
+    }
+
+    /// One word for scripts: a documented reason of a condition, else the kind of failure.
+    pub(crate) fn reason(&self) -> &str {
+        match self {
+            Self::Read { .. } => "CannotRead",
+            Self::Write { .. } => "CannotWrite",
+            Self::Yaml { .. } | Self::Refused { .. } => "InvalidSpec",
+            Self::Usage(_) => WRONG_CALL,
+            Self::Spec { reason, .. } | Self::Pipeline { reason, .. } | Self::Gate { reason, .. } => reason,
+            Self::Model(_) => "InvalidInput",
+            Self::Artifacts(_) => "ArtifactsFailed",
+            Self::Server(_) => "ServerFailed",
+        }
     }
 
     /// The exit code: 2 for a wrong call or a refused spec, 3 for a gate that did not pass, 1 for everything else.

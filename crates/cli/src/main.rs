@@ -34,7 +34,7 @@ Examples:
 Exit codes: 0 done, 1 failed, 2 a wrong call or a refused spec, 3 the gate did not pass."
 )]
 struct Arguments {
-    /// Print JSON instead of tables.
+    /// Print JSON instead of tables, and errors as JSON too.
     #[arg(long, global = true)]
     json: bool,
     #[command(subcommand)]
@@ -59,14 +59,28 @@ enum Command {
 async fn main() -> ExitCode {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn".into());
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
-    let Arguments { json, command } = Arguments::parse();
+    let Arguments { json, command } = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(misunderstood) => return explain(&misunderstood),
+    };
     match dispatch(command, json).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {}", slipway_artifacts::chain(&error));
+            output::error(&slipway_artifacts::chain(&error), error.reason(), error.exit_code(), json);
             ExitCode::from(error.exit_code())
         }
     }
+}
+
+/// Answers a call that is no command: help, the version, or what is wrong with it.
+fn explain(answer: &clap::Error) -> ExitCode {
+    const WRONG: u8 = 2;
+    if answer.use_stderr() && std::env::args().any(|argument| argument == "--json") {
+        let text = answer.to_string();
+        output::error(text.trim_start_matches("error: ").trim_end(), error::WRONG_CALL, WRONG, true);
+        return ExitCode::from(WRONG);
+    }
+    answer.exit()
 }
 
 async fn dispatch(command: Command, json: bool) -> Result<(), Error> {

@@ -22,6 +22,16 @@ pub(crate) fn json<T: Serialize>(value: &T) -> Result<(), Error> {
     print(&serde_json::to_string_pretty(value).expect("reports serialise to JSON"))
 }
 
+/// Says on standard error why a command failed; as JSON, it is one object on one line.
+pub(crate) fn error(message: &str, reason: &str, exit_code: u8, json: bool) {
+    if json {
+        let error = serde_json::json!({ "reason": reason, "message": message, "exitCode": exit_code });
+        eprintln!("{}", serde_json::json!({ "error": error }));
+    } else {
+        eprintln!("error: {message}");
+    }
+}
+
 /// A table whose columns line up; those that hold numbers alone stand right.
 pub(crate) fn table(head: &[&str], rows: &[Vec<String>]) -> String {
     let width = |column: usize| {

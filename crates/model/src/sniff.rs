@@ -8,7 +8,8 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-const HEAD: usize = 4096;
+/// Bytes that tell a format.
+pub(crate) const HEAD: usize = 4096;
 const ZIP: &[u8] = b"PK\x03\x04";
 
 /// What a file is, as far as its first bytes say.

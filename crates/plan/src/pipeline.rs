@@ -162,7 +162,9 @@ impl Walk<'_> {
             ..StageStatus::default()
         };
         match attempt::of(&self.observed.jobs, &step.key) {
-            Attempt::Running(job) => answer::status(base, job, self.told_before(&step.key)),
+            Attempt::Running(job) => {
+                answer::status(base, job, self.told_before(&step.key), self.settings.local)
+            }
             Attempt::Next(number) => self.begin(base, step, number),
             Attempt::GivenUp(jobs) => answer::lost(base, &jobs),
         }

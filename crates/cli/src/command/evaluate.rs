@@ -4,7 +4,11 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde_json::json;
-use slipway_api::{DataSet, Gate, status::GateStatus};
+use slipway_api::{
+    DataSet, Gate,
+    condition::reason,
+    status::{CheckStatus, GateStatus, Verdict},
+};
 use slipway_model::{npz::NpzFile, onnx::OnnxModel};
 use slipway_optimizer::evaluate::{HttpPredictor, Measured, ReplayOptions, Samples, Sizes, judge, replay};
 use slipway_server::{Config, SelfCheck};
@@ -18,11 +22,14 @@ use crate::{
 /// Measure a model on a data set, against a baseline
 ///
 /// Accuracy where there are labels, agreement with the baseline, size, latency. Both models are served as they would be
-/// in a cluster and asked one sample at a time. Bounds are one-sided at 95 %.
+/// in a cluster and asked one sample at a time. Bounds are one-sided at 95 %. What a threshold is given for is judged as
+/// the gate of a ModelDeployment would, and exits with 3 where it does not pass; the rest is measured alone.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
   slipway evaluate small.onnx --baseline model.onnx --data holdout.npz --labels labels --output probabilities
+  slipway evaluate small.onnx --baseline model.onnx --data holdout.npz --labels labels --output probabilities \\
+      --minimum 0.93 --max-drop 0.02 --max-ratio 0.35
   slipway evaluate small.onnx --baseline model.onnx --data holdout.npz --output scores --input x=arr_0 --json")]
 pub(crate) struct Evaluate {
     /// The model that is judged.
@@ -42,6 +49,29 @@ pub(crate) struct Evaluate {
     /// A model input and the array for it, where the names differ: INPUT=ARRAY.
     #[arg(long = "input", value_parser = pair)]
     inputs: Vec<(String, String)>,
+    #[command(flatten)]
+    wanted: Wanted,
+}
+
+/// Thresholds, each as the gate's field of that name.
+#[derive(Args)]
+#[command(next_help_heading = "Thresholds")]
+struct Wanted {
+    /// The accuracy that the lower bound must reach.
+    #[arg(long, value_name = "RATE", requires = "labels")]
+    minimum: Option<String>,
+    /// The accuracy that the upper bound of the loss against the baseline may reach.
+    #[arg(long, value_name = "RATE", requires_all = ["labels", "baseline"])]
+    max_drop: Option<String>,
+    /// The agreement with the baseline that the lower bound must reach.
+    #[arg(long, value_name = "RATE", requires = "baseline")]
+    agreement: Option<String>,
+    /// The share of the baseline's bytes that the model may have.
+    #[arg(long, value_name = "RATIO", requires = "baseline")]
+    max_ratio: Option<String>,
+    /// Samples below which nothing that counts them is judged.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    min_samples: u32,
 }
 
 pub(super) fn pair(text: &str) -> Result<(String, String), String> {
@@ -76,15 +106,15 @@ impl Evaluate {
             candidate_latency: evaluation.candidate_latency,
             baseline_latency: evaluation.baseline_latency,
         };
-        let status = judge(&gate, &measured);
-        show(&status, json)?;
+        let status = self.wanted.told(judge(&gate, &measured));
         for server in servers {
             server.stop().await;
         }
-        Ok(())
+        show(&status, json)?;
+        refused(&status)
     }
 
-    /// The data set's binding and a gate whose thresholds everything passes: only what is measured matters here.
+    /// The data set's binding and a gate; everything passes a threshold that nobody gave.
     fn spec(&self) -> Result<(DataSet, Gate), Error> {
         let data = json!({
             "name": "data",
@@ -92,16 +122,19 @@ impl Evaluate {
             "inputs": self.inputs.iter().cloned().collect::<std::collections::BTreeMap<_, _>>(),
             "labels": self.labels,
         });
+        let Wanted { minimum, max_drop, agreement, max_ratio, min_samples } = &self.wanted;
+        let or = |given: &Option<String>, open: &str| given.clone().unwrap_or_else(|| open.to_owned());
         let mut checks = vec![
-            json!({ "name": "agreement", "parity": { "top1Agreement": "0" } }),
-            json!({ "name": "size", "size": { "maxRatio": "1000" } }),
+            json!({ "name": "agreement", "parity": { "top1Agreement": or(agreement, "0") } }),
+            json!({ "name": "size", "size": { "maxRatio": or(max_ratio, "1000") } }),
             json!({ "name": "latency", "latency": {} }),
         ];
         if self.labels.is_some() {
-            checks.insert(0, json!({ "name": "accuracy", "accuracy": { "minimum": "0", "maxDrop": "1" } }));
+            let accuracy = json!({ "minimum": or(minimum, "0"), "maxDrop": or(max_drop, "1") });
+            checks.insert(0, json!({ "name": "accuracy", "accuracy": accuracy }));
         }
         let gate = json!({
-            "data": "data", "minSamples": 1, "checks": checks,
+            "data": "data", "minSamples": min_samples, "checks": checks,
             "task": { "classification": { "output": self.output } },
         });
         let wrong = |error: serde_json::Error| Error::Usage(error.to_string());
@@ -118,9 +151,51 @@ fn size(path: &Path) -> Result<u64, Error> {
     Ok(model.facts().total_bytes)
 }
 
+impl Wanted {
+    /// The verdicts on what a threshold was given for; the rest is reported.
+    fn told(&self, mut status: GateStatus) -> GateStatus {
+        let Self { minimum, max_drop, agreement, max_ratio, min_samples: _ } = self;
+        let given = [
+            ("accuracy.minimum", minimum),
+            ("accuracy.maxDrop", max_drop),
+            ("agreement", agreement),
+            ("size", max_ratio),
+        ];
+        for check in &mut status.checks {
+            if given.iter().any(|(name, threshold)| *name == check.name && threshold.is_none()) {
+                check.verdict = Verdict::Reported;
+                check.threshold = None;
+                check.message = String::from("measured; no threshold was given");
+            }
+        }
+        status.verdict = overall(&status.checks);
+        status
+    }
+}
+
+/// The worst verdict; nothing judged is no pass.
+fn overall(checks: &[CheckStatus]) -> Verdict {
+    let worst = [Verdict::Fail, Verdict::Inconclusive, Verdict::Pass];
+    let met = |verdict: &Verdict| checks.iter().any(|check| check.verdict == *verdict);
+    worst.into_iter().find(met).unwrap_or(Verdict::Reported)
+}
+
+/// Says what did not pass.
+fn refused(status: &GateStatus) -> Result<(), Error> {
+    let reason = match status.verdict {
+        Verdict::Pass | Verdict::Reported => return Ok(()),
+        Verdict::Fail => reason::CHECK_FAILED,
+        Verdict::Inconclusive => reason::INCONCLUSIVE,
+    };
+    let open = status.checks.iter().filter(|check| check.verdict == status.verdict);
+    let words: Vec<_> = open.map(|check| format!("{}: {}", check.name, check.message)).collect();
+    Err(Error::Gate { reason: reason.into(), message: words.join("; ") })
+}
+
 fn show(status: &GateStatus, json: bool) -> Result<(), Error> {
     if json {
         return output::json(status);
     }
-    output::print(&format!("{} samples\n\n{}", status.samples, verdict_table(status, false)))
+    let judged = status.verdict != Verdict::Reported;
+    output::print(&format!("{} samples\n\n{}", status.samples, verdict_table(status, judged)))
 }

@@ -6,7 +6,7 @@ use clap::Args;
 use serde::Serialize;
 use slipway_model::{
     onnx::{Dim, OnnxFacts, OnnxModel, ValueFacts},
-    sniff::{FileFormat, sniff_file},
+    sniff::FileFormat,
 };
 
 use crate::{
@@ -36,20 +36,10 @@ struct Inspected {
 
 impl Inspect {
     pub(crate) fn run(self, json: bool) -> Result<(), Error> {
-        let format =
-            sniff_file(&self.model).map_err(|source| Error::Read { path: self.model.clone(), source })?;
-        if format != FileFormat::Onnx {
-            let is = match format {
-                FileFormat::Unknown => "in no known model format".to_owned(),
-                known => known.to_string(),
-            };
-            let path = self.model.display();
-            return Err(Error::Model(format!("{path} is {is}; export the model as ONNX")));
-        }
         let model = OnnxModel::open(&self.model).map_err(|error| Error::file(&self.model, &error))?;
         let unsupported_operators = slipway_server::unsupported_operators(&self.model)
             .map_err(|error| Error::file(&self.model, &error))?;
-        let inspected = Inspected { format, facts: model.facts(), unsupported_operators };
+        let inspected = Inspected { format: FileFormat::Onnx, facts: model.facts(), unsupported_operators };
         if json { output::json(&inspected) } else { output::print(&text(&inspected)) }
     }
 }

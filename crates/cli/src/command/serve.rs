@@ -1,6 +1,9 @@
 //! `slipway serve`: one model file, served on this machine.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::PathBuf,
+};
 
 use clap::Args;
 use serde_json::json;
@@ -26,6 +29,9 @@ pub(crate) struct Serve {
     /// The name in /v2/models/{name}; the file's name when left out.
     #[arg(long)]
     name: Option<String>,
+    /// The address to listen on; 0.0.0.0 is every one of this machine's, for anybody who reaches it.
+    #[arg(long, default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
+    host: IpAddr,
     /// The port for REST and gRPC; 0 takes any free one.
     #[arg(long, default_value_t = 8080)]
     port: u16,
@@ -42,8 +48,8 @@ impl Serve {
         let stem = self.model.file_stem().map(|stem| stem.to_string_lossy().into_owned());
         let name = self.name.or(stem).unwrap_or_else(|| "model".into());
         let config = Config {
-            http: SocketAddr::from(([127, 0, 0, 1], self.port)),
-            metrics: SocketAddr::from(([127, 0, 0, 1], self.metrics_port)),
+            http: SocketAddr::new(self.host, self.port),
+            metrics: SocketAddr::new(self.host, self.metrics_port),
             threads: self.threads,
             ..Config::local(self.model, &name)
         };

@@ -27,6 +27,44 @@ fn a_model_is_measured_against_its_baseline() {
 }
 
 #[test]
+fn thresholds_are_judged_and_end_with_three_where_they_are_not_met() {
+    let room = Room::new();
+    let (model, data) = (example("model.onnx"), example("holdout.npz"));
+    room.slipway(&["quantize", &model, "small.onnx"]).text();
+    let call = ["evaluate", "small.onnx", "--baseline", &model, "--data", &data, "--output", "probabilities"];
+    let evaluate = |more: &[&str]| room.slipway(&[&call[..], &["--labels", "labels"], more].concat());
+
+    let verdicts = |status: &serde_json::Value| -> Vec<String> {
+        let checks = status["checks"].as_array().unwrap();
+        checks.iter().map(|check| check["verdict"].as_str().unwrap().to_owned()).collect()
+    };
+    let open = evaluate(&["--json"]).json();
+    assert_eq!(open["verdict"], "Reported");
+    assert_eq!(verdicts(&open), ["Reported"; 5]);
+    assert!(open["checks"].as_array().unwrap().iter().all(|check| check["threshold"].is_null()), "{open}");
+
+    let met = evaluate(&["--minimum", "0.93", "--max-ratio", "0.35", "--json"]).json();
+    assert_eq!(met["verdict"], "Pass");
+    assert_eq!(verdicts(&met), ["Pass", "Reported", "Reported", "Pass", "Reported"]);
+
+    let missed = evaluate(&["--minimum", "0.93", "--agreement", "0.9999"]);
+    assert_eq!(missed.code, 3, "{missed:?}");
+    assert!(missed.out.contains("WANTED") && missed.out.contains("0.9999"), "{missed:?}");
+    assert!(missed.err.contains("agreement: top-1 agreement"), "{missed:?}");
+    assert!(!missed.err.contains("accuracy"), "what was met is not in the error: {missed:?}");
+
+    let few = evaluate(&["--minimum", "0.93", "--min-samples", "1000", "--json"]);
+    assert_eq!(few.code, 3, "{few:?}");
+    let error: serde_json::Value = serde_json::from_str(&few.err).unwrap();
+    assert_eq!(error["error"]["reason"], "Inconclusive");
+    assert_eq!(error["error"]["exitCode"], 3);
+
+    evaluate(&["--minimum", "2"]).fails(2, &["2"]);
+    room.slipway(&["evaluate", &model, "--data", &data, "--output", "probabilities", "--agreement", "0.9"])
+        .fails(2, &["--baseline"]);
+}
+
+#[test]
 fn data_that_cannot_be_used_is_named() {
     let room = Room::new();
     let (model, data) = (example("model.onnx"), example("holdout.npz"));

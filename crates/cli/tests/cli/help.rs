@@ -50,6 +50,23 @@ fn a_wrong_call_ends_with_two_and_says_how_to_call() {
 }
 
 #[test]
+fn errors_are_json_where_json_is_asked_for() {
+    let room = Room::new();
+    for (call, reason, code, words) in [
+        (&["inspect", "absent.onnx", "--json"][..], "InvalidInput", 1, "absent.onnx"),
+        (&["quantize", "--json"], "WrongCall", 2, "Usage: slipway quantize"),
+        (&["quantize", "absent.onnx", "out.onnx", "--json"], "InvalidInput", 1, "absent.onnx"),
+    ] {
+        let done = room.slipway(call);
+        assert_eq!((done.code, done.out.as_str()), (code, ""), "{done:?}");
+        let error: serde_json::Value = serde_json::from_str(&done.err).unwrap();
+        assert_eq!(error["error"]["reason"], reason, "{done:?}");
+        assert_eq!(error["error"]["exitCode"], code);
+        assert!(error["error"]["message"].as_str().unwrap().contains(words), "{done:?}");
+    }
+}
+
+#[test]
 fn completions_know_the_commands() {
     let room = Room::new();
     for shell in ["bash", "zsh", "fish"] {

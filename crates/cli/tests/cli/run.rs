@@ -105,6 +105,7 @@ fn files_of_this_machine_are_a_source_here() {
     std::fs::copy(example("holdout.npz"), room.path("mine.onnx")).unwrap();
     let other = room.slipway(&["run", "-f", &folder]);
     assert!(other.code == 1 && other.err.contains("mine.onnx is a NumPy archive"), "{other:?}");
+    assert!(other.err.contains("run it again") && !other.err.contains("job"), "{other:?}");
     std::fs::remove_file(room.path("mine.onnx")).unwrap();
     let gone = room.slipway(&["run", "-f", &folder]);
     assert!(gone.code == 1 && gone.err.contains("mine.onnx"), "{gone:?}");

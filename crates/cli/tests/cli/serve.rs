@@ -14,13 +14,15 @@ use crate::program::{Room, example};
 fn a_model_answers_until_it_is_told_to_end() {
     let room = Room::new();
     let model = example("model.onnx");
-    let call = ["serve", &model, "--name", "net", "--port", "0", "--metrics-port", "0"];
+    let call =
+        ["serve", &model, "--name", "net", "--host", "127.0.0.2", "--port", "0", "--metrics-port", "0"];
     let mut server = room.command(&call).stdout(Stdio::piped()).spawn().unwrap();
     let mut line = String::new();
     BufReader::new(server.stdout.take().unwrap()).read_line(&mut line).unwrap();
     assert!(line.ends_with("; Ctrl-C ends it\n"), "{line}");
     let mut urls = line.split([' ', ';']).filter(|word| word.starts_with("http://"));
     let (model, metrics) = (urls.next().unwrap(), urls.next().unwrap());
+    assert!([model, metrics].iter().all(|url| url.starts_with("http://127.0.0.2:")), "{line}");
 
     let pixels = json!({ "name": "pixels", "shape": [1, 64], "datatype": "FP32", "data": vec![0.5; 64] });
     let answer = http("POST", &format!("{model}/infer"), &json!({ "inputs": [pixels] }).to_string());

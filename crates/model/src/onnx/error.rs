@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::sniff::FileFormat;
+
 /// Why a file could not be opened as an ONNX model.
 ///
 /// Messages name the file or the tensor, so that they can stand in a condition.
@@ -37,6 +39,12 @@ pub enum OnnxError {
     TooComplex {
         /// The most messages that are decoded.
         limit: u64,
+    },
+    /// The bytes are those of another format.
+    #[error("it is {format}, not an ONNX model: export the model as ONNX")]
+    OtherFormat {
+        /// What it is.
+        format: FileFormat,
     },
     /// The bytes are no protobuf message, or end in the middle of one.
     #[error("not an ONNX file, or cut short: {reason}")]

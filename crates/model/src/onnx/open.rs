@@ -14,6 +14,7 @@ use super::graph::nodes;
 use super::proto::{GraphProto, ModelProto, TensorProto};
 use super::wire::count_parts;
 use super::{OnnxFacts, OperatorId, Payload, facts};
+use crate::sniff::{FileFormat, HEAD, sniff};
 
 /// The most that a model file may ask for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,9 +59,7 @@ impl OnnxModel {
     pub fn open_with(path: impl AsRef<Path>, limits: Limits) -> Result<Self, OnnxError> {
         let path = path.as_ref().to_path_buf();
         let map = map_file(&path, limits.file_bytes)?;
-        count_parts(&map, limits.parts)?;
-        let proto = ModelProto::decode(map.clone())
-            .map_err(|error| OnnxError::Malformed { reason: error.to_string() })?;
+        let proto = decode(&map, limits.parts).map_err(|error| named(error, &map))?;
         let model = Self { path, map, proto };
         check_model(&model.proto, model.folder())?;
         Ok(model)
@@ -119,6 +118,21 @@ impl OnnxModel {
     /// The model file and every file of external data, sorted, each once.
     pub fn files(&self) -> BTreeSet<PathBuf> {
         facts::files(self)
+    }
+}
+
+fn decode(map: &Bytes, parts: u64) -> Result<ModelProto, OnnxError> {
+    count_parts(map, parts)?;
+    ModelProto::decode(map.clone()).map_err(|error| OnnxError::Malformed { reason: error.to_string() })
+}
+
+/// Bytes that are no ONNX may well be something else that has a name.
+fn named(error: OnnxError, bytes: &[u8]) -> OnnxError {
+    let head = &bytes[..bytes.len().min(HEAD)];
+    match (&error, sniff(head, bytes.len() as u64)) {
+        (OnnxError::Malformed { .. }, FileFormat::Onnx | FileFormat::Unknown) => error,
+        (OnnxError::Malformed { .. }, format) => OnnxError::OtherFormat { format },
+        _ => error,
     }
 }
 

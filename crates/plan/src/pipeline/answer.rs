@@ -10,8 +10,9 @@ use crate::{JOB_CONTAINER, Job, JobState, Trouble, TroubleKind, steps::SERVERS};
 
 type Said = (&'static str, String);
 
-/// A step's status from its Job; `before` is what status said of the same key when it was stored last.
-pub(super) fn status(base: StageStatus, job: &Job, before: Option<&StageStatus>) -> StageStatus {
+/// A step's status from its Job; `before` is what status said of the same key when it was stored last, and `local`
+/// says that nobody has a Job to delete.
+pub(super) fn status(base: StageStatus, job: &Job, before: Option<&StageStatus>, local: bool) -> StageStatus {
     let base = StageStatus { job: Some(job.name.clone()), ..base };
     if let Some(trouble) = job.broken_server() {
         return said(StageState::Failed, of_server(job, trouble), base);
@@ -21,7 +22,7 @@ pub(super) fn status(base: StageStatus, job: &Job, before: Option<&StageStatus>)
         (JobState::Succeeded | JobState::Active, _) => running(base, job),
         (JobState::Failed { .. }, _) if job.may_pass() => said(StageState::Running, passing(job), base),
         (JobState::Failed { reason, message }, _) => {
-            let words = failed(job, reason, message, before);
+            let words = failed(job, reason, message, before, local);
             said(StageState::Failed, words, base)
         }
     }
@@ -100,8 +101,12 @@ fn running(base: StageStatus, job: &Job) -> StageStatus {
     }
 }
 
-fn failed(job: &Job, job_reason: &str, job_message: &str, before: Option<&StageStatus>) -> Said {
-    let remedy = format!("change the spec, or delete job {} to try again", job.name);
+fn failed(job: &Job, job_reason: &str, job_message: &str, before: Option<&StageStatus>, local: bool) -> Said {
+    let remedy = if local {
+        "mend it, or change the spec, and run it again".to_owned()
+    } else {
+        format!("change the spec, or delete job {} to try again", job.name)
+    };
     match (job.failure(), &job.trouble) {
         _ if job_reason == "DeadlineExceeded" => too_late(job, before),
         (Some(failure), _) => (failure.category.reason(), format!("{}; {remedy}", failure.message)),
