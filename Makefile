@@ -41,6 +41,7 @@ images: setup ## build the static programs and pack them as image archives in th
 
 generate: ## write the files that are generated from the types
 	cargo run --quiet -p slipway-api --features crd --example crd > crds/.new.tmp && mv crds/.new.tmp crds/slipway.dev_modeldeployments.yaml && cp crds/slipway.dev_modeldeployments.yaml charts/slipway/files/
+	cargo run --quiet -p slipway-api --features crd --example reference > docs/.new.tmp && mv docs/.new.tmp docs/fields.md
 
 clean-cache: cluster-down ## remove everything that was built or downloaded into the cache
 	rm -rf -- $(SLIPWAY_CACHE)

@@ -16,6 +16,8 @@ mod jobs;
 mod monitoring;
 pub mod names;
 mod pod;
+#[cfg(feature = "crd")]
+pub mod reference;
 mod rollout;
 mod scalar;
 mod schema;

@@ -17,6 +17,12 @@ fn the_committed_crd_is_the_generated_one() {
 }
 
 #[test]
+fn the_committed_reference_is_the_generated_one() {
+    let committed = include_str!("../../../docs/fields.md");
+    assert!(committed == slipway_api::reference::reference(), "docs/fields.md is stale: run `make generate`");
+}
+
+#[test]
 fn every_list_and_string_of_the_spec_is_bounded() {
     let crd = serde_json::to_value(slipway_api::crd::crd()).unwrap();
     let schema = &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"];

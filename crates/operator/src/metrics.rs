@@ -187,6 +187,15 @@ mod tests {
     }
 
     #[test]
+    fn every_metric_is_documented() {
+        let docs = include_str!("../../../docs/monitoring.md");
+        let text = Metrics::default().render();
+        let names = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next());
+        let missing: Vec<_> = names.filter(|name| !docs.contains(&format!("| `{name}"))).collect();
+        assert!(missing.is_empty(), "docs/monitoring.md lacks {missing:?}");
+    }
+
+    #[test]
     fn what_is_under_way_is_counted_until_it_ends() {
         let metrics = Metrics::default();
         let active = metrics.begin();

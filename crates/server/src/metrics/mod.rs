@@ -218,3 +218,32 @@ impl Drop for Measured {
         self.metrics.requests.get_or_create(&labels).inc();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::queue::Capacity;
+
+    #[test]
+    fn every_metric_is_documented() {
+        let queue = Arc::new(Queue::new(Capacity { jobs: 1, bytes: 1 }));
+        let [name, revision, digest, backend_version] = ["net", "net-1", "sha256:0", "1"];
+        let facts =
+            ModelFacts { name, revision, digest, backend: "rten", backend_version, accuracy: Some(0.5) };
+        let metrics = Arc::new(Metrics::new(&facts, queue));
+        metrics.begin(Protocol::Rest).end("200");
+        metrics.self_check_passed(true);
+        let docs = include_str!("../../../../docs/monitoring.md");
+        let text = metrics.encode().unwrap();
+        let names: Vec<_> =
+            text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
+        let missing: Vec<_> = names.iter().filter(|name| !docs.contains(&format!("| `{name}"))).collect();
+        assert!(missing.is_empty(), "docs/monitoring.md lacks {missing:?}");
+        assert_eq!(names.len(), docs.lines().filter(|line| is_of_a_server(line)).count(), "{names:?}");
+    }
+
+    /// A row of the server's table.
+    fn is_of_a_server(line: &str) -> bool {
+        line.starts_with("| `") && !line.starts_with("| `slipway_operator_")
+    }
+}
