@@ -3,8 +3,8 @@
 use std::fs;
 
 use slipway_model::onnx::build::{self, ModelBuilder, external_tensor, float_tensor, node};
-use slipway_model::onnx::proto::GraphProto;
-use slipway_model::onnx::{Dim, OnnxModel, Payload, float_values};
+use slipway_model::onnx::proto::{GraphProto, TensorProto};
+use slipway_model::onnx::{DataType, Dim, OnnxModel, Payload, float_values};
 use slipway_model::sniff::{FileFormat, sniff_file};
 
 #[test]
@@ -52,13 +52,19 @@ fn facts_cover_subgraphs_constants_and_external_files() {
 fn payloads_lie_in_the_file_or_in_memory() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("model.onnx");
-    let mut typed = float_tensor("typed", &[2], &[]);
-    typed.raw_data = None;
-    typed.float_data = vec![3.0, -4.0];
+    let empty = || TensorProto { raw_data: None, ..float_tensor("typed", &[2], &[]) };
+    let typed = TensorProto { float_data: vec![3.0, -4.0], ..empty() };
+    let short = TensorProto {
+        name: Some("short".to_owned()),
+        data_type: Some(DataType::INT8.code()),
+        int32_data: vec![5, -6],
+        ..empty()
+    };
     ModelBuilder::new()
         .output("y", &[2])
         .floats("raw", &[2], &[1.0, -2.0])
         .initializer(typed)
+        .initializer(short)
         .node("Add", &["raw", "typed"], &["y"])
         .write(&path)
         .unwrap();
@@ -68,8 +74,10 @@ fn payloads_lie_in_the_file_or_in_memory() {
         let mut buffer = vec![0; usize::try_from(payload.len()).unwrap()];
         payload.open().unwrap().read_at(&mut buffer, 0).unwrap();
         payload.open().unwrap().read_at(&mut [0; 4], 5).unwrap_err();
-        (matches!(payload, Payload::File { .. }), float_values(&buffer).collect::<Vec<_>>())
+        (matches!(payload, Payload::File { .. }), buffer)
     };
-    assert_eq!(read(0), (true, vec![1.0, -2.0]));
-    assert_eq!(read(1), (false, vec![3.0, -4.0]));
+    let floats = |(in_file, bytes): (bool, Vec<u8>)| (in_file, float_values(&bytes).collect::<Vec<_>>());
+    assert_eq!(floats(read(0)), (true, vec![1.0, -2.0]));
+    assert_eq!(floats(read(1)), (true, vec![3.0, -4.0]));
+    assert_eq!(read(2), (false, vec![5, 250]));
 }

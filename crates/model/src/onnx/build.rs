@@ -117,6 +117,33 @@ impl ModelBuilder {
     }
 }
 
+impl ModelBuilder {
+    /// Writes the file with one more tensor of floats, in `float_data`: all zeros, and a hole in the file, so that it may be
+    /// larger than the disk.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn write_with_zeros(mut self, path: &Path, name: &str, dims: &[i64]) -> std::io::Result<()> {
+        const MODEL_GRAPH: u8 = 7 << 3 | 2;
+        const GRAPH_INITIALIZER: u8 = 5 << 3 | 2;
+        const TENSOR_FLOAT_DATA: u8 = 4 << 3 | 2;
+        let zeros = 4 * dims.iter().product::<i64>().unsigned_abs();
+        let field = |tag: u8, length: u64| {
+            let mut out = vec![tag];
+            prost::encoding::encode_varint(length, &mut out);
+            out
+        };
+        let header = TensorProto { raw_data: None, ..float_tensor(name, dims, &[]) }.encode_to_vec();
+        let tensor = [header, field(TENSOR_FLOAT_DATA, zeros)].concat();
+        let tensor = [field(GRAPH_INITIALIZER, tensor.len() as u64 + zeros), tensor].concat();
+        let graph = [self.proto.graph.take().unwrap_or_default().encode_to_vec(), tensor].concat();
+        let graph = [field(MODEL_GRAPH, graph.len() as u64 + zeros), graph].concat();
+        let start = [self.bytes(), graph].concat();
+        std::fs::write(path, &start)?;
+        std::fs::File::options().write(true).open(path)?.set_len(start.len() as u64 + zeros)
+    }
+}
+
 /// A node named after its first output.
 pub fn node(op: &str, inputs: &[&str], outputs: &[&str], attribute: Vec<AttributeProto>) -> NodeProto {
     NodeProto {

@@ -6,6 +6,7 @@ use std::path::Path;
 use super::error::{OnnxError, TensorProblem};
 use super::external::ExternalData;
 use super::graph::{attribute_tensors, graphs, nodes, subgraphs};
+use super::overlap::Ranges;
 use super::proto::tensor_proto::DataLocation;
 use super::proto::{GraphProto, ModelProto, TensorProto};
 use super::{DataType, proto::tensor_proto::DataType as Code};
@@ -15,13 +16,14 @@ const MAX_DIMS: usize = 64;
 /// Checks that the message is a model and that each of its tensors is whole.
 pub(super) fn check_model(model: &ModelProto, folder: &Path) -> Result<(), OnnxError> {
     check_is_model(model)?;
+    let mut checker = Checker { folder, ranges: Ranges::default() };
     for graph in model.graph.iter().flat_map(graphs).chain(function_graphs(model)) {
-        check_initializers(graph, folder)?;
+        checker.initializers(graph)?;
     }
     for (label, tensor) in nodes(model).into_iter().flat_map(attribute_tensors) {
-        check_tensor(&label, tensor, folder)?;
+        checker.tensor(&label, tensor)?;
     }
-    Ok(())
+    checker.ranges.check()
 }
 
 fn function_graphs(model: &ModelProto) -> impl Iterator<Item = &GraphProto> {
@@ -39,27 +41,38 @@ fn check_is_model(model: &ModelProto) -> Result<(), OnnxError> {
     Err(OnnxError::NotAModel { reason })
 }
 
-fn check_initializers(graph: &GraphProto, folder: &Path) -> Result<(), OnnxError> {
-    let mut seen = HashSet::new();
-    for tensor in &graph.initializer {
-        if !seen.insert(tensor.name()) {
-            return Err(OnnxError::DuplicateTensor { tensor: tensor.name().to_owned() });
+struct Checker<'a> {
+    folder: &'a Path,
+    ranges: Ranges,
+}
+
+impl Checker<'_> {
+    fn initializers(&mut self, graph: &GraphProto) -> Result<(), OnnxError> {
+        let mut seen = HashSet::new();
+        for tensor in &graph.initializer {
+            if !seen.insert(tensor.name()) {
+                return Err(OnnxError::DuplicateTensor { tensor: tensor.name().to_owned() });
+            }
+            self.tensor(tensor.name(), tensor)?;
         }
-        check_tensor(tensor.name(), tensor, folder)?;
+        let sparse = graph.sparse_initializer.iter();
+        for tensor in sparse.flat_map(|sparse| sparse.values.iter().chain(&sparse.indices)) {
+            self.tensor(tensor.name(), tensor)?;
+        }
+        Ok(())
     }
-    for tensor in
-        graph.sparse_initializer.iter().flat_map(|sparse| sparse.values.iter().chain(&sparse.indices))
-    {
-        check_tensor(tensor.name(), tensor, folder)?;
+
+    fn tensor(&mut self, label: &str, tensor: &TensorProto) -> Result<(), OnnxError> {
+        let problem = |problem| OnnxError::Tensor { tensor: label.to_owned(), problem };
+        if let Some(data) = external_data(tensor, self.folder).map_err(problem)? {
+            self.ranges.add(label, &data).map_err(problem)?;
+        }
+        Ok(())
     }
-    Ok(())
 }
 
-fn check_tensor(label: &str, tensor: &TensorProto, folder: &Path) -> Result<(), OnnxError> {
-    tensor_problem(tensor, folder).map_err(|problem| OnnxError::Tensor { tensor: label.to_owned(), problem })
-}
-
-fn tensor_problem(tensor: &TensorProto, folder: &Path) -> Result<(), TensorProblem> {
+/// Checks one tensor; where its data lies, when that is in another file.
+fn external_data(tensor: &TensorProto, folder: &Path) -> Result<Option<ExternalData>, TensorProblem> {
     if tensor.segment.is_some() {
         return Err(TensorProblem::Unsupported("is one segment of a larger tensor"));
     }
@@ -71,16 +84,17 @@ fn tensor_problem(tensor: &TensorProto, folder: &Path) -> Result<(), TensorProbl
             .byte_len(elements)
             .filter(|bytes| i64::try_from(*bytes).is_ok())
             .ok_or_else(|| TensorProblem::Overflow(tensor.dims.clone()))?,
-        None => return expect_len(tensor.string_data.len(), elements, "strings"),
+        None => return expect_len(tensor.string_data.len(), elements, "strings").map(|()| None),
     };
     if tensor.data_location() == DataLocation::External {
-        let length = ExternalData::resolve(folder, tensor)?.length;
-        return expect_u64(length, bytes, "bytes");
+        let data = ExternalData::resolve(folder, tensor)?;
+        return expect_u64(data.length, bytes, "bytes").map(|()| Some(data));
     }
     match &tensor.raw_data {
-        Some(raw) => expect_len(raw.len(), bytes, "bytes"),
-        None => check_typed_data(tensor, data_type, elements),
+        Some(raw) => expect_len(raw.len(), bytes, "bytes")?,
+        None => check_typed_data(tensor, data_type, elements)?,
     }
+    Ok(None)
 }
 
 /// The number of elements of a shape.

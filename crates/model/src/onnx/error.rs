@@ -35,9 +35,18 @@ pub enum OnnxError {
         limit: u64,
     },
     /// The file has more parts than any real model.
-    #[error("the model has more than {limit} nodes, tensors and attributes")]
+    #[error("the model's nodes, attributes and names would take more than {limit} bytes of memory")]
     TooComplex {
-        /// The most messages that are decoded.
+        /// The most that is decoded.
+        limit: u64,
+    },
+    /// The file has more numbers than there is memory for where they cannot be read in place.
+    #[error(
+        "the tensors keep values in int32_data, int64_data or uint64_data that take more than {limit} bytes of memory: \
+         save them as raw or external data"
+    )]
+    TooManyValues {
+        /// The most that is decoded.
         limit: u64,
     },
     /// The bytes are those of another format.
@@ -66,6 +75,16 @@ pub enum OnnxError {
         /// What is wrong with it.
         #[source]
         problem: TensorProblem,
+    },
+    /// Two tensors take overlapping parts of one file.
+    #[error(
+        "tensors {first:?} and {second:?} overlap in their external data: an offset or a length is wrong"
+    )]
+    Overlap {
+        /// The tensor that begins first.
+        first: String,
+        /// The other one.
+        second: String,
     },
     /// Two initializers of one graph have the same name.
     #[error("tensor {tensor:?} is defined twice")]

@@ -2,7 +2,8 @@
 //!
 //! Rules of the ONNX specification, held strictly because the model is not trusted:
 //! a relative path of plain names inside the model's folder, no symbolic link on the
-//! way, and a range inside the file.
+//! way, and a range inside the file. A hard link is a file like any other: caches make
+//! them, and nothing tells which of its names came first.
 
 use std::fs;
 use std::path::{Component, Path, PathBuf};

@@ -13,7 +13,10 @@ mod external;
 mod facts;
 mod graph;
 mod open;
+mod overlap;
+mod patched;
 mod payload;
+mod reader;
 mod wire;
 
 #[cfg(any(test, feature = "testing"))]

@@ -12,7 +12,7 @@ use super::check::check_model;
 use super::error::OnnxError;
 use super::graph::nodes;
 use super::proto::{GraphProto, ModelProto, TensorProto};
-use super::wire::count_parts;
+use super::wire::check_wire;
 use super::{OnnxFacts, OperatorId, Payload, facts};
 use crate::sniff::{FileFormat, HEAD, sniff};
 
@@ -21,14 +21,24 @@ use crate::sniff::{FileFormat, HEAD, sniff};
 pub struct Limits {
     /// Bytes of the model file itself, external data aside.
     pub file_bytes: u64,
-    /// Nodes, tensors, attributes and values together.
-    pub parts: u64,
+    /// Bytes of memory for everything but tensors' values: nodes, attributes with their lists, names, descriptions.
+    pub structure_bytes: u64,
+    /// Bytes of memory for what tensors keep in typed fields and cannot be read in place: integers of any width, and
+    /// floats of 16 bits or fewer. Other floats are read from the file like raw data, and cost nothing.
+    pub value_bytes: u64,
+}
+
+impl Limits {
+    /// For who streams a model's weights and promises that memory does not grow with them: 16 MiB of values.
+    pub const STREAMED: Self = Self { value_bytes: 16 << 20, ..Self::USUAL };
+
+    const USUAL: Self = Self { file_bytes: 1 << 31, structure_bytes: 512 << 20, value_bytes: 256 << 20 };
 }
 
 impl Default for Limits {
-    /// 2 GiB, where protobuf itself ends, and two million parts.
+    /// 2 GiB, where protobuf itself ends, 512 MiB of structure and 256 MiB of values.
     fn default() -> Self {
-        Self { file_bytes: 1 << 31, parts: 2_000_000 }
+        Self::USUAL
     }
 }
 
@@ -59,7 +69,7 @@ impl OnnxModel {
     pub fn open_with(path: impl AsRef<Path>, limits: Limits) -> Result<Self, OnnxError> {
         let path = path.as_ref().to_path_buf();
         let map = map_file(&path, limits.file_bytes)?;
-        let proto = decode(&map, limits.parts).map_err(|error| named(error, &map))?;
+        let proto = decode(&map, limits).map_err(|error| named(error, &map))?;
         let model = Self { path, map, proto };
         check_model(&model.proto, model.folder())?;
         Ok(model)
@@ -79,6 +89,8 @@ impl OnnxModel {
     }
 
     /// The decoded message; `raw_data` fields are views of the mapped file.
+    ///
+    /// Packed floats and doubles in typed fields are the same bytes, and stand in `raw_data` too.
     pub fn proto(&self) -> &ModelProto {
         &self.proto
     }
@@ -121,9 +133,9 @@ impl OnnxModel {
     }
 }
 
-fn decode(map: &Bytes, parts: u64) -> Result<ModelProto, OnnxError> {
-    count_parts(map, parts)?;
-    ModelProto::decode(map.clone()).map_err(|error| OnnxError::Malformed { reason: error.to_string() })
+fn decode(map: &Bytes, limits: Limits) -> Result<ModelProto, OnnxError> {
+    let bytes = check_wire(map, limits)?;
+    ModelProto::decode(bytes).map_err(|error| OnnxError::Malformed { reason: error.to_string() })
 }
 
 /// Bytes that are no ONNX may well be something else that has a name.

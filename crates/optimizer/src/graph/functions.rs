@@ -4,30 +4,38 @@
 //! inner values. Engines without functions can load the result, and weights in bodies are seen.
 
 use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
 
+use bytes::Bytes;
+use prost::Message;
 use slipway_model::onnx::proto::{
-    AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto,
+    AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto,
 };
-use slipway_model::onnx::{is_default_domain, subgraphs, subgraphs_mut};
+use slipway_model::onnx::{graphs, is_default_domain, subgraphs, subgraphs_mut};
 
 use super::Names;
 
 /// Rounds of calls inside calls; functions may not call themselves.
 const ROUNDS: usize = 32;
 
-/// Nodes that calls may become: a function that calls another twice doubles at each level.
-const MOST_NODES: usize = 500_000;
+/// Bytes that calls may become, in the form of the file and without raw data, which is never copied: a function that calls
+/// another twice doubles at each level.
+const MOST_BYTES: usize = 8 << 20;
 
 /// Replaces every call of a function that was written for the model's own operator sets.
 ///
 /// Functions that are still called afterwards stay.
 pub(crate) fn inline_functions(model: &mut ModelProto) {
+    inline_within(model, MOST_BYTES);
+}
+
+fn inline_within(model: &mut ModelProto, budget: usize) {
     let functions: HashMap<_, _> = (model.functions.iter())
         .filter(|function| same_opsets(model, function) && !passes_through(function))
-        .map(|function| (id_of(function), function.clone()))
+        .map(|function| (id_of(function), Body::of(function)))
         .collect();
     let Some(graph) = model.graph.as_mut().filter(|_| !functions.is_empty()) else { return };
-    let mut inliner = Inliner { names: Names::of(graph), functions, budget: MOST_NODES };
+    let mut inliner = Inliner { names: Names::of(graph), functions, budget };
     for _ in 0..ROUNDS {
         if !inliner.graph(graph) {
             break;
@@ -57,8 +65,24 @@ type Signature = (String, String, String);
 
 struct Inliner {
     names: Names,
-    functions: HashMap<Signature, FunctionProto>,
+    functions: HashMap<Signature, Rc<Body>>,
     budget: usize,
+}
+
+/// A function, and what a copy of it takes.
+struct Body {
+    function: FunctionProto,
+    /// Bytes of its nodes in the form of the file, without raw data.
+    bytes: usize,
+    /// Names in it, each of which gets the call's before its own.
+    names: usize,
+}
+
+impl Body {
+    fn of(function: &FunctionProto) -> Rc<Self> {
+        let (bytes, names) = (bytes(&function.node), names(&function.node));
+        Rc::new(Self { function: function.clone(), bytes, names })
+    }
 }
 
 impl Inliner {
@@ -84,9 +108,10 @@ impl Inliner {
 
     /// The nodes that a call stands for.
     fn body(&mut self, call: &NodeProto) -> Option<Vec<NodeProto>> {
-        let function = self.functions.get(&called_by(call))?;
-        self.budget = self.budget.checked_sub(function.node.len())?;
-        let function = function.clone();
+        let body = Rc::clone(self.functions.get(&called_by(call))?);
+        let longer = body.names.saturating_mul(super::node_name(call).len());
+        self.budget = self.budget.checked_sub(body.bytes.saturating_add(longer))?;
+        let function = &body.function;
         let mut renamed = HashMap::new();
         for (index, name) in function.input.iter().enumerate() {
             renamed.insert(name.clone(), call.input.get(index).cloned().unwrap_or_default());
@@ -94,13 +119,40 @@ impl Inliner {
         for (name, given) in function.output.iter().zip(&call.output).filter(|(_, given)| !given.is_empty()) {
             renamed.insert(name.clone(), given.clone());
         }
-        let mut copy = Copy { call, function: &function, renamed, names: &mut self.names };
+        let mut copy = Copy { call, function, renamed, names: &mut self.names };
         let mut nodes = function.node.clone();
         for node in &mut nodes {
             copy.node(node);
         }
         Some(nodes)
     }
+}
+
+/// Bytes of nodes in the form of the file, without raw data.
+fn bytes(nodes: &[NodeProto]) -> usize {
+    let raw: usize = every(nodes)
+        .into_iter()
+        .flat_map(|node| &node.attribute)
+        .flat_map(|attribute| attribute.t.iter().chain(&attribute.tensors).chain(initializers(attribute)))
+        .filter_map(|tensor| tensor.raw_data.as_ref().map(Bytes::len))
+        .sum();
+    let whole: usize = nodes.iter().map(Message::encoded_len).sum();
+    whole.saturating_sub(raw)
+}
+
+fn initializers(attribute: &AttributeProto) -> impl Iterator<Item = &TensorProto> {
+    attribute.g.iter().chain(&attribute.graphs).flat_map(|graph| &graph.initializer)
+}
+
+/// How many names the nodes have and refer to, their own among them.
+fn names(nodes: &[NodeProto]) -> usize {
+    every(nodes).into_iter().map(|node| 1 + node.input.len() + node.output.len()).sum()
+}
+
+/// The nodes and all inside them.
+fn every(nodes: &[NodeProto]) -> Vec<&NodeProto> {
+    let inner = nodes.iter().flat_map(subgraphs).flat_map(graphs).flat_map(|graph| &graph.node);
+    nodes.iter().chain(inner).collect()
 }
 
 /// One body becoming one call's nodes.
@@ -199,5 +251,76 @@ fn called(model: &ModelProto) -> HashSet<Signature> {
         if called.len() == before {
             return called;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use slipway_model::onnx::build::{ModelBuilder, graph, node};
+
+    use super::*;
+
+    const BUDGET: usize = 100_000;
+
+    fn function(name: &str, node: Vec<NodeProto>) -> FunctionProto {
+        FunctionProto {
+            name: Some(name.to_owned()),
+            domain: Some("own".to_owned()),
+            input: vec!["a".to_owned()],
+            output: vec!["b".to_owned()],
+            node,
+            ..FunctionProto::default()
+        }
+    }
+
+    fn call(name: &str, from: &str, to: &str) -> NodeProto {
+        NodeProto { domain: Some("own".to_owned()), ..node(name, &[from], &[to], vec![]) }
+    }
+
+    /// The bytes of a model with as many calls of the first function, once they are written out; and the calls left.
+    fn written_out(functions: Vec<FunctionProto>, calls: usize) -> (usize, usize) {
+        let mut model = ModelBuilder::new();
+        model.graph().node = (0..calls).map(|_| call(functions[0].name(), "y", "z")).collect();
+        model.proto.functions = functions;
+        let mut proto = model.proto;
+        inline_within(&mut proto, BUDGET);
+        let nodes = proto.graph.unwrap().node;
+        (bytes(&nodes), nodes.iter().filter(|node| node.domain() == "own").count())
+    }
+
+    /// Two to the thirtieth nodes, if all were written out.
+    #[test]
+    fn functions_that_double_are_written_out_up_to_a_limit() {
+        let twice = |level: usize| {
+            let next = format!("f{}", level + 1);
+            function(&format!("f{level}"), vec![call(&next, "a", "c"), call(&next, "c", "b")])
+        };
+        let last = function("f30", vec![node("Relu", &["a"], &["b"], vec![])]);
+        let (bytes, left) = written_out((0..30).map(twice).chain([last]).collect(), 1);
+        assert!(bytes < 2 * BUDGET && left > 10, "{bytes} bytes, {left} calls left");
+    }
+
+    /// A thousand nodes inside a single one, called a thousand times.
+    #[test]
+    fn nodes_inside_nodes_count() {
+        let nodes = (0..1000).map(|index| node("Relu", &["a"], &[format!("r{index}").as_str()], vec![]));
+        let body = GraphProto { node: nodes.collect(), ..GraphProto::default() };
+        let choice = node("If", &["a"], &["b"], vec![graph("then_branch", body)]);
+        let (bytes, left) = written_out(vec![function("f", vec![choice])], 1000);
+        assert!(bytes < 2 * BUDGET && left > 990, "{bytes} bytes, {left} calls left");
+    }
+
+    /// A few nodes, called by a name of ten thousand letters.
+    #[test]
+    fn long_names_count() {
+        let nodes = (0..50).map(|index| node("Relu", &["a"], &[format!("r{index}").as_str()], vec![]));
+        let mut model = ModelBuilder::new();
+        let name = Some("x".repeat(10_000));
+        model.graph().node =
+            (0..10).map(|_| NodeProto { name: name.clone(), ..call("f", "y", "z") }).collect();
+        model.proto.functions = vec![function("f", nodes.collect())];
+        let mut proto = model.proto;
+        inline_within(&mut proto, BUDGET);
+        assert_eq!(proto.graph.unwrap().node.len(), 10);
     }
 }

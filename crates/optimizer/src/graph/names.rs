@@ -1,12 +1,16 @@
 //! Names that nothing in a model has yet.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use slipway_model::onnx::graphs;
 use slipway_model::onnx::proto::{GraphProto, TensorProto, ValueInfoProto};
 
 /// Every name in use, of values and nodes, at every depth.
-pub(crate) struct Names(HashSet<String>);
+pub(crate) struct Names {
+    used: HashSet<String>,
+    /// The number that a wish gets next, so that a wish that comes often is not searched for from the start.
+    next: HashMap<String, u64>,
+}
 
 impl Names {
     pub(crate) fn of(root: &GraphProto) -> Self {
@@ -20,18 +24,22 @@ impl Names {
             let values = graph.input.iter().chain(&graph.output).chain(&graph.value_info);
             names.extend(values.map(ValueInfoProto::name).map(str::to_owned));
         }
-        Self(names)
+        Self { used: names, next: HashMap::new() }
     }
 
     /// `wish`, or `wish_1`, `wish_2`, … : the first that is free, and taken from now on.
     pub(crate) fn fresh(&mut self, wish: &str) -> String {
-        let numbered = (1_u64..).map(|number| format!("{wish}_{number}"));
-        let name = std::iter::once(wish.to_owned())
-            .chain(numbered)
-            .find(|name| !self.0.contains(name))
-            .unwrap_or_default();
-        self.0.insert(name.clone());
-        name
+        if self.used.insert(wish.to_owned()) {
+            return wish.to_owned();
+        }
+        let next = self.next.entry(wish.to_owned()).or_insert(1);
+        loop {
+            let name = format!("{wish}_{next}");
+            *next += 1;
+            if self.used.insert(name.clone()) {
+                return name;
+            }
+        }
     }
 }
 
@@ -50,5 +58,7 @@ mod tests {
         assert_eq!(names.fresh("x_scale"), "x_scale_2");
         assert_eq!(names.fresh("node_x_scale"), "node_x_scale_1");
         assert_eq!(names.fresh("free"), "free");
+        assert_eq!(names.fresh("free_1"), "free_1");
+        assert_eq!(names.fresh("free"), "free_2");
     }
 }

@@ -83,27 +83,46 @@ impl<'a> Scopes<'a> {
 
     /// The constant behind a name as it is seen from one graph, or why there is none.
     pub(crate) fn resolve(&self, graph: GraphId, name: &str) -> Result<Operand, Unresolved> {
+        self.walk(graph, name).map_err(|stop| match stop {
+            Some((graph, name, reason)) if self.is_constant(graph, name, &mut { FUEL }) => {
+                Unresolved::Because(reason)
+            }
+            _ => Unresolved::Computed,
+        })
+    }
+
+    /// As [`resolve`](Self::resolve), for who does not need the reason, which costs more than the walk.
+    pub(crate) fn behind(&self, graph: GraphId, name: &str) -> Option<Operand> {
+        self.walk(graph, name).ok()
+    }
+
+    /// Walks from a name to a constant; otherwise, the value at which it stopped and why, if it may be a constant.
+    fn walk<'n>(
+        &'n self,
+        graph: GraphId,
+        name: &'n str,
+    ) -> Result<Operand, Option<(GraphId, &'n str, String)>> {
         let (mut id, mut name) = (graph, name);
         let mut walk = Walk::default();
         for _ in 0..STEPS {
-            id = self.owner(id, name).ok_or(Unresolved::Computed)?;
+            id = self.owner(id, name).ok_or(None)?;
+            let stop = |reason| Some((id, name, reason));
             let scope = &self.0[id];
             if let Some(index) = scope.initializers.get(name) {
-                return walk.end(Source::Initializer(id, *index), &scope.graph.initializer[*index]);
+                return walk
+                    .end(Source::Initializer(id, *index), &scope.graph.initializer[*index])
+                    .map_err(stop);
             }
-            let index = *scope.producers.get(name).ok_or(Unresolved::Computed)?;
+            let index = *scope.producers.get(name).ok_or(None)?;
             let node = &scope.graph.node[index];
             walk.path.push((id, index));
             if let Some(tensor) = constant_value(node) {
-                return walk.end(Source::Constant(id, index), tensor);
+                return walk.end(Source::Constant(id, index), tensor).map_err(stop);
             }
-            if let Err(reason) = walk.pass(node, |name| self.shape(id, name)) {
-                let constant = self.is_constant(id, name, &mut { FUEL });
-                return Err(if constant { Unresolved::Because(reason) } else { Unresolved::Computed });
-            }
-            name = node.input.first().ok_or(Unresolved::Computed)?;
+            walk.pass(node, |name| self.shape(id, name)).map_err(stop)?;
+            name = node.input.first().ok_or(None)?;
         }
-        Err(Unresolved::Computed)
+        Err(None)
     }
 
     /// Whether a value depends on constants alone; no, when there is no fuel left to tell.
@@ -269,14 +288,13 @@ impl Walk {
         }
     }
 
-    fn end(self, source: Source, tensor: &TensorProto) -> Result<Operand, Unresolved> {
+    fn end(self, source: Source, tensor: &TensorProto) -> Result<Operand, String> {
         let Self { transposed, reshaped, cast, path } = self;
-        let because = |reason: &str| Unresolved::Because(reason.to_owned());
         let mut from_the_tensor = reshaped.iter().rev();
         let dims = from_the_tensor.try_fold(tensor.dims.clone(), |dims, target| reshape(&dims, target));
-        let dims = dims.ok_or_else(|| because("the weight is reshaped wrongly"))?;
+        let dims = dims.ok_or("the weight is reshaped wrongly")?;
         if transposed && dims.len() != 2 {
-            return Err(because("the weight is transposed, and no matrix"));
+            return Err("the weight is transposed, and no matrix".to_owned());
         }
         Ok(Operand { source, transposed, dims, data_type: cast.unwrap_or(tensor.data_type()), path })
     }

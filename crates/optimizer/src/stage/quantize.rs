@@ -24,7 +24,7 @@ mod weight;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use slipway_model::onnx::OnnxModel;
+use slipway_model::onnx::{Limits, OnnxModel};
 
 use crate::calibrate::digest;
 use crate::file::{Target, Written, total_len, write};
@@ -61,7 +61,7 @@ pub fn quantize(
     progress: &dyn Progress,
 ) -> Result<QuantizeReport, QuantizeError> {
     check(options)?;
-    let model = OnnxModel::open(input)?;
+    let model = OnnxModel::open_with(input, Limits::STREAMED)?;
     refuse_another(&model, options)?;
     let target = Target::beside(&model, output)?;
     let before = total_len(&model)?;

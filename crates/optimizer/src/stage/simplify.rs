@@ -28,7 +28,7 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use slipway_model::onnx::proto::{GraphProto, ModelProto, TensorProto, ValueInfoProto};
-use slipway_model::onnx::{OnnxModel, graphs};
+use slipway_model::onnx::{Limits, OnnxModel, graphs};
 
 use super::Skipped;
 use crate::file::{
@@ -69,7 +69,7 @@ pub fn simplify(
     options: &Options,
     progress: &dyn Progress,
 ) -> Result<SimplifyReport, SimplifyError> {
-    let model = OnnxModel::open(input)?;
+    let model = OnnxModel::open_with(input, Limits::STREAMED)?;
     let target = Target::beside(&model, output)?;
     let size_before = total_len(&model)?;
     let mut proto = model.proto().clone();

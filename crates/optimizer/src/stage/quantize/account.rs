@@ -18,7 +18,7 @@ impl Selector<'_> {
         let scopes = self.scopes;
         // Who takes a constant through nodes that move its elements is named before those nodes are.
         self.uses(&mut told, model, |graph, node, input| {
-            let behind = || scopes.resolve(graph, input).ok().map(|operand| operand.source);
+            let behind = || scopes.behind(graph, input).map(|operand| operand.source);
             if moves(node) { None } else { behind() }
         });
         self.uses(&mut told, model, |graph, _, input| scopes.source(graph, input));

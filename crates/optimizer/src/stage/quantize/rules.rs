@@ -66,7 +66,7 @@ fn names<'a>(model: &'a ModelProto, graph: &'a GraphProto) -> BTreeSet<&'a str> 
         names.extend(graph.initializer.iter().map(slipway_model::onnx::proto::TensorProto::name));
         for node in &graph.node {
             names.insert(node_name(node));
-            let is_constant = |input: &&String| scopes.resolve(id, input).is_ok();
+            let is_constant = |input: &&String| scopes.behind(id, input).is_some();
             names.extend(node.input.iter().filter(is_constant).map(String::as_str));
         }
     }
