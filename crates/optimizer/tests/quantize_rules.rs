@@ -1,11 +1,11 @@
-//! Rules by name: each has to name something that is there.
+//! Rules by name: each has to name something that is there; and what the output says of them.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "these are tests, helpers included")]
 
 mod common;
 
 use common::{Case, layer, noise, options};
 use slipway_model::onnx::build::ModelBuilder;
-use slipway_optimizer::stage::quantize::{Granularity, Method, Options, QuantizeError, Rule};
+use slipway_optimizer::stage::quantize::{Engine, Granularity, Method, Options, QuantizeError, Rule};
 
 /// Two layers, the second of which stays as it is for its few values.
 fn model() -> ModelBuilder {
@@ -61,4 +61,28 @@ fn a_rule_may_name_a_constant_on_its_way_to_an_operator() {
     );
     let report = Case::new(&model).quantize(&keeping("copy")).unwrap();
     assert_eq!(report.tensors.iter().map(|tensor| tensor.name.as_str()).collect::<Vec<_>>(), ["w"]);
+}
+
+#[test]
+fn the_output_says_what_it_was_made_of_and_how() {
+    let case = Case::new(&model());
+    let engine = Engine::OnnxRuntime;
+    case.quantize(&Options { engine, least_elements: 100, ..keeping("node_z") }).unwrap();
+    let output = case.output_model();
+    let said = |key: &str| {
+        let found = output.proto().metadata_props.iter().find(|entry| entry.key() == key);
+        found.unwrap().value().to_owned()
+    };
+    let input = std::fs::read(&case.input).unwrap();
+    assert_eq!(said("slipway.source"), slipway_artifacts::Digest::of(&input).to_string());
+    let how: serde_json::Value = serde_json::from_str(&said("slipway.quantize")).unwrap();
+    assert_eq!(
+        how,
+        serde_json::json!({
+            "method": { "dynamic": { "granularity": "perChannel", "reduceRange": true } },
+            "engine": "onnxRuntime",
+            "leastElements": 100,
+            "rules": [{ "matches": "node_z", "keepFloat": true }],
+        })
+    );
 }

@@ -181,6 +181,12 @@ fn the_same_input_gives_the_same_bytes_with_their_origin() {
     assert_eq!(origin["slipway.source"], "sha256:12");
     assert_eq!(origin["slipway.simplify"], r#"{"dims":{}}"#);
     assert!(origin["slipway.tool"].starts_with("slipway/"));
+
+    let input = slipway_artifacts::Digest::of(&fs::read(&case.input).unwrap()).to_string();
+    simplify(&case.input, &case.output, &Options::default(), &Silent).unwrap();
+    let own = case.model();
+    let source = own.proto().metadata_props.iter().find(|entry| entry.key() == "slipway.source");
+    assert_eq!(source.unwrap().value(), input);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Where the output goes: temporary names first, the real ones when it is whole.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File, Permissions};
 use std::io::BufWriter;
 use std::os::unix::fs::PermissionsExt;
@@ -20,6 +21,8 @@ pub(crate) struct Target {
     pub(crate) data: PathBuf,
     /// The data file's name, as the model writes it.
     pub(crate) location: String,
+    /// Data files of the output that is replaced, which go when the new one is whole.
+    old: Vec<PathBuf>,
 }
 
 impl Target {
@@ -31,8 +34,10 @@ impl Target {
             Some(parent) if !parent.as_os_str().is_empty() => parent.to_path_buf(),
             _ => PathBuf::from("."),
         };
-        let location = format!("{name}.data");
-        let target = Self { model: folder.join(name), data: folder.join(&location), folder, location };
+        let model = folder.join(name);
+        let old: Vec<_> = data_files(&model).into_iter().filter(|file| is_data_of(name, file)).collect();
+        let (data, location) = free(name, &folder, &old);
+        let target = Self { folder, model, data, location, old };
         for file in [&target.model, &target.data] {
             let same = |input: &PathBuf| matches!((input.canonicalize(), file.canonicalize()), (Ok(a), Ok(b)) if a == b);
             if input.files().iter().any(same) {
@@ -47,6 +52,12 @@ impl Target {
         &self.folder
     }
 
+    /// Brings the names in the folder to disk.
+    fn sync(&self) -> Result<(), FileError> {
+        let failed = |source| FileError::Write { path: self.folder.clone(), source };
+        File::open(&self.folder).and_then(|folder| folder.sync_all()).map_err(failed)
+    }
+
     /// A file in the same folder that goes away unless it is kept.
     pub(crate) fn temporary(&self) -> Result<BufWriter<NamedTempFile>, FileError> {
         let file = tempfile::Builder::new()
@@ -56,6 +67,35 @@ impl Target {
             .map_err(|source| FileError::Write { path: self.folder.clone(), source })?;
         Ok(BufWriter::with_capacity(BUFFER, file))
     }
+}
+
+/// Where a model keeps its tensors, if there is a model.
+fn data_files(model: &Path) -> BTreeSet<PathBuf> {
+    OnnxModel::open(model).map(|model| model.files()).unwrap_or_default()
+}
+
+/// The names that the data of an output may have: the first, unless the output that is replaced has it.
+fn data_names(name: &str) -> impl Iterator<Item = String> {
+    std::iter::once(format!("{name}.data"))
+        .chain((2_u32..).map(move |number| format!("{name}.{number}.data")))
+}
+
+/// Whether a file has one of the names that the data of an output gets.
+fn is_data_of(name: &str, file: &Path) -> bool {
+    let found = file.file_name().and_then(|found| found.to_str());
+    let middle = found.and_then(|found| found.strip_prefix(name)?.strip_suffix(".data"));
+    middle.is_some_and(|middle| middle.is_empty() || middle.strip_prefix('.').is_some_and(is_number))
+}
+
+fn is_number(text: &str) -> bool {
+    text.parse::<u32>().is_ok()
+}
+
+/// The first name that no file of the old output has.
+fn free(name: &str, folder: &Path, old: &[PathBuf]) -> (PathBuf, String) {
+    let named = data_names(name).map(|location| (folder.join(&location), location));
+    let mut unused = named.filter(|(path, _)| !old.contains(path));
+    unused.next().unwrap_or_default()
 }
 
 /// Bytes of all files of a model.
@@ -83,20 +123,30 @@ impl<R> Written<R> {
         self.data.is_some()
     }
 
-    /// Gives the files their names: the data first, so that a model never lacks it.
+    /// Gives the files their names, so that at every moment the old output is there or the new one, and whole.
     ///
-    /// An older output goes before its data does, so that it never meets data of another.
+    /// The data goes first, under a name that the old output does not use; the model's new name, which is one step for
+    /// the file system, decides; then the old data goes.
     ///
     /// # Errors
-    /// When a file cannot be renamed or brought to disk.
+    /// When a file cannot be renamed or brought to disk: then the old output stays.
     pub(crate) fn keep(self, target: &Target) -> Result<Vec<R>, FileError> {
+        let has_data = self.data.is_some();
         if let Some(data) = self.data {
-            remove(&target.model)?;
             persist(data, &target.data)?;
+            target.sync()?;
         }
-        persist(self.model, &target.model)?;
-        let sync = |source| FileError::Write { path: target.folder.clone(), source };
-        File::open(&target.folder).and_then(|folder| folder.sync_all()).map_err(sync)?;
+        if let Err(error) = persist(self.model, &target.model) {
+            if has_data {
+                let _ = fs::remove_file(&target.data);
+            }
+            return Err(error);
+        }
+        target.sync()?;
+        // Whatever cannot be removed is a file that nothing refers to.
+        for file in &target.old {
+            let _ = fs::remove_file(file);
+        }
         Ok(self.reports)
     }
 }
@@ -105,13 +155,4 @@ fn persist(file: NamedTempFile, path: &Path) -> Result<(), FileError> {
     let write = |source| FileError::Write { path: path.to_path_buf(), source };
     file.as_file().sync_all().map_err(write)?;
     file.persist(path).map(drop).map_err(|error| write(error.error))
-}
-
-fn remove(path: &Path) -> Result<(), FileError> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(FileError::Write { path: path.to_path_buf(), source: error })
-        }
-        _ => Ok(()),
-    }
 }

@@ -27,7 +27,7 @@ use std::path::Path;
 use slipway_model::onnx::{Limits, OnnxModel};
 
 use crate::calibrate::digest;
-use crate::file::{Target, Written, total_len, write};
+use crate::file::{Target, Written, source_of, total_len, write};
 use crate::graph::opset;
 use crate::progress::Progress;
 
@@ -64,6 +64,8 @@ pub fn quantize(
     let model = OnnxModel::open_with(input, Limits::STREAMED)?;
     refuse_another(&model, options)?;
     let target = Target::beside(&model, output)?;
+    let source = source_of(&model, options.source.as_deref())?;
+    let options = &Options { source: Some(source), ..options.clone() };
     let before = total_len(&model)?;
     let mut lost = BTreeMap::new();
     loop {

@@ -32,7 +32,7 @@ use slipway_model::onnx::{Limits, OnnxModel, graphs};
 
 use super::Skipped;
 use crate::file::{
-    FileError, Nothing, Output, OutputTensor, Target, describe, embed, kept, total_len, write,
+    FileError, Nothing, Output, OutputTensor, Target, describe, embed, kept, source_of, total_len, write,
 };
 use crate::graph::{inline_functions, opset, prune_descriptions, raise_ir, rewrite};
 use crate::progress::Progress;
@@ -116,7 +116,8 @@ fn described(
         tensors.into_iter().map(|tensor| kept(model, tensor)).collect::<Result<_, _>>()?;
     raise_ir(&mut proto);
     let spec = serde_json::json!({ "dims": options.dims }).to_string();
-    describe(&mut proto, "simplify", spec, options.source.as_deref());
+    let source = source_of(model, options.source.as_deref())?;
+    describe(&mut proto, "simplify", spec, Some(&source));
     proto.graph = Some(graph);
     Ok(Output { model: proto, tensors })
 }

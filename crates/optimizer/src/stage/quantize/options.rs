@@ -139,7 +139,7 @@ pub struct Options {
     pub inline_limit: u64,
     /// Keep a result that is not smaller than the input.
     pub allow_bigger: bool,
-    /// The digest of the input, where it is known: it is written into the output's metadata.
+    /// The digest of the input that the output's metadata names; its files are read for it where it is not known.
     pub source: Option<String>,
 }
 

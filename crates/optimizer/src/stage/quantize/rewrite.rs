@@ -86,7 +86,8 @@ pub(super) fn rewrite(
         use_domain(&mut proto, DOMAIN);
     }
     raise_ir(&mut proto);
-    let mut spec = serde_json::json!({ "method": options.method, "rules": options.rules });
+    let mut spec = serde_json::json!({ "method": options.method, "engine": options.engine, "leastElements": options.least_elements,
+        "rules": options.rules });
     if matches!(options.method, Method::Static { .. }) {
         spec["calibration"] = options.calibration.as_ref().map(Calibration::digest).into();
     }
