@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    DataSet, Gate, ModelFormat, Source, Stage,
+    Backend, DataSet, Gate, ModelFormat, Source, Stage,
     condition::reason,
     stage::Static,
     status::{GateStatus, Verdict},
@@ -71,9 +71,9 @@ pub enum Work {
         /// What the user says that it is.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         format: Option<ModelFormat>,
-        /// Whether ONNX Runtime may serve the model, so that operators which the built-in engine lacks are no fault.
-        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-        onnxruntime: bool,
+        /// The engine that has to know its operators.
+        #[serde(default, skip_serializing_if = "Backend::is_default")]
+        backend: Backend,
     },
     /// Fetch and verify a data set.
     Data {
@@ -89,6 +89,9 @@ pub enum Work {
         /// The digest of the artifact's calibration, where the stage needs one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         calibration: Option<String>,
+        /// The engine that has to load what comes out.
+        #[serde(default, skip_serializing_if = "Backend::is_default")]
+        backend: Backend,
     },
     /// Run an artifact on data for the ranges of its activations.
     Calibrate(Box<CalibrateWork>),
@@ -100,7 +103,7 @@ impl Work {
     /// Where the work's bytes come from, when it is a fetch.
     pub fn source(&self) -> Option<&Source> {
         match self {
-            Self::Source { source, format: _, onnxruntime: _ } => Some(source),
+            Self::Source { source, format: _, backend: _ } => Some(source),
             Self::Data { data } => Some(&data.source),
             Self::Calibrate(_) | Self::Stage { .. } | Self::Gate(_) => None,
         }
@@ -115,6 +118,9 @@ pub struct CalibrateWork {
     pub calibrate: Static,
     /// The digest of the artifact that is run.
     pub input: String,
+    /// The engine that runs it.
+    #[serde(default, skip_serializing_if = "Backend::is_default")]
+    pub backend: Backend,
     /// How the data set is bound to the model.
     pub data: DataSet,
     /// The digest of the data set's artifact.

@@ -46,9 +46,9 @@ impl Serving {
         self.runtime.as_ref()?.slipway.as_ref()?.backend
     }
 
-    /// Whether ONNX Runtime may run the model: the pods need the image that has it, and no operator is refused before.
-    pub fn may_use_onnxruntime(&self) -> bool {
-        matches!(self.backend(), Some(Backend::Auto | Backend::Onnxruntime))
+    /// The engine that runs the model, and for which stages make it.
+    pub fn engine(&self) -> Backend {
+        self.backend().unwrap_or_default()
     }
 }
 
@@ -103,12 +103,13 @@ pub struct SlipwayRuntime {
 }
 
 /// The engine that runs a model.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Backend {
     /// The first of the others that has every operator and type of the model.
     Auto,
     /// Part of the server.
+    #[default]
     Rten,
     /// ONNX Runtime, in an image of its own.
     Onnxruntime,
@@ -122,6 +123,20 @@ impl Backend {
             Self::Rten => "rten",
             Self::Onnxruntime => "onnxruntime",
         }
+    }
+
+    /// Whether ONNX Runtime may run the model: pods need an image that has it, and no operator is refused before.
+    pub fn may_be_onnxruntime(self) -> bool {
+        matches!(self, Self::Auto | Self::Onnxruntime)
+    }
+
+    /// Whether the built-in engine may run the model: it has to have a form that this engine loads.
+    pub fn may_be_rten(self) -> bool {
+        matches!(self, Self::Auto | Self::Rten)
+    }
+
+    pub(crate) fn is_default(&self) -> bool {
+        *self == Self::default()
     }
 }
 

@@ -18,6 +18,9 @@ pub(crate) struct Args {
     /// The image of job pods.
     #[arg(long, env = "SLIPWAY_JOB_IMAGE")]
     pub(crate) job_image: String,
+    /// The same with ONNX Runtime, for calibrations in it; the other one when left out.
+    #[arg(long, env = "SLIPWAY_ONNXRUNTIME_JOB_IMAGE")]
+    pub(crate) onnxruntime_job_image: Option<String>,
     /// When the kubelet pulls these images.
     #[arg(long, env = "SLIPWAY_IMAGE_PULL_POLICY", default_value = "IfNotPresent")]
     pub(crate) image_pull_policy: String,
@@ -78,6 +81,7 @@ impl Args {
             server_image: self.server_image.clone(),
             onnxruntime_server_image: self.onnxruntime_server_image.clone(),
             job_image: self.job_image.clone(),
+            onnxruntime_job_image: self.onnxruntime_job_image.clone(),
             image_pull_policy: self.image_pull_policy.clone(),
             image_pull_secrets: (self.image_pull_secrets.iter())
                 .filter(|name| !name.is_empty())

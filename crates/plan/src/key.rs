@@ -6,16 +6,26 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 use slipway_api::{
-    DataSet, Gate, ModelFormat, Serving, Source, Stage, StageKind, canonical_json, sha256_hex,
+    Backend, DataSet, Gate, ModelFormat, Serving, Source, Stage, StageKind, canonical_json, sha256_hex,
     stage::{Quantize, Static},
 };
 
 /// Counts up when the meaning of a key's text changes, which recomputes everything.
 const VERSION: u8 = 1;
-/// The engine and processor family that stages optimise for.
-const PRESET: &str = "rten-amd64";
-/// The same, where the model needs operators of the other engine.
-const ONNXRUNTIME_PRESET: &str = "ort-amd64";
+/// The engine and processor family that steps work for.
+const RTEN: &str = "rten-amd64";
+/// The same for the other engine.
+const ONNXRUNTIME: &str = "ort-amd64";
+
+/// Whose operators a model may have.
+fn operators(backend: Backend) -> &'static str {
+    if backend.may_be_onnxruntime() { ONNXRUNTIME } else { RTEN }
+}
+
+/// Whose forms a stage writes, and what runs a model that both engines can run.
+fn forms(backend: Backend) -> &'static str {
+    if backend.may_be_rten() { RTEN } else { ONNXRUNTIME }
+}
 
 fn key(kind: &str, inputs: &Value) -> String {
     sha256_hex(canonical_json(&json!({ "version": VERSION, "kind": kind, "inputs": inputs })))
@@ -28,8 +38,8 @@ fn origin(source: &Source) -> Value {
 }
 
 /// The key of fetching a model; one that ONNX Runtime may serve is not refused for its operators.
-pub fn source(source: &Source, format: Option<ModelFormat>, onnxruntime: bool) -> String {
-    let preset = if onnxruntime { ONNXRUNTIME_PRESET } else { PRESET };
+pub fn source(source: &Source, format: Option<ModelFormat>, backend: Backend) -> String {
+    let preset = operators(backend);
     key("source", &json!({ "source": origin(source), "format": format, "preset": preset }))
 }
 
@@ -40,15 +50,17 @@ pub fn data(data: &DataSet) -> String {
 }
 
 /// The key of applying a stage to an artifact, with the calibration where it needs one; the stage's name is not part of
-/// it, nor what the calibration says already.
-pub fn stage(stage: &Stage, input_digest: &str, calibration: Option<&str>) -> String {
-    let kind = match stage.kind() {
-        Some(StageKind::Quantize(quantize)) => json!({ "quantize": uncalibrated(quantize) }),
-        Some(StageKind::Simplify(simplify)) => json!({ "simplify": simplify }),
-        None => Value::Null,
+/// it, nor what the calibration says already. Of the engine's name those kinds ask whose output it changes.
+pub fn stage(stage: &Stage, input_digest: &str, calibration: Option<&str>, backend: Backend) -> String {
+    let (kind, preset) = match stage.kind() {
+        Some(StageKind::Quantize(quantize)) => {
+            (json!({ "quantize": uncalibrated(quantize) }), forms(backend))
+        }
+        Some(StageKind::Simplify(simplify)) => (json!({ "simplify": simplify }), RTEN),
+        None => (Value::Null, RTEN),
     };
     let inputs =
-        json!({ "stage": kind, "input": input_digest, "calibration": calibration, "preset": PRESET });
+        json!({ "stage": kind, "input": input_digest, "calibration": calibration, "preset": preset });
     key("stage", &inputs)
 }
 
@@ -62,14 +74,21 @@ fn uncalibrated(quantize: &Quantize) -> Quantize {
 }
 
 /// The key of running an artifact on data for the ranges of its activations.
-pub fn calibration(spec: &Static, data: &DataSet, input_digest: &str, data_digest: &str) -> String {
+pub fn calibration(
+    spec: &Static,
+    data: &DataSet,
+    input_digest: &str,
+    data_digest: &str,
+    backend: Backend,
+) -> String {
     let Static { data: _, range, percentile, samples, granularity: _ } = spec;
     let ranges = json!({ "range": range, "percentile": percentile, "samples": samples });
     let binding = json!({ "inputs": data.inputs });
     let artifacts = json!({ "input": input_digest, "data": data_digest });
+    let preset = forms(backend);
     key(
         "calibration",
-        &json!({ "ranges": ranges, "binding": binding, "artifacts": artifacts, "preset": PRESET }),
+        &json!({ "ranges": ranges, "binding": binding, "artifacts": artifacts, "preset": preset }),
     )
 }
 

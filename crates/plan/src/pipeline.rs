@@ -92,13 +92,13 @@ impl Walk<'_> {
     /// Source and stages, each with the output of the one before.
     fn artifact(&mut self) -> Option<ArtifactStatus> {
         let spec = &self.observed.deployment.spec;
-        let onnxruntime = spec.serving.may_use_onnxruntime();
+        let backend = spec.serving.engine();
         let source = Step {
             name: "source".into(),
             kind: StepKind::Source,
-            key: key::source(&spec.model.source, spec.model.format, onnxruntime),
+            key: key::source(&spec.model.source, spec.model.format, backend),
             input: None,
-            work: Work::Source { source: spec.model.source.clone(), format: spec.model.format, onnxruntime },
+            work: Work::Source { source: spec.model.source.clone(), format: spec.model.format, backend },
         };
         let fetched = self.take(&source);
         let mut output = fetched.clone();
@@ -126,8 +126,9 @@ impl Walk<'_> {
             return None;
         };
         let calibration = calibration.flatten();
-        let key = key::stage(stage, &input, calibration.as_deref());
-        let work = Work::Stage { stage: stage.clone(), input: input.clone(), calibration };
+        let backend = self.observed.deployment.spec.serving.engine();
+        let key = key::stage(stage, &input, calibration.as_deref(), backend);
+        let work = Work::Stage { stage: stage.clone(), input: input.clone(), calibration, backend };
         self.take(&Step { name: stage.name.clone(), kind, key, input: Some(input), work })
     }
 

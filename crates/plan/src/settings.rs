@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use slipway_api::Serving;
+use slipway_api::{Serving, job::Work};
 
 /// Settings of the whole installation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,6 +16,9 @@ pub struct Settings {
     pub onnxruntime_server_image: Option<String>,
     /// The image of job pods (`slipway-job`).
     pub job_image: String,
+    /// The same with ONNX Runtime (`slipway-job-onnxruntime`), for calibrations in it. Default: the other one.
+    #[serde(default)]
+    pub onnxruntime_job_image: Option<String>,
     /// When the kubelet pulls these images. Default: `IfNotPresent`.
     #[serde(default = "if_not_present")]
     pub image_pull_policy: String,
@@ -42,7 +45,13 @@ impl Settings {
     /// The image of an object's serving pods and of its gate's servers.
     pub fn server_image_of(&self, serving: &Serving) -> &str {
         let onnxruntime = self.onnxruntime_server_image.as_deref();
-        onnxruntime.filter(|_| serving.may_use_onnxruntime()).unwrap_or(&self.server_image)
+        onnxruntime.filter(|_| serving.engine().may_be_onnxruntime()).unwrap_or(&self.server_image)
+    }
+
+    /// The image of a step's pod: only a calibration runs a model in the job's own program.
+    pub fn job_image_of(&self, work: &Work) -> &str {
+        let runs_in_it = matches!(work, Work::Calibrate(work) if work.backend.may_be_onnxruntime());
+        self.onnxruntime_job_image.as_deref().filter(|_| runs_in_it).unwrap_or(&self.job_image)
     }
 }
 

@@ -176,7 +176,7 @@ fn job_container(deployment: &Deployment, settings: &Settings, step: &Step, moun
     );
     json!({
         "name": JOB_CONTAINER,
-        "image": settings.job_image,
+        "image": settings.job_image_of(&step.work),
         "imagePullPolicy": settings.image_pull_policy,
         "args": ["run", "--spec", canonical_json(&spec)],
         "env": [{ "name": "TMPDIR", "value": SCRATCH_MOUNT }],

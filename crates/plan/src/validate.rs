@@ -1,6 +1,6 @@
 //! What a spec may not ask for, beyond what the CRD already refuses.
 
-use slipway_api::{Backend, ModelDeploymentSpec, Stage, StageKind, condition::reason};
+use slipway_api::{ModelDeploymentSpec, Stage, StageKind, condition::reason};
 
 use crate::Phase;
 
@@ -11,6 +11,7 @@ use crate::Phase;
 pub fn validate(spec: &ModelDeploymentSpec, local: bool) -> Phase {
     let problem = source_problem(spec, local)
         .or_else(|| stage_problem(spec))
+        .or_else(|| form_problem(spec))
         .or_else(|| calibration_problem(spec))
         .or_else(|| gate_problem(spec))
         .or_else(|| batching_problem(spec));
@@ -23,8 +24,7 @@ pub fn validate(spec: &ModelDeploymentSpec, local: bool) -> Phase {
 /// What is possible, and probably not meant.
 fn advice(spec: &ModelDeploymentSpec) -> Option<String> {
     let stage = spec.stages.iter().find(|stage| stage.calibrates().is_some())?;
-    let backend = spec.serving.backend();
-    (backend != Some(Backend::Onnxruntime)).then(|| {
+    spec.serving.engine().may_be_rten().then(|| {
         format!(
             "the spec is valid; but stage {} quantizes statically, and the built-in engine does not fuse QuantizeLinear: \
              there the model is smaller and slower than with floats; set serving.runtime.slipway.backend to onnxruntime, \
@@ -52,6 +52,20 @@ fn stage_problem(spec: &ModelDeploymentSpec) -> Option<String> {
         .iter()
         .find(methodless)
         .map(|stage| format!("stage {}: quantize has no method; write dynamic: {{}}", stage.name))
+}
+
+/// A form that an engine cannot load that may be taken.
+fn form_problem(spec: &ModelDeploymentSpec) -> Option<String> {
+    let backend = spec.serving.engine();
+    let mut forms = spec.stages.iter().filter_map(|stage| {
+        Some((&stage.name, stage.quantize.as_ref()?.weight_only.as_ref()?.needs_onnxruntime()?))
+    });
+    let (stage, [form, remedy]) = forms.find(|_| backend.may_be_rten())?;
+    Some(format!(
+        "stage {stage}: quantize.weightOnly has {form}, which the built-in engine (rten) cannot load, and \
+         serving.runtime.slipway.backend is {}: set it to onnxruntime, or {remedy}",
+        backend.name()
+    ))
 }
 
 fn calibration_problem(spec: &ModelDeploymentSpec) -> Option<String> {

@@ -3,6 +3,7 @@
 mod world;
 
 use serde_json::json;
+use slipway_api::Backend;
 use slipway_plan::key;
 use world::{World, digest, spec};
 
@@ -13,19 +14,48 @@ fn golden_keys_have_not_moved() {
     let fixed = fixed(&json!({ "data": "holdout" }));
     let inputs = key::GateInputs { candidate: &digest("c"), baseline: &digest("b"), data: &digest("d") };
     let keys = json!({
-        "source": key::source(&spec.model.source, spec.model.format, false),
+        "source": key::source(&spec.model.source, spec.model.format, Backend::Rten),
         "data": key::data(&spec.data[0]),
-        "stage": key::stage(&spec.stages[0], &digest("a"), None),
+        "stage": key::stage(&spec.stages[0], &digest("a"), None, Backend::Rten),
         "stage of weights alone":
-            key::stage(&weight_only(&json!({ "weights": "int4", "block": 64 })), &digest("a"), None),
-        "calibration": key::calibration(fixed.calibrates().unwrap(), &spec.data[0], &digest("a"), &digest("d")),
-        "stage with a calibration": key::stage(&fixed, &digest("a"), Some(&digest("e"))),
-        "stage that simplifies": key::stage(&simplify(&json!({})), &digest("a"), None),
-        "stage that fixes dimensions": key::stage(&simplify(&json!({ "dims": { "batch": 1 } })), &digest("a"), None),
+            key::stage(&weight_only(&json!({ "weights": "int4", "block": 64 })), &digest("a"), None, Backend::Rten),
+        "calibration": key::calibration(fixed.calibrates().unwrap(), &spec.data[0], &digest("a"), &digest("d"), Backend::Rten),
+        "stage with a calibration": key::stage(&fixed, &digest("a"), Some(&digest("e")), Backend::Rten),
+        "calibration in ONNX Runtime": key::calibration(
+            fixed.calibrates().unwrap(), &spec.data[0], &digest("a"), &digest("d"), Backend::Onnxruntime
+        ),
+        "stage for ONNX Runtime": key::stage(&spec.stages[0], &digest("a"), None, Backend::Onnxruntime),
+        "stage that simplifies": key::stage(&simplify(&json!({})), &digest("a"), None, Backend::Rten),
+        "stage that fixes dimensions": key::stage(&simplify(&json!({ "dims": { "batch": 1 } })), &digest("a"), None, Backend::Rten),
         "gate": key::gate(gate, &spec.data[0], &spec.serving, inputs),
         "revision": key::revision("net", &digest("a"), &spec.serving),
     });
     insta::assert_yaml_snapshot!(keys);
+}
+
+#[test]
+fn an_engine_is_part_of_the_keys_whose_output_it_changes() {
+    let spec = World::new(spec()).observed.deployment.spec;
+    let fixed = fixed(&json!({ "data": "holdout" }));
+    let clean = simplify(&json!({}));
+    let keys = |backend| {
+        [
+            key::source(&spec.model.source, None, backend),
+            key::stage(&clean, "sha256:a", None, backend),
+            key::stage(&spec.stages[0], "sha256:a", None, backend),
+            key::calibration(fixed.calibrates().unwrap(), &spec.data[0], "sha256:a", "sha256:d", backend),
+        ]
+    };
+    let moved = |from, to| {
+        let (from, to) = (keys(from), keys(to));
+        std::array::from_fn::<_, 4, _>(|index| from[index] != to[index])
+    };
+    assert_eq!(moved(Backend::Rten, Backend::Auto), [true, false, false, false], "operators, not forms");
+    assert_eq!(
+        moved(Backend::Auto, Backend::Onnxruntime),
+        [false, false, true, true],
+        "forms, not operators"
+    );
 }
 
 fn weight_only(method: &serde_json::Value) -> slipway_api::Stage {
@@ -46,8 +76,9 @@ fn fixed(method: &serde_json::Value) -> slipway_api::Stage {
 fn a_calibration_is_told_apart_by_what_decides_its_ranges_and_a_stage_by_the_rest() {
     let data = World::new(spec()).observed.deployment.spec.data[0].clone();
     let plain = fixed(&json!({ "data": "holdout" }));
-    let calibration =
-        |method| key::calibration(fixed(&method).calibrates().unwrap(), &data, "sha256:a", "sha256:d");
+    let calibration = |method| {
+        key::calibration(fixed(&method).calibrates().unwrap(), &data, "sha256:a", "sha256:d", Backend::Rten)
+    };
     let base = calibration(json!({ "data": "holdout" }));
     for same in
         [json!({ "data": "other" }), json!({ "data": "holdout", "granularity": "perTensor", "samples": 128 })]
@@ -61,11 +92,12 @@ fn a_calibration_is_told_apart_by_what_decides_its_ranges_and_a_stage_by_the_res
     let mut bound = data.clone();
     bound.inputs.insert("pixels".into(), "others".into());
     let spec = plain.calibrates().unwrap();
-    assert_ne!(key::calibration(spec, &bound, "sha256:a", "sha256:d"), base);
-    assert_ne!(key::calibration(spec, &data, "sha256:b", "sha256:d"), base);
-    assert_ne!(key::calibration(spec, &data, "sha256:a", "sha256:e"), base);
+    assert_ne!(key::calibration(spec, &bound, "sha256:a", "sha256:d", Backend::Rten), base);
+    assert_ne!(key::calibration(spec, &data, "sha256:b", "sha256:d", Backend::Rten), base);
+    assert_ne!(key::calibration(spec, &data, "sha256:a", "sha256:e", Backend::Rten), base);
 
-    let stage = |method, calibration| key::stage(&fixed(&method), "sha256:a", Some(calibration));
+    let stage =
+        |method, calibration| key::stage(&fixed(&method), "sha256:a", Some(calibration), Backend::Rten);
     let base = stage(json!({ "data": "holdout" }), "sha256:c");
     assert_eq!(stage(json!({ "data": "other", "samples": 5, "range": "Mse" }), "sha256:c"), base);
     assert_ne!(stage(json!({ "data": "holdout", "granularity": "perTensor" }), "sha256:c"), base);
@@ -77,10 +109,16 @@ fn names_credentials_and_replicas_are_not_part_of_a_key() {
     let spec = World::new(spec()).observed.deployment.spec;
     let mut renamed = spec.stages[0].clone();
     renamed.name = "other".into();
-    assert_eq!(key::stage(&renamed, "sha256:a", None), key::stage(&spec.stages[0], "sha256:a", None));
+    assert_eq!(
+        key::stage(&renamed, "sha256:a", None, Backend::Rten),
+        key::stage(&spec.stages[0], "sha256:a", None, Backend::Rten)
+    );
     let mut secret = spec.model.source.clone();
     secret.credentials_secret_ref = Some(slipway_api::LocalReference { name: "secret".into() });
-    assert_eq!(key::source(&secret, None, false), key::source(&spec.model.source, None, false));
+    assert_eq!(
+        key::source(&secret, None, Backend::Rten),
+        key::source(&spec.model.source, None, Backend::Rten)
+    );
     let mut scaled = spec.serving.clone();
     scaled.replicas = 9;
     assert_eq!(key::revision("net", "sha256:a", &scaled), key::revision("net", "sha256:a", &spec.serving));
@@ -89,22 +127,34 @@ fn names_credentials_and_replicas_are_not_part_of_a_key() {
 #[test]
 fn what_decides_the_bytes_is_part_of_a_key() {
     let spec = World::new(spec()).observed.deployment.spec;
-    assert_ne!(key::source(&spec.model.source, None, true), key::source(&spec.model.source, None, false));
-    assert_ne!(key::stage(&spec.stages[0], "sha256:a", None), key::stage(&spec.stages[0], "sha256:b", None));
+    assert_ne!(
+        key::source(&spec.model.source, None, Backend::Auto),
+        key::source(&spec.model.source, None, Backend::Rten)
+    );
+    assert_ne!(
+        key::stage(&spec.stages[0], "sha256:a", None, Backend::Rten),
+        key::stage(&spec.stages[0], "sha256:b", None, Backend::Rten)
+    );
     let per_tensor = serde_json::from_value(
         json!({ "name": "small", "quantize": { "dynamic": { "granularity": "perTensor" } } }),
     )
     .unwrap();
-    assert_ne!(key::stage(&spec.stages[0], "sha256:a", None), key::stage(&per_tensor, "sha256:a", None));
+    assert_ne!(
+        key::stage(&spec.stages[0], "sha256:a", None, Backend::Rten),
+        key::stage(&per_tensor, "sha256:a", None, Backend::Rten)
+    );
     let spelled_out = serde_json::from_value(json!({
         "name": "small", "quantize": { "dynamic": { "weights": "int8", "granularity": "perChannel" } },
     }))
     .unwrap();
-    assert_eq!(key::stage(&spec.stages[0], "sha256:a", None), key::stage(&spelled_out, "sha256:a", None));
-    let clean = |options| key::stage(&simplify(&options), "sha256:a", None);
+    assert_eq!(
+        key::stage(&spec.stages[0], "sha256:a", None, Backend::Rten),
+        key::stage(&spelled_out, "sha256:a", None, Backend::Rten)
+    );
+    let clean = |options| key::stage(&simplify(&options), "sha256:a", None, Backend::Rten);
     assert_eq!(clean(json!({})), clean(json!({ "dims": {}, "allowUnchanged": false })));
     assert_ne!(clean(json!({})), clean(json!({ "dims": { "batch": 1 } })));
-    let four = |method| key::stage(&weight_only(&method), "sha256:a", None);
+    let four = |method| key::stage(&weight_only(&method), "sha256:a", None, Backend::Rten);
     assert_eq!(
         four(json!({ "weights": "int4" })),
         four(json!({ "weights": "int4", "block": 32, "fit": "LeastSquares" }))

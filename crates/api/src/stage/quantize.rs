@@ -72,27 +72,43 @@ pub struct Dynamic {
 #[schemars(transform = schema::closed)]
 #[schemars(extend("x-kubernetes-validations" = [
     {"rule": "!has(self.granularity) || !has(self.weights) || self.weights == 'int8'", "message": "granularity is for weights: int8"},
-    {"rule": "!(has(self.block) || has(self.fit)) || has(self.weights) && self.weights == 'int4'", "message": "block and fit are for weights: int4"}
+    {"rule": "!(has(self.block) || has(self.fit) || has(self.zeroPoints)) || has(self.weights) && self.weights == 'int4'", "message": "block, fit and zeroPoints are for weights: int4"},
+    {"rule": "!has(self.fit) || self.fit != 'HalfQuadratic' || has(self.zeroPoints) && self.zeroPoints", "message": "fit: HalfQuadratic looks for zero points: it needs zeroPoints: true"}
 ]))]
 pub struct WeightOnly {
     /// The type of the stored weights. `int8`: a byte each, and a scale for each channel. `int4`: matrices in blocks
-    /// of four bits, other weights as `int8`. `float16`: half the size, and nearly nothing lost. Default: `int8`.
+    /// of four bits, other weights as `int8`. `float16`: half the size, and nearly nothing lost. `bfloat16`: half the
+    /// size and the range of singles, for `backend: onnxruntime`. Default: `int8`.
     #[serde(default, skip_serializing_if = "StoredType::is_default")]
     pub weights: StoredType,
     /// One scale for each output channel, or one for the whole tensor; for `int8`. Default: `perChannel`.
     #[serde(default, skip_serializing_if = "Granularity::is_default")]
     pub granularity: Granularity,
-    /// Weights that share a scale, a power of two from 16 to 256; for `int4`. Matrices whose depth it does not divide
-    /// are stored as `int8`. Default: 32.
+    /// Weights that share a scale, a power of two from 16 to 256; for `int4`. Unless the backend is `onnxruntime`,
+    /// matrices whose depth it does not divide are stored as `int8`. Default: 32.
     #[serde(default = "default_block", skip_serializing_if = "is_default_block")]
     #[schemars(range(min = 16, max = 256))]
     #[schemars(extend("x-kubernetes-validations" = [
         {"rule": "self in [16, 32, 64, 128, 256]", "message": "block has to be 16, 32, 64, 128 or 256"}
     ]))]
     pub block: i32,
+    /// A zero point for each block, for weights that do not lie around zero; for `int4` and `backend: onnxruntime`.
+    /// Default: false.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub zero_points: bool,
     /// How the scale of a block is chosen; for `int4`. Default: `LeastSquares`.
     #[serde(default, skip_serializing_if = "BlockFit::is_default")]
     pub fit: BlockFit,
+}
+
+impl WeightOnly {
+    /// What of it the built-in engine cannot load, and what to write instead.
+    pub fn needs_onnxruntime(&self) -> Option<[&'static str; 2]> {
+        let blocks = self.weights == StoredType::Int4 && self.zero_points;
+        let brain = self.weights == StoredType::Bfloat16;
+        let zero_points = blocks.then_some(["zeroPoints: true", "leave zeroPoints out"]);
+        zero_points.or_else(|| brain.then_some(["weights: bfloat16", "take float16"]))
+    }
 }
 
 impl Default for WeightOnly {
@@ -101,6 +117,7 @@ impl Default for WeightOnly {
             weights: StoredType::default(),
             granularity: Granularity::default(),
             block: default_block(),
+            zero_points: false,
             fit: BlockFit::default(),
         }
     }
@@ -141,6 +158,8 @@ pub enum StoredType {
     Int4,
     /// 16-bit IEEE floats.
     Float16,
+    /// The upper half of 32-bit floats.
+    Bfloat16,
 }
 
 impl StoredType {
@@ -174,6 +193,8 @@ pub enum BlockFit {
     LeastSquares,
     /// From the range alone, bit for bit as ONNX Runtime's quantizer: the fastest.
     Nearest,
+    /// The zero point of a half-quadratic search (HQQ), which forgives outliers.
+    HalfQuadratic,
 }
 
 impl BlockFit {

@@ -16,6 +16,7 @@ use slipway_optimizer::{
     work,
 };
 
+use super::engine::Engine;
 use crate::{
     error::Error,
     output::{self, table},
@@ -38,6 +39,9 @@ pub(crate) struct Calibrate {
     data: PathBuf,
     /// The calibration to write.
     output: PathBuf,
+    /// The engine that runs the model: the one that is going to serve it. Programs for one machine have rten alone.
+    #[arg(long, value_enum, default_value_t = Engine::Rten)]
+    engine: Engine,
     #[command(flatten)]
     ranges: Ranges,
 }
@@ -73,7 +77,7 @@ enum Range {
 
 impl Calibrate {
     pub(crate) fn run(self, json: bool) -> Result<(), Error> {
-        let calibration = self.ranges.calibration(&self.model, &self.data, json)?;
+        let calibration = self.ranges.calibration(&self.model, &self.data, self.engine, json)?;
         let text = calibration.to_json();
         write(&self.output, &text).map_err(|source| Error::Write { path: self.output.clone(), source })?;
         if json { output::print(&text) } else { output::print(&summary(&calibration)) }
@@ -91,8 +95,14 @@ fn write(path: &Path, text: &str) -> std::io::Result<()> {
 
 impl Ranges {
     /// Runs a model on data.
-    pub(crate) fn calibration(&self, model: &Path, data: &Path, json: bool) -> Result<Calibration, Error> {
-        let options = work::calibrate_options(&self.spec()?);
+    pub(crate) fn calibration(
+        &self,
+        model: &Path,
+        data: &Path,
+        engine: Engine,
+        json: bool,
+    ) -> Result<Calibration, Error> {
+        let options = work::calibrate_options(&self.spec()?, engine.backend());
         let calibrator = Calibrator::open(model, &options).map_err(|error| Error::file(model, &error))?;
         let mut file = NpzFile::open(data).map_err(|error| Error::file(data, &error))?;
         let samples = Samples::bind(&mut file, &self.binding(data)?, &calibrator.inputs())

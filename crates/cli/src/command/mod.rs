@@ -2,6 +2,7 @@
 
 pub(crate) mod calibrate;
 pub(crate) mod completions;
+pub(crate) mod engine;
 pub(crate) mod evaluate;
 pub(crate) mod inspect;
 pub(crate) mod plan;

@@ -10,7 +10,7 @@ use slipway_optimizer::{
     work,
 };
 
-use super::calibrate::Ranges;
+use super::{calibrate::Ranges, engine::Engine};
 use crate::{
     error::Error,
     output::{self, bytes, table},
@@ -26,6 +26,7 @@ Examples:
   slipway quantize model.onnx small.onnx --scheme dynamic
   slipway quantize model.onnx small.onnx --scheme dynamic --granularity per-tensor --json
   slipway quantize model.onnx small.onnx --scheme weight-only --weights int4 --block 64
+  slipway quantize model.onnx small.onnx --scheme weight-only --weights int4 --zero-points --engine onnxruntime
   slipway quantize model.onnx small.onnx --scheme static --data samples.npz
   slipway quantize model.onnx small.onnx --keep-float '/head/*'")]
 pub(crate) struct Quantize {
@@ -33,10 +34,13 @@ pub(crate) struct Quantize {
     input: PathBuf,
     /// The ONNX model to write.
     output: PathBuf,
+    /// The engine that is going to run the model: it decides which forms there are.
+    #[arg(long, value_enum, default_value_t = Engine::Rten)]
+    engine: Engine,
     /// How activations are treated.
     #[arg(long, value_enum, default_value_t = Scheme::Dynamic)]
     scheme: Scheme,
-    /// The type of the stored weights; int4 and float16 are for weight-only.
+    /// The type of the stored weights; all but int8 are for weight-only.
     #[arg(long, value_enum, default_value_t = Weights::Int8)]
     weights: Weights,
     /// One scale for each output channel, or one for the whole tensor.
@@ -45,6 +49,9 @@ pub(crate) struct Quantize {
     /// Weights that share a scale, for int4: a power of two.
     #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(i32).range(16..=256))]
     block: i32,
+    /// A zero point for each block, for int4 and ONNX Runtime.
+    #[arg(long)]
+    zero_points: bool,
     /// How the scale of a block is chosen, for int4.
     #[arg(long, value_enum, default_value_t = Fit::LeastSquares)]
     fit: Fit,
@@ -79,6 +86,8 @@ enum Weights {
     Int4,
     /// Half the size, and nearly nothing lost.
     Float16,
+    /// Half the size and the range of singles, for ONNX Runtime.
+    Bfloat16,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -87,17 +96,20 @@ enum Granularity {
     PerTensor,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Fit {
     /// The scale of the least squared error.
     LeastSquares,
     /// From the range alone, bit for bit as ONNX Runtime: the fastest.
     Nearest,
+    /// The zero point of a half-quadratic search, which forgives outliers: with --zero-points.
+    HalfQuadratic,
 }
 
 impl Quantize {
     pub(crate) fn run(self, json: bool) -> Result<(), Error> {
-        let options = work::quantize::options(&self.spec()?).expect("the scheme is the method");
+        let options =
+            work::quantize::options(&self.spec()?, self.engine.backend()).expect("the scheme is the method");
         let options = Options { calibration: self.calibration(json)?, ..options };
         let bar = work::Forward::new(progress::bar(json), "quantizing");
         let report = quantize(&self.input, &self.output, &options, &bar)
@@ -113,7 +125,9 @@ impl Quantize {
             (Scheme::Static, Some(file), _) => {
                 Calibration::read(file).map(Some).map_err(|error| Error::file(file, &error))
             }
-            (Scheme::Static, None, Some(data)) => self.ranges.calibration(&self.input, data, json).map(Some),
+            (Scheme::Static, None, Some(data)) => {
+                self.ranges.calibration(&self.input, data, self.engine, json).map(Some)
+            }
             (Scheme::Static, None, None) => Err(Error::Usage(
                 "--scheme static needs --data, or --calibration from `slipway calibrate`".into(),
             )),
@@ -140,12 +154,20 @@ impl Quantize {
             }
             Scheme::Static => spec.r#static = Some(Static { granularity, ..Static::on("data") }),
             Scheme::Dynamic => spec.dynamic = Some(Dynamic { weights: WeightType::Int8, granularity }),
-            Scheme::WeightOnly => {
-                let (weights, fit) = (self.weights.of_api(), self.fit.of_api());
-                spec.weight_only = Some(WeightOnly { weights, granularity, block: self.block, fit });
-            }
+            Scheme::WeightOnly => spec.weight_only = Some(self.weight_only(granularity)?),
         }
         Ok(spec)
+    }
+
+    fn weight_only(&self, granularity: stage::Granularity) -> Result<WeightOnly, Error> {
+        let (weights, fit) = (self.weights.of_api(), self.fit.of_api());
+        if self.zero_points && self.weights != Weights::Int4 {
+            return Err(Error::Usage("--zero-points is for --weights int4".into()));
+        }
+        if self.fit == Fit::HalfQuadratic && !self.zero_points {
+            return Err(Error::Usage("--fit half-quadratic looks for zero points: add --zero-points".into()));
+        }
+        Ok(WeightOnly { weights, granularity, block: self.block, zero_points: self.zero_points, fit })
     }
 }
 
@@ -155,6 +177,7 @@ impl Weights {
             Self::Int8 => stage::StoredType::Int8,
             Self::Int4 => stage::StoredType::Int4,
             Self::Float16 => stage::StoredType::Float16,
+            Self::Bfloat16 => stage::StoredType::Bfloat16,
         }
     }
 }
@@ -164,6 +187,7 @@ impl Fit {
         match self {
             Self::LeastSquares => stage::BlockFit::LeastSquares,
             Self::Nearest => stage::BlockFit::Nearest,
+            Self::HalfQuadratic => stage::BlockFit::HalfQuadratic,
         }
     }
 }

@@ -51,6 +51,7 @@ pub(crate) fn settings(local: bool) -> Settings {
         server_image: format!("slipway-server:{}", env!("CARGO_PKG_VERSION")),
         onnxruntime_server_image: Some(format!("slipway-server-onnxruntime:{}", env!("CARGO_PKG_VERSION"))),
         job_image: format!("slipway-job:{}", env!("CARGO_PKG_VERSION")),
+        onnxruntime_job_image: Some(format!("slipway-job-onnxruntime:{}", env!("CARGO_PKG_VERSION"))),
         image_pull_policy: "IfNotPresent".into(),
         image_pull_secrets: Vec::new(),
         registry: "slipway-registry.slipway-system.svc:5000".into(),

@@ -63,6 +63,7 @@ fn a_wrong_call_says_what_is_missing() {
     quantize(&["--scheme", "static", "--calibration", "no.json"]).fails(1, &["no.json is no calibration"]);
     let calibrate = |more: &[&str]| room.slipway(&[&["calibrate", &model, &data, "c.json"], more].concat());
     calibrate(&["--percentile", "99"]).fails(2, &["--range percentile"]);
+    calibrate(&["--engine", "onnxruntime"]).fails(1, &["model.onnx: ", "this program has no ONNX Runtime"]);
     calibrate(&["--input", "pixels=images"]).fails(1, &["images"]);
     let left: Vec<_> =
         std::fs::read_dir(room.path(".")).unwrap().map(|entry| entry.unwrap().file_name()).collect();

@@ -61,6 +61,34 @@ fn weights_alone_take_four_bits_sixteen_or_none() {
 }
 
 #[test]
+fn the_engine_decides_the_forms() {
+    let room = Room::new();
+    let model = example("model.onnx");
+    let quantize = |output: &str, more: &[&str]| {
+        room.slipway(&[&["quantize", &model, output, "--scheme", "weight-only"], more].concat())
+    };
+    let four = ["--weights", "int4", "--block", "16", "--zero-points"];
+    let ours = quantize("four.onnx", &[&four[..], &["--engine", "onnxruntime", "--json"]].concat()).json();
+    let searched = [&four[..], &["--engine", "onnxruntime", "--fit", "half-quadratic", "--json"]].concat();
+    assert_ne!(ours, quantize("searched.onnx", &searched).json(), "the fit is heard");
+    let scheme = |report: &serde_json::Value| report["tensors"][0]["scheme"].clone();
+    assert_eq!(scheme(&ours), "uint4×16");
+    let file = std::fs::read(room.path("four.onnx")).unwrap();
+    assert!(file.windows(12).any(|bytes| bytes == b"_zero_points"));
+    let brain =
+        quantize("brain.onnx", &["--weights", "bfloat16", "--engine", "onnxruntime", "--json"]).json();
+    assert_eq!(scheme(&brain), "bfloat16");
+    for engine in ["rten", "auto"] {
+        let words = ["built-in engine", "ONNX Runtime"];
+        quantize("no.onnx", &[&four[..], &["--engine", engine]].concat()).fails(1, &words);
+        quantize("no.onnx", &["--weights", "bfloat16", "--engine", engine]).fails(1, &words);
+    }
+    quantize("no.onnx", &["--zero-points"]).fails(2, &["--weights int4"]);
+    quantize("no.onnx", &["--weights", "int4", "--fit", "half-quadratic"]).fails(2, &["--zero-points"]);
+    assert!(!room.path("no.onnx").exists());
+}
+
+#[test]
 fn a_failure_leaves_no_output() {
     let room = Room::new();
     room.slipway(&["quantize", "absent.onnx", "small.onnx"])

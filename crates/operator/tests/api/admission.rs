@@ -55,6 +55,7 @@ async fn every_example_is_accepted_to_the_last_field() {
 
 /// Bad objects, each with words that its refusal must contain.
 fn bad() -> Vec<(Fixture, &'static str)> {
+    let quantize = |method: Value| whole("net").set("/spec/stages/0/quantize", method);
     let uri = |uri: &str| deployment("net").set("/spec/model/source/uri", json!(uri));
     vec![
         (deployment("1net"), "DNS-1035"),
@@ -79,6 +80,22 @@ fn bad() -> Vec<(Fixture, &'static str)> {
             whole("net")
                 .set("/spec/stages/0", json!({ "name": "clean", "simplify": { "dims": { "batch": 0 } } })),
             "a size in dims has to be at least 1",
+        ),
+        (
+            quantize(json!({ "static": { "data": "nowhere" } })),
+            "quantize.static.data must be the name of a data set",
+        ),
+        (
+            quantize(json!({ "static": { "data": "unseen", "percentile": "99.9" } })),
+            "percentile is for range: Percentile",
+        ),
+        (
+            quantize(json!({ "weightOnly": { "weights": "float16", "zeroPoints": true } })),
+            "block, fit and zeroPoints are for weights: int4",
+        ),
+        (
+            quantize(json!({ "weightOnly": { "weights": "int4", "fit": "HalfQuadratic" } })),
+            "it needs zeroPoints: true",
         ),
         (deployment("net").replicas(-1), "replicas"),
         (deployment("net").set("/spec/serving/rolicas", json!(1)), "rolicas"),

@@ -4,12 +4,13 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 use slipway_api::{
-    DataSet,
+    Backend, DataSet,
     job::{CalibrateWork, Failure, FailureCategory, JobResult},
     stage::{CalibrationRange, Static},
 };
 use slipway_artifacts::{Kind, chain, digest_file};
 use slipway_model::npz::NpzFile;
+use slipway_server::BackendChoice;
 
 use super::{
     Context, Counted,
@@ -28,7 +29,7 @@ const ENTRY: &str = "calibration.json";
 pub(super) async fn run(work: &CalibrateWork, context: &Context, scratch: &Path) -> Result<Made, Failure> {
     let model = stage::pulled(&work.input, context, &scratch.join("input")).await?;
     let data = stage::pulled(&work.data_digest, context, &scratch.join("data")).await?;
-    let mut options = options(&work.calibrate);
+    let mut options = options(&work.calibrate, work.backend);
     options.capture.scratch = scratch.to_owned();
     let (binding, progress) = (work.data.clone(), Counted::new(context.progress.clone(), "calibrating"));
     let calibration =
@@ -105,8 +106,8 @@ pub(super) async fn pulled(
 /// The share of values that a range by percentile holds unless a user says otherwise, in percent.
 const PERCENTILE: &str = "99.99";
 
-/// How a model is calibrated for what a user wrote.
-pub fn options(spec: &Static) -> CalibrateOptions {
+/// How a model is calibrated for what a user wrote, and in which engine.
+pub fn options(spec: &Static, backend: Backend) -> CalibrateOptions {
     let range = match spec.range {
         CalibrationRange::Entropy => Range::Entropy,
         CalibrationRange::MinMax => Range::MinMax,
@@ -114,7 +115,13 @@ pub fn options(spec: &Static) -> CalibrateOptions {
         CalibrationRange::Percentile => Range::Percentile(percentile(spec)),
     };
     let samples = usize::try_from(spec.samples).unwrap_or_default().max(1);
-    CalibrateOptions { range, samples, ..CalibrateOptions::default() }
+    let mut options = CalibrateOptions { range, samples, ..CalibrateOptions::default() };
+    options.capture.engine.backend = match backend {
+        Backend::Auto => BackendChoice::Auto,
+        Backend::Rten => BackendChoice::Rten,
+        Backend::Onnxruntime => BackendChoice::OnnxRuntime,
+    };
+    options
 }
 
 fn percentile(spec: &Static) -> Percent {

@@ -58,13 +58,14 @@ async fn try_run(spec: &JobSpec, context: &Context) -> Result<JobResult, slipway
     }
     let scratch = failure::scratch(&context.scratch)?;
     let made = match &spec.work {
-        Work::Source { source, format, onnxruntime } => {
-            source::run(source, *format, *onnxruntime, context, scratch.path()).await?
+        Work::Source { source, format, backend } => {
+            source::run(source, *format, *backend, context, scratch.path()).await?
         }
         Work::Data { data } => data::run(data, context, scratch.path()).await?,
         Work::Calibrate(work) => calibrate::run(work, context, scratch.path()).await?,
-        Work::Stage { stage, input, calibration } => {
-            stage::run(stage, input, calibration.as_deref(), context, scratch.path()).await?
+        Work::Stage { stage, input, calibration, backend } => {
+            let artifacts = stage::Artifacts { input, calibration: calibration.as_deref() };
+            stage::run(stage, artifacts, *backend, context, scratch.path()).await?
         }
         Work::Gate(gate) => gate::run(gate, context, scratch.path()).await?,
     };

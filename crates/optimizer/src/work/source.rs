@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 use slipway_api::{
-    ModelFormat, Source,
+    Backend, ModelFormat, Source,
     job::{Failure, FailureCategory, JobResult},
 };
 use slipway_artifacts::{Kind, SourceSpec, chain, fetch};
@@ -40,13 +40,13 @@ pub(super) async fn fetched(source: &Source, context: &Context, into: &Path) -> 
 pub(super) async fn run(
     source: &Source,
     format: Option<ModelFormat>,
-    onnxruntime: bool,
+    backend: Backend,
     context: &Context,
     scratch: &Path,
 ) -> Result<Made, Failure> {
     let folder = scratch.join("source");
     let entry = fetched(source, context, &folder).await?;
-    let (files, facts) = tokio::task::spawn_blocking(move || examine(&entry, format, onnxruntime))
+    let (files, facts) = tokio::task::spawn_blocking(move || examine(&entry, format, backend))
         .await
         .map_err(|error| fail(FailureCategory::Internal, error.to_string()))??;
     let Some((name, _)) = files.first().cloned() else {
@@ -71,7 +71,7 @@ pub(super) async fn run(
 type Examined = (Vec<(String, PathBuf)>, OnnxFacts);
 
 /// The files of the model, the entry first, and its facts; refuses what is no model or cannot be run.
-fn examine(entry: &Path, format: Option<ModelFormat>, onnxruntime: bool) -> Result<Examined, Failure> {
+fn examine(entry: &Path, format: Option<ModelFormat>, backend: Backend) -> Result<Examined, Failure> {
     match (sniff_file(entry), format) {
         (Ok(FileFormat::Onnx), None | Some(ModelFormat::Onnx)) | (_, Some(ModelFormat::Onnx)) => {}
         (Ok(other), None) => {
@@ -83,9 +83,7 @@ fn examine(entry: &Path, format: Option<ModelFormat>, onnxruntime: bool) -> Resu
         (Err(error), None) => return Err(fail(FailureCategory::InvalidModel, error.to_string())),
     }
     let model = OnnxModel::open(entry).map_err(|error| of_model(&error))?;
-    if !onnxruntime {
-        refuse_unknown_operators(entry)?;
-    }
+    refuse_unknown_operators(entry, backend)?;
     let folder = model.folder().to_owned();
     let mut files = vec![(file_name(entry), entry.to_owned())];
     for file in model.files().into_iter().filter(|file| file != entry) {
@@ -95,8 +93,12 @@ fn examine(entry: &Path, format: Option<ModelFormat>, onnxruntime: bool) -> Resu
     Ok((files, model.facts()))
 }
 
-/// Refuses a model whose operators the engine that will serve does not know, naming them.
-pub(super) fn refuse_unknown_operators(model: &Path) -> Result<(), Failure> {
+/// Refuses a model whose operators the engine that will serve does not know, naming them; ONNX Runtime tells only when
+/// it loads a model.
+pub(super) fn refuse_unknown_operators(model: &Path, backend: Backend) -> Result<(), Failure> {
+    if backend.may_be_onnxruntime() {
+        return Ok(());
+    }
     let unknown = slipway_server::unsupported_operators(model)
         .map_err(|error| fail(FailureCategory::InvalidModel, chain(&error)))?;
     if unknown.is_empty() {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use slipway_api::{
-    Stage, StageKind,
+    Backend, Stage, StageKind,
     job::{Failure, FailureCategory, JobResult},
 };
 use slipway_artifacts::Kind;
@@ -33,13 +33,32 @@ struct Outcome {
     report: Value,
 }
 
+/// What goes into a stage, by digest.
+#[derive(Clone, Copy)]
+pub(super) struct Artifacts<'a> {
+    pub(super) input: &'a str,
+    pub(super) calibration: Option<&'a str>,
+}
+
+/// What a kind works on.
+struct Given<'a> {
+    /// The model's file.
+    model: &'a Path,
+    /// The artifact that it is.
+    source: String,
+    calibration: Option<Calibration>,
+    /// The engine that has to load what comes out.
+    backend: Backend,
+}
+
 pub(super) async fn run(
     stage: &Stage,
-    input: &str,
-    calibration: Option<&str>,
+    artifacts: Artifacts<'_>,
+    backend: Backend,
     context: &Context,
     scratch: &Path,
 ) -> Result<Made, Failure> {
+    let Artifacts { input, calibration } = artifacts;
     let calibration = calibrate::pulled(calibration, context, &scratch.join("calibration")).await?;
     let model = pulled(input, context, &scratch.join("input")).await?;
     let folder = scratch.join("output");
@@ -48,8 +67,9 @@ pub(super) async fn run(
     let progress = super::Forward::new(context.progress.clone(), stage.kind().map_or("working", doing));
     let (stage, source) = (stage.clone(), input.to_owned());
     let work = move || {
-        let outcome = apply(&stage, &source, calibration, &model, &output, &progress)?;
-        Ok((outcome, files(&output)?))
+        let given = Given { model: &model, source, calibration, backend };
+        let outcome = apply(&stage, given, &output, &progress)?;
+        Ok((outcome, files(&output, backend)?))
     };
     let (outcome, files) = tokio::task::spawn_blocking(work)
         .await
@@ -60,17 +80,13 @@ pub(super) async fn run(
 /// Does what the kind of a stage says.
 fn apply(
     stage: &Stage,
-    source: &str,
-    calibration: Option<Calibration>,
-    model: &Path,
+    given: Given<'_>,
     output: &Path,
     progress: &dyn Progress,
 ) -> Result<Outcome, Failure> {
     match stage.kind() {
-        Some(StageKind::Quantize(spec)) => {
-            quantize::apply(spec, source, calibration, model, output, progress)
-        }
-        Some(StageKind::Simplify(spec)) => simplify::apply(spec, source, model, output, progress),
+        Some(StageKind::Quantize(spec)) => quantize::apply(spec, given, output, progress),
+        Some(StageKind::Simplify(spec)) => simplify::apply(spec, given, output, progress),
         None => Err(fail(FailureCategory::Internal, format!("stage {} has no kind", stage.name))),
     }
 }
@@ -101,9 +117,9 @@ fn made(input: &str, outcome: Outcome, files: Vec<(String, PathBuf)>) -> Made {
 }
 
 /// The files of an output, once the engine that serves knows all of its operators.
-fn files(output: &Path) -> Result<Vec<(String, PathBuf)>, Failure> {
+fn files(output: &Path, backend: Backend) -> Result<Vec<(String, PathBuf)>, Failure> {
     let written = OnnxModel::open(output).map_err(|error| of_model(&error))?;
-    refuse_unknown_operators(output)?;
+    refuse_unknown_operators(output, backend)?;
     let files = written.files().into_iter().map(|file| {
         let name = file.file_name().map_or_else(|| ENTRY.into(), |name| name.to_string_lossy().into_owned());
         (name, file)

@@ -25,15 +25,16 @@ impl Walk<'_> {
             self.pend(&name, StepKind::Calibration);
             return None;
         };
-        let data = data.clone();
+        let (data, backend) = (data.clone(), self.observed.deployment.spec.serving.engine());
         let step = Step {
             name,
             kind: StepKind::Calibration,
-            key: key::calibration(spec, &data, input, &data_digest),
+            key: key::calibration(spec, &data, input, &data_digest, backend),
             input: Some(input.to_owned()),
             work: Work::Calibrate(Box::new(CalibrateWork {
                 calibrate: spec.clone(),
                 input: input.to_owned(),
+                backend,
                 data,
                 data_digest,
             })),

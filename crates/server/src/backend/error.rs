@@ -42,7 +42,9 @@ pub enum LoadError {
         message: String,
     },
     /// The program was built without ONNX Runtime.
-    #[error("this program has no ONNX Runtime: the image slipway-server-onnxruntime has it")]
+    #[error(
+        "this program has no ONNX Runtime: the images slipway-server-onnxruntime and slipway-job-onnxruntime have it"
+    )]
     NotBuiltIn,
     /// The ONNX Runtime library is missing, too old or of another machine.
     #[error(

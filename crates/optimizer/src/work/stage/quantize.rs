@@ -4,31 +4,30 @@ use std::path::Path;
 
 use serde_json::json;
 use slipway_api::{
+    Backend,
     job::{Failure, FailureCategory},
     stage::{BlockFit, Dynamic, Granularity, Quantize, QuantizeMethod, StoredType, WeightOnly, WeightType},
 };
 use slipway_artifacts::chain;
 
-use super::Outcome;
+use super::{Given, Outcome};
 use crate::{
-    calibrate::Calibration,
     progress::Progress,
-    stage::quantize::{self as library, HalfFloat, Method, Options, QuantizeError},
+    stage::quantize::{self as library, Engine, HalfFloat, Method, Options, QuantizeError},
     work::failure::fail,
 };
 
-/// Quantizes the model at `model`, which is the artifact `source`.
+/// Quantizes a model.
 pub(super) fn apply(
     spec: &Quantize,
-    source: &str,
-    calibration: Option<Calibration>,
-    model: &Path,
+    given: Given<'_>,
     output: &Path,
     progress: &dyn Progress,
 ) -> Result<Outcome, Failure> {
-    let options =
-        options(spec).ok_or_else(|| fail(FailureCategory::Internal, "a stage's quantize has no method"))?;
-    let options = Options { source: Some(source.to_owned()), calibration, ..options };
+    let Given { model, source, calibration, backend } = given;
+    let options = options(spec, backend)
+        .ok_or_else(|| fail(FailureCategory::Internal, "a stage's quantize has no method"))?;
+    let options = Options { source: Some(source), calibration, ..options };
     let report = library::quantize(model, output, &options, progress).map_err(|error| of_quantize(&error))?;
     Ok(Outcome {
         size: report.size_after,
@@ -37,8 +36,9 @@ pub(super) fn apply(
     })
 }
 
-/// The quantizer's options for what a user wrote; `None` where no method is there, which the CRD refuses.
-pub fn options(spec: &Quantize) -> Option<Options> {
+/// The quantizer's options for what a user wrote and the engine that has to load the result; `None` where no method is
+/// there, which the CRD refuses.
+pub fn options(spec: &Quantize, backend: Backend) -> Option<Options> {
     let method = match spec.method()? {
         QuantizeMethod::Dynamic(Dynamic { weights: WeightType::Int8, granularity: of }) => {
             Method::Dynamic { granularity: granularity(*of), reduce_range: true }
@@ -46,17 +46,27 @@ pub fn options(spec: &Quantize) -> Option<Options> {
         QuantizeMethod::Static(spec) => {
             Method::Static { granularity: granularity(spec.granularity), reduce_range: true }
         }
-        QuantizeMethod::WeightOnly(WeightOnly { weights, granularity: of, block, fit: by }) => {
-            match weights {
-                StoredType::Int8 => Method::Eight { granularity: granularity(*of) },
-                StoredType::Int4 => {
-                    Method::Four { block: block.unsigned_abs(), zero_points: false, fit: fit(*by) }
-                }
-                StoredType::Float16 => Method::Half { float: HalfFloat::Float16 },
-            }
-        }
+        QuantizeMethod::WeightOnly(spec) => weight_only(spec),
     };
-    Some(Options { method, rules: spec.rules.iter().map(rule).collect(), ..Options::default() })
+    let rules = spec.rules.iter().map(rule).collect();
+    Some(Options { method, engine: engine(backend), rules, ..Options::default() })
+}
+
+fn weight_only(spec: &WeightOnly) -> Method {
+    let WeightOnly { weights, granularity: of, block, zero_points, fit: by } = spec;
+    match weights {
+        StoredType::Int8 => Method::Eight { granularity: granularity(*of) },
+        StoredType::Int4 => {
+            Method::Four { block: block.unsigned_abs(), zero_points: *zero_points, fit: fit(*by) }
+        }
+        StoredType::Float16 => Method::Half { float: HalfFloat::Float16 },
+        StoredType::Bfloat16 => Method::Half { float: HalfFloat::Bfloat16 },
+    }
+}
+
+/// The engine whose forms are taken: the built-in one's load in both.
+fn engine(backend: Backend) -> Engine {
+    if backend.may_be_rten() { Engine::Rten } else { Engine::OnnxRuntime }
 }
 
 fn granularity(granularity: Granularity) -> library::Granularity {
@@ -70,6 +80,7 @@ fn fit(fit: BlockFit) -> library::Fit {
     match fit {
         BlockFit::LeastSquares => library::Fit::LeastSquares,
         BlockFit::Nearest => library::Fit::Nearest,
+        BlockFit::HalfQuadratic => library::Fit::HalfQuadratic,
     }
 }
 

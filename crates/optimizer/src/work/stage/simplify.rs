@@ -9,21 +9,21 @@ use slipway_api::{
 };
 use slipway_artifacts::chain;
 
-use super::Outcome;
+use super::{Given, Outcome};
 use crate::{
     progress::Progress,
     stage::simplify::{self as library, Options, SimplifyError},
 };
 
-/// Simplifies the model at `model`, which is the artifact `source`.
+/// Simplifies a model, for any engine.
 pub(super) fn apply(
     spec: &Simplify,
-    source: &str,
-    model: &Path,
+    given: Given<'_>,
     output: &Path,
     progress: &dyn Progress,
 ) -> Result<Outcome, Failure> {
-    let options = Options { source: Some(source.to_owned()), ..options(spec) };
+    let Given { model, source, calibration: _, backend: _ } = given;
+    let options = Options { source: Some(source), ..options(spec) };
     let report = library::simplify(model, output, &options, progress).map_err(|error| of_simplify(&error))?;
     Ok(Outcome {
         size: report.size_after,
