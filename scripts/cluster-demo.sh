@@ -26,6 +26,7 @@ cluster load --name dev "$CACHE"/images/*.tar
 shown helm upgrade --install slipway charts/slipway --namespace slipway-system --create-namespace --wait \
     --set images.operator=localhost/slipway-operator:dev --set images.server=localhost/slipway-server:dev \
     --set images.serverOnnxruntime=localhost/slipway-server-onnxruntime:dev --set images.job=localhost/slipway-job:dev \
+    --set images.jobOnnxruntime=localhost/slipway-job-onnxruntime:dev \
     --set images.registry=localhost/registry:v3.1.2 --set serviceMonitors.labels.release=prometheus
 shown kubectl apply -f examples/digits/
 shown kubectl wait --for=condition=Ready modeldeployments.slipway.dev/digits --timeout=5m

@@ -1,23 +1,23 @@
 #!/usr/bin/env bash
 # Builds the project's static programs and packs each as an image archive in the
 # cache: localhost/NAME:dev in images/NAME.tar. The command line lands in bin/.
-# slipway-server-onnxruntime is the one image of a dynamic program: it holds ONNX
+# slipway-server-onnxruntime and slipway-job-onnxruntime hold dynamic programs, with ONNX
 # Runtime and the C and C++ libraries of this machine that it needs.
 # Usage: images.sh [--next]   (also an operator and a CRD of a next version, for the upgrade test)
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 source "$(dirname "$0")/lib.sh"
 
-# dynamic_server: the server and its libraries as an argument of the image maker. The libraries lie where the loader
+# with_onnxruntime NAME: a program and its libraries as an argument of the image maker. The libraries lie where the loader
 # looks without a cache of its own: beside the C library.
-dynamic_server() {
-    local program=$CACHE/dynamic/$CARGO_BUILD_TARGET/release/slipway-server library found loader folder file
+with_onnxruntime() {
+    local program=$CACHE/dynamic/$CARGO_BUILD_TARGET/release/$1 library found loader folder file
     library=$(echo "$CACHE"/onnxruntime/libonnxruntime.so.*)
     found=$(ldd "$program" "$library") || die "ldd: $found"
     ! grep -F 'not found' <<<"$found" || die "install the libraries named above (Debian: libstdc++6 libgcc-s1)"
     loader=$(sed -n 's|^[[:space:]]*\(/[^ ]*/ld-[^ ]*\) .*|\1|p' <<<"$found" | head -n 1)
     folder=$(dirname "$(sed -n 's|.*libc\.so\.6 => \([^ ]*\) .*|\1|p' <<<"$found" | head -n 1)")
-    printf 'slipway-server-onnxruntime=%s' "$program"
+    printf '%s-onnxruntime=%s' "$1" "$program"
     printf ',%s:/%s' "$library" "$(basename "$library")"
     printf ',%s:/usr/share/doc/onnxruntime/%s' "$CACHE/onnxruntime/LICENSE" LICENSE \
         "$CACHE/onnxruntime/ThirdPartyNotices.txt" ThirdPartyNotices.txt
@@ -41,7 +41,9 @@ step "static programs" cargo build --release --locked --workspace --bins
 for name in slipway-operator slipway-server slipway-job; do
     images+=("$name=$PROGRAMS/$name")
 done
-step "server with ONNX Runtime" "$ROOT/scripts/onnxruntime.sh" build
-images+=("$(dynamic_server)")
+step "programs with ONNX Runtime" "$ROOT/scripts/onnxruntime.sh" build
+for name in slipway-server slipway-job; do
+    images+=("$(with_onnxruntime "$name")")
+done
 install -m 755 "$PROGRAMS/slipway" "$BIN/slipway"
 step "images" "$BIN/slipway-cluster" image --ca-certificates --out "$CACHE/images" "${images[@]}"

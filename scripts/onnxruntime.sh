@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Fetches the ONNX Runtime library into the cache, and builds, tests or lints the server that loads it: dynamically
-# linked, beside the static programs. Skips what is there.
+# Fetches the ONNX Runtime library into the cache, and builds, tests or lints the programs that load it (server and job):
+# dynamically linked, beside the static ones. Skips what is there.
 # Usage: onnxruntime.sh [library | build | test [ARGUMENT...] | lint]   (nothing: library)
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
@@ -36,15 +36,26 @@ fetch_library() {
 # static build, finished programs are not.
 dynamic() {
     (cd "$ROOT" && CARGO_BUILD_BUILD_DIR=$CARGO_TARGET_DIR CARGO_TARGET_DIR=$CACHE/dynamic RUSTFLAGS='' \
-        cargo "$1" --release --locked --package slipway-server --features onnxruntime "${@:2}")
+        cargo "$1" --release --locked --package slipway-server --package slipway-optimizer \
+        --features slipway-server/onnxruntime,slipway-optimizer/onnxruntime "${@:2}")
+}
+
+# engine_tests: the server's tests and, of the job's, the one of its engines.
+engine_tests() {
+    local file
+    printf '%s\n' --lib --bins --test engines
+    for file in "$ROOT"/crates/server/tests/*.rs; do
+        printf '%s\n' --test "$(basename "$file" .rs)"
+    done
 }
 
 fetch_library
+mapfile -t tests < <(engine_tests)
 case ${1:-library} in
 library) ;;
 # The tests' features too, so that testing builds no dependency again.
-build) dynamic build --bin slipway-server --tests ;;
-test) dynamic test "${@:2}" ;;
+build) dynamic build "${tests[@]}" ;;
+test) dynamic test "${tests[@]}" "${@:2}" ;;
 lint) dynamic clippy --all-targets -- -D warnings ;;
 *) die "what is ${1}? see the head of $0" ;;
 esac

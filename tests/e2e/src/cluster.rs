@@ -49,6 +49,7 @@ impl Cluster {
             "slipway-server",
             "slipway-server-onnxruntime",
             "slipway-job",
+            "slipway-job-onnxruntime",
         ] {
             command.arg("--image").arg(cache().join("images").join(format!("{image}.tar")));
         }
@@ -84,6 +85,7 @@ impl Cluster {
             "--set=images.server=localhost/slipway-server:dev",
             "--set=images.serverOnnxruntime=localhost/slipway-server-onnxruntime:dev",
             "--set=images.job=localhost/slipway-job:dev",
+            "--set=images.jobOnnxruntime=localhost/slipway-job-onnxruntime:dev",
             "--set=images.registry=localhost/registry:v3.1.2",
             "--set=serviceMonitors.labels.release=prometheus",
         ];

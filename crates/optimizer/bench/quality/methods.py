@@ -52,13 +52,16 @@ def dynamic(per_channel):
     return quantize
 
 
-def blocks(source, target):
-    import onnx
-    from onnxruntime.quantization.matmul_nbits_quantizer import MatMulNBitsQuantizer
+def blocks(zero_points):
+    def quantize(source, target):
+        import onnx
+        from onnxruntime.quantization.matmul_nbits_quantizer import MatMulNBitsQuantizer
 
-    quantizer = MatMulNBitsQuantizer(onnx.load(source), block_size=32, is_symmetric=True)
-    quantizer.process()
-    quantizer.model.save_model_to_file(target, False)
+        quantizer = MatMulNBitsQuantizer(onnx.load(source), block_size=32, is_symmetric=not zero_points)
+        quantizer.process()
+        quantizer.model.save_model_to_file(target, False)
+
+    return quantize
 
 
 def half(source, target):
@@ -68,15 +71,20 @@ def half(source, target):
     onnx.save(convert_float_to_float16(onnx.load(source), keep_io_types=True), target)
 
 
+INT4 = ["--scheme", "weight-only", "--weights", "int4"]
+ZERO_POINTS = [*INT4, "--zero-points", "--engine", "onnxruntime"]
 METHODS = [
     Method("dynamic, per channel", ["--scheme", "dynamic"]),
     Peer("ONNX Runtime's dynamic, per channel", dynamic(True)),
     Method("dynamic, per tensor", ["--scheme", "dynamic", "--granularity", "per-tensor"]),
     Peer("ONNX Runtime's dynamic, per tensor", dynamic(False)),
     Method("weightOnly int8", ["--scheme", "weight-only"]),
-    Method("weightOnly int4", ["--scheme", "weight-only", "--weights", "int4"]),
-    Method("weightOnly int4, Nearest", ["--scheme", "weight-only", "--weights", "int4", "--fit", "nearest"]),
-    Peer("ONNX Runtime's int4 blocks", blocks),
+    Method("weightOnly int4", INT4),
+    Method("weightOnly int4, Nearest", [*INT4, "--fit", "nearest"]),
+    Peer("ONNX Runtime's int4 blocks", blocks(False)),
+    Method("weightOnly int4, zero points", ZERO_POINTS, (ORT,)),
+    Method("weightOnly int4, zero points, HalfQuadratic", [*ZERO_POINTS, "--fit", "half-quadratic"], (ORT,)),
+    Peer("ONNX Runtime's int4 blocks, zero points", blocks(True)),
     Method("weightOnly float16", ["--scheme", "weight-only", "--weights", "float16"]),
     Peer("ONNX Runtime's float16", half),
 ]
