@@ -79,7 +79,7 @@ fn blocks_of_a_row_major_weight_are_those_of_onnx_runtime() {
         });
         count += 1;
     }
-    assert_eq!(count, 8 * 2 * 2 * 17);
+    assert_eq!(count, 9 * 2 * 2 * 17);
 }
 
 #[test]

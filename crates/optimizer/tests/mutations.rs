@@ -1,21 +1,20 @@
-//! Broken files: real models with a few bytes changed, cut or repeated, thousands of times.
+//! The fuzz targets over their corpus, with a few bytes changed, cut or repeated, thousands of times.
 //!
-//! Whatever the bytes, a stage gives a typed error or a model that opens, never a panic, and leaves nothing
-//! else behind. The seeds are fixed, so a failure comes again.
+//! The seeds are fixed, so a failure comes again.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "these are tests, helpers included")]
 
 mod common;
+#[path = "../../../fuzz/src/targets.rs"]
+#[allow(unreachable_pub, reason = "for the fuzz crate they are public")]
+mod targets;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use serde_json::{Map, Value, json};
+use slipway_model::onnx::DataType;
 use slipway_model::onnx::build::{ModelBuilder, graph, int, ints, node, tensor};
 use slipway_model::onnx::proto::{GraphProto, TensorProto};
-use slipway_model::onnx::{DataType, OnnxModel};
-use slipway_optimizer::calibrate::Calibration;
-use slipway_optimizer::progress::Silent;
-use slipway_optimizer::stage::quantize::{Fit, Granularity, HalfFloat, Method, Options, quantize};
-use slipway_optimizer::stage::simplify;
+
+use targets::Outcome;
 
 /// A model in which every form and every way to hide a weight occurs.
 fn seed() -> Vec<u8> {
@@ -138,82 +137,88 @@ fn mutate(bytes: &mut Vec<u8>, dice: &mut Dice) {
     }
 }
 
-fn methods() -> [Method; 5] {
-    [
-        Method::default(),
-        Method::Dynamic { granularity: Granularity::PerTensor, reduce_range: false },
-        Method::Four { block: 16, zero_points: false, fit: Fit::Nearest },
-        Method::Half { float: HalfFloat::Float16 },
-        Method::Static { granularity: Granularity::PerChannel, reduce_range: true },
-    ]
+fn corpus(target: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus").join(target)
 }
 
-/// Ranges for every activation of the seed, said to be of a model that cannot even be run.
-fn calibration(model: &[u8]) -> Calibration {
-    let spans: Map<String, Value> = ["x", "picture", "a", "b", "c", "rows", "h"]
-        .map(|name| (name.to_owned(), json!(["-1", "1"])))
-        .into_iter()
-        .collect();
-    let text = json!({
-        "version": 1, "tool": "test", "engine": "none", "data": "none", "range": "minMax", "samples": 1,
-        "model": slipway_artifacts::Digest::of(model), "spans": spans,
-    });
-    serde_json::from_value(text).unwrap()
+/// The models of the corpus, by target and name; the quantizer's begin with a byte that says the method.
+fn models() -> Vec<(&'static str, String, Vec<u8>)> {
+    let plain = |target, name: &str, model: Vec<u8>| (target, name.to_owned(), model);
+    let mut all = vec![
+        plain("open_model", "every_form", seed()),
+        plain("simplify", "every_form", seed()),
+        plain("simplify", "every_change", too_much()),
+    ];
+    all.extend(
+        (0..7_u8)
+            .map(|method| plain("quantize", &format!("method_{method}"), [vec![method], seed()].concat())),
+    );
+    all
 }
 
-fn names(folder: &Path) -> Vec<String> {
-    let entries = folder.read_dir().unwrap();
-    let mut names: Vec<String> =
-        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-    names.sort();
-    names
-}
-
-/// Gives a stage a seed and thousands of mutations of it.
-fn break_and_run(seed: &[u8], stage: impl Fn(&Path, &Path, &mut Dice) -> Result<(), String>) {
-    let folder = tempfile::tempdir().unwrap();
-    let (input, output) = (folder.path().join("in.onnx"), folder.path().join("out.onnx"));
-    let (mut refused, mut made) = (0, 0);
-    for round in 0..3000_u64 {
-        let mut dice = Dice(round.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
-        let mut bytes = seed.to_vec();
-        if round > 0 {
-            mutate(&mut bytes, &mut dice);
+/// `UPDATE_CORPUS=1` writes them.
+#[test]
+fn the_corpus_has_the_models_that_are_built_here() {
+    let update = std::env::var_os("UPDATE_CORPUS").is_some();
+    for (target, name, model) in models() {
+        let file = corpus(target).join(name);
+        if update {
+            std::fs::create_dir_all(corpus(target)).unwrap();
+            std::fs::write(&file, &model).unwrap();
         }
-        std::fs::write(&input, &bytes).unwrap();
-        match stage(&input, &output, &mut dice) {
-            Ok(()) => {
-                made += 1;
-                OnnxModel::open(&output).unwrap_or_else(|error| panic!("round {round}: {error}"));
-                std::fs::remove_file(&output).unwrap();
-            }
-            Err(error) => {
-                refused += 1;
-                assert!(!error.is_empty());
-            }
-        }
-        assert_eq!(names(folder.path()), ["in.onnx"], "round {round}");
-        assert_eq!(std::fs::read(&input).unwrap(), bytes, "round {round}: the input was touched");
+        let found = std::fs::read(&file).unwrap();
+        assert!(found == model, "{} is stale: run this test with UPDATE_CORPUS=1", file.display());
     }
-    assert!(made > 100 && refused > 100, "{made} made, {refused} refused: the mutations prove too little");
+}
+
+/// Gives a target its corpus as it is, which it takes, and so many mutations of each file.
+fn run(name: &str, target: fn(&[u8]) -> Outcome, rounds: u64) {
+    let mut files: Vec<_> = corpus(name).read_dir().unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    let (mut taken, mut refused) = (0, 0);
+    for file in &files {
+        let whole = std::fs::read(file).unwrap();
+        assert_eq!(target(&whole), Outcome::Taken, "{}", file.display());
+        for round in 1..=rounds {
+            let mut dice = Dice(round.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+            let mut bytes = whole.clone();
+            mutate(&mut bytes, &mut dice);
+            let outcome = std::panic::catch_unwind(|| target(&bytes));
+            match outcome.unwrap_or_else(|_| panic!("{}, round {round}", file.display())) {
+                Outcome::Taken => taken += 1,
+                Outcome::Refused => refused += 1,
+            }
+        }
+    }
+    assert!(taken > 20 && refused > 20, "{taken} taken, {refused} refused: the mutations prove too little");
+}
+
+#[test]
+fn broken_models_are_refused_or_opened() {
+    run("open_model", targets::open_model, 3000);
 }
 
 #[test]
 fn broken_models_are_refused_or_quantized_whole() {
-    break_and_run(&seed(), |input, output, dice| {
-        let calibration = Some(calibration(&std::fs::read(input).unwrap()));
-        let method = methods()[dice.roll(5)];
-        let options = Options { method, calibration, allow_bigger: true, ..Options::default() };
-        quantize(input, output, &options, &Silent).map(drop).map_err(|error| error.to_string())
-    });
+    run("quantize", targets::quantize, 500);
 }
 
 #[test]
 fn broken_models_are_refused_or_simplified_whole() {
-    let options = simplify::Options { allow_unchanged: true, ..simplify::Options::default() };
-    for seed in [seed(), too_much()] {
-        break_and_run(&seed, |input, output, _| {
-            simplify::simplify(input, output, &options, &Silent).map(drop).map_err(|error| error.to_string())
-        });
-    }
+    run("simplify", targets::simplify, 2000);
+}
+
+#[test]
+fn broken_archives_are_refused_or_read() {
+    run("open_npz", targets::open_npz, 3000);
+}
+
+#[test]
+fn broken_tensors_are_refused_or_decoded() {
+    run("decode_tensor", targets::decode_tensor, 3000);
+}
+
+#[test]
+fn broken_manifests_are_refused_or_lead_nowhere_else() {
+    run("parse_manifest", targets::parse_manifest, 3000);
 }

@@ -68,6 +68,7 @@ def weights(k, n, random):
 def main():
     random = np.random.default_rng(5)
     shapes = [(32, 16, 3), (64, 32, 2), (40, 16, 2), (33, 32, 2), (17, 16, 2), (1, 16, 2), (95, 32, 1), (130, 64, 1)]
+    shapes.append((129, 128, 1))
     cases = [
         case(weight, bits, block, zero_points)
         for k, block, n in shapes
