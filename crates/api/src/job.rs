@@ -92,6 +92,9 @@ pub enum Work {
         /// The engine that has to load what comes out.
         #[serde(default, skip_serializing_if = "Backend::is_default")]
         backend: Backend,
+        /// The data that the stage looks at itself, where it does.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        data: Option<Box<StageData>>,
     },
     /// Run an artifact on data for the ranges of its activations.
     Calibrate(Box<CalibrateWork>),
@@ -108,6 +111,16 @@ impl Work {
             Self::Calibrate(_) | Self::Stage { .. } | Self::Gate(_) => None,
         }
     }
+}
+
+/// Data that a stage looks at while it works.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct StageData {
+    /// How the data set is bound to the model.
+    pub data: DataSet,
+    /// The digest of the data set's artifact.
+    pub digest: String,
 }
 
 /// What a calibration's job needs.

@@ -72,6 +72,16 @@ pub(crate) enum Error {
         /// In words.
         message: String,
     },
+    /// No set of operators keeps a budget.
+    #[error(
+        "no set of operators that stay float keeps the budget of {budget} and gains anything; with all quantized it is {whole:.6}: raise the budget, or take another method"
+    )]
+    Budget {
+        /// The budget.
+        budget: f64,
+        /// The measure with all quantized.
+        whole: f64,
+    },
     /// A model cannot be used.
     #[error("{0}")]
     Model(String),
@@ -111,17 +121,19 @@ impl Error {
             Self::Yaml { .. } | Self::Refused { .. } => "InvalidSpec",
             Self::Usage(_) => WRONG_CALL,
             Self::Spec { reason, .. } | Self::Pipeline { reason, .. } | Self::Gate { reason, .. } => reason,
+            Self::Budget { .. } => "BudgetNotMet",
             Self::Model(_) => "InvalidInput",
             Self::Artifacts(_) => "ArtifactsFailed",
             Self::Server(_) => "ServerFailed",
         }
     }
 
-    /// The exit code: 2 for a wrong call or a refused spec, 3 for a gate that did not pass, 1 for everything else.
+    /// The exit code: 2 for a wrong call or a refused spec, 3 for a gate that did not pass or a budget that is not met, 1 for
+    /// everything else.
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Self::Usage(_) | Self::Refused { .. } | Self::Spec { .. } | Self::Yaml { .. } => 2,
-            Self::Gate { .. } => 3,
+            Self::Gate { .. } | Self::Budget { .. } => 3,
             Self::Read { .. }
             | Self::Write { .. }
             | Self::Pipeline { .. }

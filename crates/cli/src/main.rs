@@ -27,11 +27,12 @@ Examples:
   slipway inspect model.onnx                    what a model file is
   slipway simplify model.onnx clean.onnx        compute ahead, remove, merge: the same answers
   slipway quantize model.onnx small.onnx --scheme dynamic
+  slipway sensitivity model.onnx samples.npz --budget 0.01      what has to stay float
   slipway evaluate small.onnx --baseline model.onnx --data holdout.npz --output scores
   slipway push model.onnx oci://registry.example/models/net:1
   slipway plan -f modeldeployment.yaml          every object that the operator would make
 
-Exit codes: 0 done, 1 failed, 2 a wrong call or a refused spec, 3 the gate did not pass."
+Exit codes: 0 done, 1 failed, 2 a wrong call or a refused spec, 3 the gate did not pass, or a budget is not met."
 )]
 struct Arguments {
     /// Print JSON instead of tables, and errors as JSON too.
@@ -48,7 +49,9 @@ enum Command {
     Inspect(command::inspect::Inspect),
     Calibrate(command::calibrate::Calibrate),
     Quantize(command::quantize::Quantize),
+    Sensitivity(command::sensitivity::Sensitivity),
     Simplify(command::simplify::Simplify),
+    Smooth(command::smooth::Smooth),
     Evaluate(command::evaluate::Evaluate),
     Serve(command::serve::Serve),
     Push(command::push::Push),
@@ -90,7 +93,9 @@ async fn dispatch(command: Command, json: bool) -> Result<(), Error> {
         Command::Inspect(inspect) => inspect.run(json),
         Command::Calibrate(calibrate) => calibrate.run(json),
         Command::Quantize(quantize) => quantize.run(json),
+        Command::Sensitivity(sensitivity) => sensitivity.run(json),
         Command::Simplify(simplify) => simplify.run(json),
+        Command::Smooth(smooth) => smooth.run(json),
         Command::Evaluate(evaluate) => evaluate.run(json).await,
         Command::Serve(serve) => serve.run(json).await,
         Command::Push(push) => push.run(json).await,

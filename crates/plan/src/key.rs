@@ -6,8 +6,10 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 use slipway_api::{
-    Backend, DataSet, Gate, ModelFormat, Serving, Source, Stage, StageKind, canonical_json, sha256_hex,
-    stage::{Quantize, Static},
+    Backend, DataSet, Gate, ModelFormat, Serving, Source, Stage, StageKind, canonical_json,
+    job::StageData,
+    sha256_hex,
+    stage::{Quantize, Smooth, Static, WeightOnly},
 };
 
 /// Counts up when the meaning of a key's text changes, which recomputes everything.
@@ -49,28 +51,45 @@ pub fn data(data: &DataSet) -> String {
     key("data", &json!({ "source": origin(source), "format": format }))
 }
 
-/// The key of applying a stage to an artifact, with the calibration where it needs one; the stage's name is not part of
-/// it, nor what the calibration says already. Of the engine's name those kinds ask whose output it changes.
-pub fn stage(stage: &Stage, input_digest: &str, calibration: Option<&str>, backend: Backend) -> String {
+/// The key of applying a stage to an artifact, with the calibration or the data where it needs one; the names of stage
+/// and data set are not part of it, nor what the calibration says already. Of the engine's name those kinds ask whose
+/// output it changes.
+pub fn stage(
+    stage: &Stage,
+    input_digest: &str,
+    calibration: Option<&str>,
+    data: Option<&StageData>,
+    backend: Backend,
+) -> String {
     let (kind, preset) = match stage.kind() {
         Some(StageKind::Quantize(quantize)) => {
-            (json!({ "quantize": uncalibrated(quantize) }), forms(backend))
+            (json!({ "quantize": without_names(quantize) }), forms(backend))
+        }
+        Some(StageKind::Smooth(smooth)) => {
+            (json!({ "smooth": Smooth { data: String::new(), ..smooth.clone() } }), forms(backend))
         }
         Some(StageKind::Simplify(simplify)) => (json!({ "simplify": simplify }), RTEN),
         None => (Value::Null, RTEN),
     };
-    let inputs =
+    let mut inputs =
         json!({ "stage": kind, "input": input_digest, "calibration": calibration, "preset": preset });
+    if let Some(StageData { data, digest }) = data {
+        inputs["data"] = json!({ "binding": { "inputs": data.inputs }, "digest": digest });
+    }
     key("stage", &inputs)
 }
 
-/// A quantization without what decides its calibration.
-fn uncalibrated(quantize: &Quantize) -> Quantize {
+/// A quantization without what decides its calibration, and without the name of its data.
+fn without_names(quantize: &Quantize) -> Quantize {
     let fixed = quantize.r#static.as_ref().map(|fixed| {
         let Static { data: _, range: _, percentile: _, samples: _, granularity } = fixed;
         Static { granularity: *granularity, ..Static::on("") }
     });
-    Quantize { r#static: fixed, ..quantize.clone() }
+    let weight_only = quantize.weight_only.clone().map(|spec| {
+        let data = spec.data.as_ref().map(|_| String::new());
+        WeightOnly { data, ..spec }
+    });
+    Quantize { r#static: fixed, weight_only, ..quantize.clone() }
 }
 
 /// The key of running an artifact on data for the ranges of its activations.

@@ -121,14 +121,15 @@ impl Walk<'_> {
     fn stage(&mut self, stage: &Stage, input: Option<String>) -> Option<StageStatus> {
         let kind = StepKind::Stage(stage.kind().map_or("unknown", |kind| kind.key()));
         let calibration = stage.calibrates().map(|spec| self.calibration(stage, spec, input.as_deref()));
-        let (Some(input), false) = (input, calibration == Some(None)) else {
+        let data = stage.looks_at().map(|name| self.looked_at(name));
+        let (Some(input), false, false) = (input, calibration == Some(None), data == Some(None)) else {
             self.pend(&stage.name, kind);
             return None;
         };
-        let calibration = calibration.flatten();
+        let (calibration, data) = (calibration.flatten(), data.flatten());
         let backend = self.observed.deployment.spec.serving.engine();
-        let key = key::stage(stage, &input, calibration.as_deref(), backend);
-        let work = Work::Stage { stage: stage.clone(), input: input.clone(), calibration, backend };
+        let key = key::stage(stage, &input, calibration.as_deref(), data.as_deref(), backend);
+        let work = Work::Stage { stage: stage.clone(), input: input.clone(), calibration, data, backend };
         self.take(&Step { name: stage.name.clone(), kind, key, input: Some(input), work })
     }
 

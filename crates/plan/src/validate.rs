@@ -45,7 +45,7 @@ fn source_problem(spec: &ModelDeploymentSpec, local: bool) -> Option<String> {
 fn stage_problem(spec: &ModelDeploymentSpec) -> Option<String> {
     let empty = spec.stages.iter().find(|stage| stage.kind().is_none());
     if let Some(stage) = empty {
-        return Some(format!("stage {} has no kind; write one: quantize or simplify", stage.name));
+        return Some(format!("stage {} has no kind; write one: quantize, simplify or smooth", stage.name));
     }
     let methodless = |stage: &&Stage| matches!(stage.kind(), Some(StageKind::Quantize(quantize)) if quantize.method().is_none());
     spec.stages
@@ -69,10 +69,15 @@ fn form_problem(spec: &ModelDeploymentSpec) -> Option<String> {
 }
 
 fn calibration_problem(spec: &ModelDeploymentSpec) -> Option<String> {
-    let mut stages = spec.stages.iter().filter_map(|stage| Some((&stage.name, &stage.calibrates()?.data)));
-    stages.find(|(_, wanted)| !spec.data.iter().any(|data| data.name == **wanted)).map(|(stage, wanted)| {
-        format!("stage {stage}: quantize.static.data is {wanted}, and data has no set of that name")
-    })
+    let mut wanted = spec
+        .stages
+        .iter()
+        .flat_map(|stage| stage.data_sets().map(move |(field, wanted)| (&stage.name, field, wanted)));
+    wanted.find(|(_, _, wanted)| !spec.data.iter().any(|data| data.name == *wanted)).map(
+        |(stage, field, wanted)| {
+            format!("stage {stage}: {field} is {wanted}, and data has no set of that name")
+        },
+    )
 }
 
 fn gate_problem(spec: &ModelDeploymentSpec) -> Option<String> {

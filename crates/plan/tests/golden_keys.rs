@@ -3,7 +3,7 @@
 mod world;
 
 use serde_json::json;
-use slipway_api::Backend;
+use slipway_api::{Backend, job::StageData};
 use slipway_plan::key;
 use world::{World, digest, spec};
 
@@ -13,20 +13,25 @@ fn golden_keys_have_not_moved() {
     let gate = spec.gate.as_ref().unwrap();
     let fixed = fixed(&json!({ "data": "holdout" }));
     let inputs = key::GateInputs { candidate: &digest("c"), baseline: &digest("b"), data: &digest("d") };
+    let four = weight_only(&json!({ "weights": "int4", "fit": "Gptq", "data": "holdout" }));
+    let smooth = serde_json::from_value(json!({ "name": "even", "smooth": { "data": "holdout" } })).unwrap();
+    let seen = StageData { data: spec.data[0].clone(), digest: digest("d") };
     let keys = json!({
         "source": key::source(&spec.model.source, spec.model.format, Backend::Rten),
         "data": key::data(&spec.data[0]),
-        "stage": key::stage(&spec.stages[0], &digest("a"), None, Backend::Rten),
+        "stage": key::stage(&spec.stages[0], &digest("a"), None, None, Backend::Rten),
         "stage of weights alone":
-            key::stage(&weight_only(&json!({ "weights": "int4", "block": 64 })), &digest("a"), None, Backend::Rten),
+            key::stage(&weight_only(&json!({ "weights": "int4", "block": 64 })), &digest("a"), None, None, Backend::Rten),
         "calibration": key::calibration(fixed.calibrates().unwrap(), &spec.data[0], &digest("a"), &digest("d"), Backend::Rten),
-        "stage with a calibration": key::stage(&fixed, &digest("a"), Some(&digest("e")), Backend::Rten),
+        "stage with a calibration": key::stage(&fixed, &digest("a"), Some(&digest("e")), None, Backend::Rten),
         "calibration in ONNX Runtime": key::calibration(
             fixed.calibrates().unwrap(), &spec.data[0], &digest("a"), &digest("d"), Backend::Onnxruntime
         ),
-        "stage for ONNX Runtime": key::stage(&spec.stages[0], &digest("a"), None, Backend::Onnxruntime),
-        "stage that simplifies": key::stage(&simplify(&json!({})), &digest("a"), None, Backend::Rten),
-        "stage that fixes dimensions": key::stage(&simplify(&json!({ "dims": { "batch": 1 } })), &digest("a"), None, Backend::Rten),
+        "stage for ONNX Runtime": key::stage(&spec.stages[0], &digest("a"), None, None, Backend::Onnxruntime),
+        "stage that looks at data": key::stage(&four, &digest("a"), None, Some(&seen), Backend::Rten),
+        "stage that smooths": key::stage(&smooth, &digest("a"), None, Some(&seen), Backend::Rten),
+        "stage that simplifies": key::stage(&simplify(&json!({})), &digest("a"), None, None, Backend::Rten),
+        "stage that fixes dimensions": key::stage(&simplify(&json!({ "dims": { "batch": 1 } })), &digest("a"), None, None, Backend::Rten),
         "gate": key::gate(gate, &spec.data[0], &spec.serving, inputs),
         "revision": key::revision("net", &digest("a"), &spec.serving),
     });
@@ -41,8 +46,8 @@ fn an_engine_is_part_of_the_keys_whose_output_it_changes() {
     let keys = |backend| {
         [
             key::source(&spec.model.source, None, backend),
-            key::stage(&clean, "sha256:a", None, backend),
-            key::stage(&spec.stages[0], "sha256:a", None, backend),
+            key::stage(&clean, "sha256:a", None, None, backend),
+            key::stage(&spec.stages[0], "sha256:a", None, None, backend),
             key::calibration(fixed.calibrates().unwrap(), &spec.data[0], "sha256:a", "sha256:d", backend),
         ]
     };
@@ -97,7 +102,7 @@ fn a_calibration_is_told_apart_by_what_decides_its_ranges_and_a_stage_by_the_res
     assert_ne!(key::calibration(spec, &data, "sha256:a", "sha256:e", Backend::Rten), base);
 
     let stage =
-        |method, calibration| key::stage(&fixed(&method), "sha256:a", Some(calibration), Backend::Rten);
+        |method, calibration| key::stage(&fixed(&method), "sha256:a", Some(calibration), None, Backend::Rten);
     let base = stage(json!({ "data": "holdout" }), "sha256:c");
     assert_eq!(stage(json!({ "data": "other", "samples": 5, "range": "Mse" }), "sha256:c"), base);
     assert_ne!(stage(json!({ "data": "holdout", "granularity": "perTensor" }), "sha256:c"), base);
@@ -110,8 +115,8 @@ fn names_credentials_and_replicas_are_not_part_of_a_key() {
     let mut renamed = spec.stages[0].clone();
     renamed.name = "other".into();
     assert_eq!(
-        key::stage(&renamed, "sha256:a", None, Backend::Rten),
-        key::stage(&spec.stages[0], "sha256:a", None, Backend::Rten)
+        key::stage(&renamed, "sha256:a", None, None, Backend::Rten),
+        key::stage(&spec.stages[0], "sha256:a", None, None, Backend::Rten)
     );
     let mut secret = spec.model.source.clone();
     secret.credentials_secret_ref = Some(slipway_api::LocalReference { name: "secret".into() });
@@ -132,29 +137,29 @@ fn what_decides_the_bytes_is_part_of_a_key() {
         key::source(&spec.model.source, None, Backend::Rten)
     );
     assert_ne!(
-        key::stage(&spec.stages[0], "sha256:a", None, Backend::Rten),
-        key::stage(&spec.stages[0], "sha256:b", None, Backend::Rten)
+        key::stage(&spec.stages[0], "sha256:a", None, None, Backend::Rten),
+        key::stage(&spec.stages[0], "sha256:b", None, None, Backend::Rten)
     );
     let per_tensor = serde_json::from_value(
         json!({ "name": "small", "quantize": { "dynamic": { "granularity": "perTensor" } } }),
     )
     .unwrap();
     assert_ne!(
-        key::stage(&spec.stages[0], "sha256:a", None, Backend::Rten),
-        key::stage(&per_tensor, "sha256:a", None, Backend::Rten)
+        key::stage(&spec.stages[0], "sha256:a", None, None, Backend::Rten),
+        key::stage(&per_tensor, "sha256:a", None, None, Backend::Rten)
     );
     let spelled_out = serde_json::from_value(json!({
         "name": "small", "quantize": { "dynamic": { "weights": "int8", "granularity": "perChannel" } },
     }))
     .unwrap();
     assert_eq!(
-        key::stage(&spec.stages[0], "sha256:a", None, Backend::Rten),
-        key::stage(&spelled_out, "sha256:a", None, Backend::Rten)
+        key::stage(&spec.stages[0], "sha256:a", None, None, Backend::Rten),
+        key::stage(&spelled_out, "sha256:a", None, None, Backend::Rten)
     );
-    let clean = |options| key::stage(&simplify(&options), "sha256:a", None, Backend::Rten);
+    let clean = |options| key::stage(&simplify(&options), "sha256:a", None, None, Backend::Rten);
     assert_eq!(clean(json!({})), clean(json!({ "dims": {}, "allowUnchanged": false })));
     assert_ne!(clean(json!({})), clean(json!({ "dims": { "batch": 1 } })));
-    let four = |method| key::stage(&weight_only(&method), "sha256:a", None, Backend::Rten);
+    let four = |method| key::stage(&weight_only(&method), "sha256:a", None, None, Backend::Rten);
     assert_eq!(
         four(json!({ "weights": "int4" })),
         four(json!({ "weights": "int4", "block": 32, "fit": "LeastSquares" }))

@@ -7,12 +7,14 @@ use crate::schema;
 
 mod quantize;
 mod simplify;
+mod smooth;
 mod static_quantize;
 
 pub use quantize::{
     BlockFit, Dynamic, Granularity, Quantize, QuantizeMethod, Rule, StoredType, WeightOnly, WeightType,
 };
 pub use simplify::Simplify;
+pub use smooth::Smooth;
 pub use static_quantize::{CalibrationRange, Static};
 
 /// One step of the pipeline: a name and exactly one kind.
@@ -20,7 +22,7 @@ pub use static_quantize::{CalibrationRange, Static};
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(transform = schema::closed)]
 #[schemars(extend("x-kubernetes-validations" = [
-    {"rule": "[has(self.quantize), has(self.simplify)].filter(x, x).size() == 1", "message": "a stage needs exactly one kind: quantize or simplify"},
+    {"rule": "[has(self.quantize), has(self.simplify), has(self.smooth)].filter(x, x).size() == 1", "message": "a stage needs exactly one kind: quantize, simplify or smooth"},
     {"rule": "self.name != 'source' && self.name != 'live'", "message": "a stage cannot be named source or live: those names mean the fetched model and the serving one"}
 ]))]
 pub struct Stage {
@@ -33,6 +35,9 @@ pub struct Stage {
     /// The same model, with less in it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub simplify: Option<Simplify>,
+    /// The same model, with ranges that are easier to quantize.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub smooth: Option<Smooth>,
 }
 
 /// The kind of a stage, with what it needs.
@@ -42,6 +47,8 @@ pub enum StageKind<'a> {
     Quantize(&'a Quantize),
     /// The same model, with less in it.
     Simplify(&'a Simplify),
+    /// The same model, with ranges that are easier to quantize.
+    Smooth(&'a Smooth),
 }
 
 impl StageKind<'_> {
@@ -50,6 +57,7 @@ impl StageKind<'_> {
         match self {
             Self::Quantize(_) => "quantize",
             Self::Simplify(_) => "simplify",
+            Self::Smooth(_) => "smooth",
         }
     }
 }
@@ -58,11 +66,41 @@ impl Stage {
     /// The stage's kind; `None` when the user wrote none, which the CRD refuses.
     pub fn kind(&self) -> Option<StageKind<'_>> {
         let quantize = self.quantize.as_ref().map(StageKind::Quantize);
-        quantize.or_else(|| self.simplify.as_ref().map(StageKind::Simplify))
+        let smooth = || self.smooth.as_ref().map(StageKind::Smooth);
+        quantize.or_else(|| self.simplify.as_ref().map(StageKind::Simplify)).or_else(smooth)
     }
 
     /// How the stage is calibrated, where it needs data.
     pub fn calibrates(&self) -> Option<&Static> {
         self.quantize.as_ref()?.r#static.as_ref()
     }
+
+    /// The data set on which the stage itself runs the model, where it does.
+    pub fn looks_at(&self) -> Option<&str> {
+        match self.kind()? {
+            StageKind::Quantize(quantize) => quantize.weight_only.as_ref()?.data.as_deref(),
+            StageKind::Smooth(smooth) => Some(&smooth.data),
+            StageKind::Simplify(_) => None,
+        }
+    }
+
+    /// Every data set that the stage needs, each with the field that names it.
+    pub fn data_sets(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let field = match self.kind() {
+            Some(StageKind::Smooth(_)) => "smooth.data",
+            Some(StageKind::Quantize(_) | StageKind::Simplify(_)) | None => "quantize.weightOnly.data",
+        };
+        let calibrates = self.calibrates().map(|spec| ("quantize.static.data", spec.data.as_str()));
+        calibrates.into_iter().chain(self.looks_at().map(|data| (field, data)))
+    }
+}
+
+/// Samples that are run unless a user says otherwise.
+fn default_samples() -> i32 {
+    128
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_default_samples(samples: &i32) -> bool {
+    *samples == default_samples()
 }

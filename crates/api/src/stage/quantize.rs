@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Static;
+use super::{Static, default_samples, is_default_samples};
 use crate::schema;
 
 /// Store weights in fewer bits; exactly one method.
@@ -20,7 +20,7 @@ pub struct Quantize {
     /// Weights and activations quantized ahead, by what activations are on calibration data.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub r#static: Option<Static>,
-    /// Weights alone: a smaller file that computes in floats. Needs no data.
+    /// Weights alone: a smaller file that computes in floats. Needs no data, but for `fit: Gptq`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weight_only: Option<WeightOnly>,
     /// Exceptions by name; of those that match, the first counts. Default: none.
@@ -73,7 +73,9 @@ pub struct Dynamic {
 #[schemars(extend("x-kubernetes-validations" = [
     {"rule": "!has(self.granularity) || !has(self.weights) || self.weights == 'int8'", "message": "granularity is for weights: int8"},
     {"rule": "!(has(self.block) || has(self.fit) || has(self.zeroPoints)) || has(self.weights) && self.weights == 'int4'", "message": "block, fit and zeroPoints are for weights: int4"},
-    {"rule": "!has(self.fit) || self.fit != 'HalfQuadratic' || has(self.zeroPoints) && self.zeroPoints", "message": "fit: HalfQuadratic looks for zero points: it needs zeroPoints: true"}
+    {"rule": "!has(self.fit) || self.fit != 'HalfQuadratic' || has(self.zeroPoints) && self.zeroPoints", "message": "fit: HalfQuadratic looks for zero points: it needs zeroPoints: true"},
+    {"rule": "has(self.data) == (has(self.fit) && self.fit == 'Gptq')", "message": "fit: Gptq needs data, and data is for fit: Gptq"},
+    {"rule": "!has(self.samples) || has(self.data)", "message": "samples is for fit: Gptq"}
 ]))]
 pub struct WeightOnly {
     /// The type of the stored weights. `int8`: a byte each, and a scale for each channel. `int4`: matrices in blocks
@@ -99,6 +101,15 @@ pub struct WeightOnly {
     /// How the scale of a block is chosen; for `int4`. Default: `LeastSquares`.
     #[serde(default, skip_serializing_if = "BlockFit::is_default")]
     pub fit: BlockFit,
+    /// The data set of `data` on which the model is run to see what goes into its products; for `fit: Gptq`. Example:
+    /// `calibration`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 32))]
+    pub data: Option<String>,
+    /// The most samples that are run, the first of the data set; for `fit: Gptq`. Default: 128.
+    #[serde(default = "default_samples", skip_serializing_if = "is_default_samples")]
+    #[schemars(range(min = 1, max = 100_000))]
+    pub samples: i32,
 }
 
 impl WeightOnly {
@@ -119,6 +130,8 @@ impl Default for WeightOnly {
             block: default_block(),
             zero_points: false,
             fit: BlockFit::default(),
+            data: None,
+            samples: default_samples(),
         }
     }
 }
@@ -195,6 +208,9 @@ pub enum BlockFit {
     Nearest,
     /// The zero point of a half-quadratic search (HQQ), which forgives outliers.
     HalfQuadratic,
+    /// Weights one after the other, each making up for the errors of those before it, by what goes into the product on
+    /// `data` (GPTQ).
+    Gptq,
 }
 
 impl BlockFit {

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Granularity;
+use super::{Granularity, default_samples, is_default_samples};
 use crate::{Percent, schema};
 
 /// Static quantization: weights and activations ahead, by what activations are on calibration data.
@@ -66,13 +66,4 @@ impl CalibrationRange {
     fn is_default(&self) -> bool {
         *self == Self::default()
     }
-}
-
-fn default_samples() -> i32 {
-    128
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
-fn is_default_samples(samples: &i32) -> bool {
-    *samples == default_samples()
 }

@@ -1,6 +1,7 @@
 //! `slipway calibrate`: the ranges of a model's activations on data.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 use serde_json::json;
@@ -11,8 +12,8 @@ use slipway_api::{
 use slipway_artifacts::digest_file;
 use slipway_model::npz::NpzFile;
 use slipway_optimizer::{
-    calibrate::{Calibration, Calibrator},
-    evaluate::Samples,
+    calibrate::{Calibration, Calibrator, CaptureOptions, Data, inputs},
+    evaluate::{Samples, TensorSpec},
     work,
 };
 
@@ -58,9 +59,8 @@ pub(crate) struct Ranges {
     /// The most samples that are run.
     #[arg(long, default_value_t = 128, value_parser = clap::value_parser!(i32).range(1..=100_000))]
     samples: i32,
-    /// A model input and the array for it, where the names differ: INPUT=ARRAY.
-    #[arg(long = "input", value_parser = super::evaluate::pair)]
-    inputs: Vec<(String, String)>,
+    #[command(flatten)]
+    pub(crate) binding: Binding,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -77,7 +77,8 @@ enum Range {
 
 impl Calibrate {
     pub(crate) fn run(self, json: bool) -> Result<(), Error> {
-        let calibration = self.ranges.calibration(&self.model, &self.data, self.engine, json)?;
+        let spec = self.ranges.spec()?;
+        let calibration = self.ranges.calibration(&spec, &self.model, &self.data, self.engine, json)?;
         let text = calibration.to_json();
         write(&self.output, &text).map_err(|source| Error::Write { path: self.output.clone(), source })?;
         if json { output::print(&text) } else { output::print(&summary(&calibration)) }
@@ -85,7 +86,7 @@ impl Calibrate {
 }
 
 /// Writes a file aside and renames it.
-fn write(path: &Path, text: &str) -> std::io::Result<()> {
+pub(crate) fn write(path: &Path, text: &str) -> std::io::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut file = tempfile::Builder::new().prefix(".slipway-").tempfile_in(folder)?;
     std::io::Write::write_all(&mut file, text.as_bytes())?;
@@ -94,26 +95,25 @@ fn write(path: &Path, text: &str) -> std::io::Result<()> {
 }
 
 impl Ranges {
-    /// Runs a model on data.
+    /// Runs a model on data for the ranges that a stage asks for.
     pub(crate) fn calibration(
         &self,
+        spec: &Static,
         model: &Path,
         data: &Path,
         engine: Engine,
         json: bool,
     ) -> Result<Calibration, Error> {
-        let options = work::calibrate_options(&self.spec()?, engine.backend());
+        let options = work::calibrate_options(spec, engine.backend());
         let calibrator = Calibrator::open(model, &options).map_err(|error| Error::file(model, &error))?;
-        let mut file = NpzFile::open(data).map_err(|error| Error::file(data, &error))?;
-        let samples = Samples::bind(&mut file, &self.binding(data)?, &calibrator.inputs())
-            .map_err(|error| Error::file(data, &error))?;
+        let samples = self.binding.bound(data, &calibrator.inputs())?;
         let (digest, _) = digest_file(data)?;
         let bar = work::Counted::new(progress::bar(json), "calibrating");
         calibrator.run(&samples, &digest.to_string(), &bar).map_err(|error| Error::file(model, &error))
     }
 
     /// What a user would write in a stage.
-    fn spec(&self) -> Result<Static, Error> {
+    pub(crate) fn spec(&self) -> Result<Static, Error> {
         let range = match self.range {
             Range::Entropy => CalibrationRange::Entropy,
             Range::MinMax => CalibrationRange::MinMax,
@@ -125,8 +125,43 @@ impl Ranges {
         }
         Ok(Static { range, percentile: self.percentile.clone(), samples: self.samples, ..Static::on("data") })
     }
+}
 
-    fn binding(&self, data: &Path) -> Result<DataSet, Error> {
+/// Which array goes to which input.
+#[derive(Args, Clone)]
+pub(crate) struct Binding {
+    /// A model input and the array for it, where the names differ: INPUT=ARRAY.
+    #[arg(long = "input", value_parser = super::evaluate::pair)]
+    inputs: Vec<(String, String)>,
+}
+
+impl Binding {
+    /// A file's samples for the inputs of a model.
+    pub(crate) fn samples(&self, model: &Path, data: &Path, engine: Engine) -> Result<Samples, Error> {
+        let inputs = inputs(model, &captured(engine)).map_err(|error| Error::file(model, &error))?;
+        self.bound(data, &inputs)
+    }
+
+    /// A file for a stage that runs the model on so many of its samples.
+    pub(crate) fn data(
+        &self,
+        model: &Path,
+        data: &Path,
+        samples: i32,
+        engine: Engine,
+    ) -> Result<Data, Error> {
+        let (digest, _) = digest_file(data)?;
+        let samples = usize::try_from(samples).unwrap_or_default();
+        let feeds = Arc::new(self.samples(model, data, engine)?);
+        Ok(Data { samples, capture: captured(engine), ..Data::new(feeds, digest.to_string()) })
+    }
+
+    fn bound(&self, data: &Path, inputs: &[TensorSpec]) -> Result<Samples, Error> {
+        let mut file = NpzFile::open(data).map_err(|error| Error::file(data, &error))?;
+        Samples::bind(&mut file, &self.spec(data)?, inputs).map_err(|error| Error::file(data, &error))
+    }
+
+    fn spec(&self, data: &Path) -> Result<DataSet, Error> {
         let binding = json!({
             "name": "data",
             "source": { "uri": format!("file://{}", data.display()) },
@@ -134,6 +169,11 @@ impl Ranges {
         });
         serde_json::from_value(binding).map_err(|error| Error::Usage(error.to_string()))
     }
+}
+
+/// How an engine runs a model for its values.
+fn captured(engine: Engine) -> CaptureOptions {
+    work::capture_options(engine.backend())
 }
 
 fn summary(calibration: &Calibration) -> String {

@@ -2,13 +2,15 @@
 
 use crate::program::Room;
 
-const COMMANDS: [&str; 10] = [
+const COMMANDS: [&str; 12] = [
     "run",
     "plan",
     "inspect",
     "calibrate",
     "quantize",
+    "sensitivity",
     "simplify",
+    "smooth",
     "evaluate",
     "serve",
     "push",

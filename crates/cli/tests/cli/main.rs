@@ -12,8 +12,10 @@ mod program;
 mod push;
 mod quantize;
 mod run;
+mod sensitivity;
 mod serve;
 mod simplify;
+mod smooth;
 
 #[path = "../../../artifacts/tests/common/distribution.rs"]
 mod distribution;

@@ -74,8 +74,11 @@ fn bad() -> Vec<(Fixture, &'static str)> {
         (whole("net").without("/spec/data/0/labels"), "needs labels"),
         (whole("net").set("/spec/stages/0/name", json!("source")), "stage"),
         (whole("net").set("/spec/gate/checks/0/accuracy/minimum", json!("1.5")), "minimum"),
-        (whole("net").without("/spec/stages/0/quantize"), "exactly one kind: quantize or simplify"),
-        (whole("net").set("/spec/stages/0/simplify", json!({})), "exactly one kind: quantize or simplify"),
+        (whole("net").without("/spec/stages/0/quantize"), "exactly one kind: quantize, simplify or smooth"),
+        (
+            whole("net").set("/spec/stages/0/simplify", json!({})),
+            "exactly one kind: quantize, simplify or smooth",
+        ),
         (
             whole("net")
                 .set("/spec/stages/0", json!({ "name": "clean", "simplify": { "dims": { "batch": 0 } } })),

@@ -1,6 +1,7 @@
 """The ways to quantize a model that are compared: ours by the command line, and ONNX Runtime's beside them."""
 
 import subprocess
+import tempfile
 from dataclasses import dataclass, field
 
 RTEN, ORT = "rten", "onnxruntime"
@@ -8,18 +9,32 @@ RTEN, ORT = "rten", "onnxruntime"
 
 @dataclass
 class Method:
-    """`make(program, source, target)` writes the quantized model or raises `Failed`."""
+    """`make(program, source, target, data)` writes the quantized model or raises `Failed`.
+
+    `looks` says whether the method runs the model on data, and `smooth` whether the model is smoothed on it before.
+    """
 
     name: str
     arguments: list = field(default_factory=list)
     engines: tuple = (RTEN, ORT)
+    looks: bool = False
+    smooth: bool = False
 
-    def make(self, program, source, target):
-        done = subprocess.run(
-            [program, "quantize", source, target, *self.arguments], capture_output=True, text=True
-        )
-        if done.returncode:
-            raise Failed(done.stderr.strip())
+    def make(self, program, source, target, data):
+        if (self.looks or self.smooth) and data is None:
+            raise Failed("no data of one shape")
+        with tempfile.TemporaryDirectory() as folder:
+            if self.smooth:
+                smoothed = f"{folder}/smooth.onnx"
+                called(program, "smooth", source, data, smoothed)
+                source = smoothed
+            called(program, "quantize", source, target, *self.arguments, *(["--data", data] if self.looks else []))
+
+
+def called(*command):
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise Failed(done.stderr.strip())
 
 
 @dataclass
@@ -30,7 +45,7 @@ class Peer:
     quantizer: object
     engines: tuple = (ORT,)
 
-    def make(self, _program, source, target):
+    def make(self, _program, source, target, _data):
         try:
             self.quantizer(source, target)
         except Exception as error:
@@ -76,14 +91,19 @@ ZERO_POINTS = [*INT4, "--zero-points", "--engine", "onnxruntime"]
 METHODS = [
     Method("dynamic, per channel", ["--scheme", "dynamic"]),
     Peer("ONNX Runtime's dynamic, per channel", dynamic(True)),
+    Method("smooth, then dynamic, per channel", ["--scheme", "dynamic"], smooth=True),
+    Method("static", ["--scheme", "static"], (ORT,), looks=True),
+    Method("smooth, then static", ["--scheme", "static"], (ORT,), looks=True, smooth=True),
     Method("dynamic, per tensor", ["--scheme", "dynamic", "--granularity", "per-tensor"]),
     Peer("ONNX Runtime's dynamic, per tensor", dynamic(False)),
     Method("weightOnly int8", ["--scheme", "weight-only"]),
     Method("weightOnly int4", INT4),
     Method("weightOnly int4, Nearest", [*INT4, "--fit", "nearest"]),
+    Method("weightOnly int4, Gptq", [*INT4, "--fit", "gptq"], looks=True),
     Peer("ONNX Runtime's int4 blocks", blocks(False)),
     Method("weightOnly int4, zero points", ZERO_POINTS, (ORT,)),
     Method("weightOnly int4, zero points, HalfQuadratic", [*ZERO_POINTS, "--fit", "half-quadratic"], (ORT,)),
+    Method("weightOnly int4, zero points, Gptq", [*ZERO_POINTS, "--fit", "gptq"], (ORT,), looks=True),
     Peer("ONNX Runtime's int4 blocks, zero points", blocks(True)),
     Method("weightOnly float16", ["--scheme", "weight-only", "--weights", "float16"]),
     Peer("ONNX Runtime's float16", half),

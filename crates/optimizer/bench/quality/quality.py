@@ -16,11 +16,13 @@ import sys
 import tempfile
 from pathlib import Path
 
+import numpy as np
 from engines import Refused, Served
 from methods import METHODS, ORT, RTEN, Failed
 from subjects import SUBJECTS
 
 PAIRS = 50
+USUAL = 256
 
 
 def replayed(server, subject, cases):
@@ -69,11 +71,15 @@ def rows(options, subject, scratch):
     programs = {RTEN: options.rten, ORT: options.onnxruntime}
     cases = subject.cases(options.samples)
     methods = [m for m in METHODS if not options.methods or any(text in m.name for text in options.methods)]
-    made = {}
+    made, data = {}, None
+    samples = subject.usual(USUAL)
+    if samples is not None:
+        data = str(scratch / "usual.npz")
+        np.savez(data, **samples)
     for method in methods:
         target = scratch / f"{len(made)}.onnx"
         try:
-            method.make(options.slipway, str(subject.model), str(target))
+            method.make(options.slipway, str(subject.model), str(target), data)
             made[method.name] = target
         except Failed as error:
             made[method.name] = str(error)

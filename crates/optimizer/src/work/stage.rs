@@ -1,14 +1,16 @@
 //! Applying one stage to one artifact; each kind brings its options, its failures and its words.
 
+mod look;
 pub mod quantize;
 pub mod simplify;
+pub mod smooth;
 
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use slipway_api::{
     Backend, Stage, StageKind,
-    job::{Failure, FailureCategory, JobResult},
+    job::{Failure, FailureCategory, JobResult, StageData},
 };
 use slipway_artifacts::Kind;
 use slipway_model::onnx::OnnxModel;
@@ -19,7 +21,11 @@ use super::{
     publish::Made,
     source::{of_model, refuse_unknown_operators},
 };
-use crate::{calibrate::Calibration, file::FileError, progress::Progress};
+use crate::{
+    calibrate::{Calibration, CaptureError, CaptureOptions, Data},
+    file::FileError,
+    progress::Progress,
+};
 
 /// The name of the model's file in a stage's output.
 const ENTRY: &str = "model.onnx";
@@ -38,6 +44,7 @@ struct Outcome {
 pub(super) struct Artifacts<'a> {
     pub(super) input: &'a str,
     pub(super) calibration: Option<&'a str>,
+    pub(super) data: Option<&'a StageData>,
 }
 
 /// What a kind works on.
@@ -47,6 +54,8 @@ struct Given<'a> {
     /// The artifact that it is.
     source: String,
     calibration: Option<Calibration>,
+    /// What the stage looks at, where it does.
+    data: Option<Data>,
     /// The engine that has to load what comes out.
     backend: Backend,
 }
@@ -58,23 +67,27 @@ pub(super) async fn run(
     context: &Context,
     scratch: &Path,
 ) -> Result<Made, Failure> {
-    let Artifacts { input, calibration } = artifacts;
+    let Artifacts { input, calibration, data: looked_at } = artifacts;
     let calibration = calibrate::pulled(calibration, context, &scratch.join("calibration")).await?;
     let model = pulled(input, context, &scratch.join("input")).await?;
+    let data = look::pulled(looked_at, context, &scratch.join("data")).await?;
     let folder = scratch.join("output");
     std::fs::create_dir_all(&folder).map_err(|error| fail(FailureCategory::Storage, error.to_string()))?;
     let output = folder.join(ENTRY);
     let progress = super::Forward::new(context.progress.clone(), stage.kind().map_or("working", doing));
-    let (stage, source) = (stage.clone(), input.to_owned());
+    let (stage, source, scratch) = (stage.clone(), input.to_owned(), scratch.to_owned());
     let work = move || {
-        let given = Given { model: &model, source, calibration, backend };
+        let capture = CaptureOptions { scratch, ..calibrate::capture_options(backend) };
+        let data = data.map(|data| data.open(&stage, &model, capture)).transpose()?;
+        let given = Given { model: &model, source, calibration, data, backend };
         let outcome = apply(&stage, given, &output, &progress)?;
         Ok((outcome, files(&output, backend)?))
     };
     let (outcome, files) = tokio::task::spawn_blocking(work)
         .await
         .map_err(|error| fail(FailureCategory::Internal, error.to_string()))??;
-    Ok(made(input, outcome, files))
+    let inputs = [input].into_iter().chain(looked_at.map(|data| data.digest.as_str()));
+    Ok(made(inputs.map(str::to_owned).collect(), outcome, files))
 }
 
 /// Does what the kind of a stage says.
@@ -86,6 +99,7 @@ fn apply(
 ) -> Result<Outcome, Failure> {
     match stage.kind() {
         Some(StageKind::Quantize(spec)) => quantize::apply(spec, given, output, progress),
+        Some(StageKind::Smooth(spec)) => smooth::apply(spec, given, output, progress),
         Some(StageKind::Simplify(spec)) => simplify::apply(spec, given, output, progress),
         None => Err(fail(FailureCategory::Internal, format!("stage {} has no kind", stage.name))),
     }
@@ -96,17 +110,18 @@ fn doing(kind: StageKind<'_>) -> &'static str {
     match kind {
         StageKind::Quantize(_) => "quantizing",
         StageKind::Simplify(_) => "simplifying",
+        StageKind::Smooth(_) => "smoothing",
     }
 }
 
-fn made(input: &str, outcome: Outcome, files: Vec<(String, PathBuf)>) -> Made {
+fn made(inputs: Vec<String>, outcome: Outcome, files: Vec<(String, PathBuf)>) -> Made {
     let Outcome { size, facts, report } = outcome;
     Made {
         kind: Kind::Model,
         files,
         entry: ENTRY.into(),
         format: "onnx",
-        inputs: vec![input.to_owned()],
+        inputs,
         result: JobResult {
             size_bytes: i64::try_from(size).ok(),
             facts: Some(facts),
@@ -132,6 +147,18 @@ fn of_file(error: &FileError) -> FailureCategory {
     match error {
         FileError::Read { .. } | FileError::Write { .. } => FailureCategory::Storage,
         _ => FailureCategory::InvalidModel,
+    }
+}
+
+/// The category of a model that could not be run for its values.
+pub(super) fn of_capture(error: &CaptureError) -> FailureCategory {
+    match error {
+        CaptureError::Run { .. } | CaptureError::Sample { .. } | CaptureError::Refused { .. } => {
+            FailureCategory::InvalidData
+        }
+        CaptureError::Load(_) => FailureCategory::UnsupportedOperator,
+        CaptureError::Scratch { .. } | CaptureError::File(_) => FailureCategory::Storage,
+        CaptureError::Model(_) | CaptureError::NoValue { .. } => FailureCategory::InvalidModel,
     }
 }
 

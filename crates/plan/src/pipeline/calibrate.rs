@@ -2,7 +2,7 @@
 
 use slipway_api::{
     DataSet, Stage,
-    job::{CalibrateWork, Work},
+    job::{CalibrateWork, StageData, Work},
     stage::Static,
     status::{StageState, StageStatus},
 };
@@ -42,6 +42,13 @@ impl Walk<'_> {
         self.take(&step)?.output_digest
     }
 
+    /// The data that a stage looks at itself, once it is fetched.
+    pub(super) fn looked_at(&mut self, name: &str) -> Option<Box<StageData>> {
+        let digest = self.data(name)?;
+        let data = self.data_set(name)?.clone();
+        Some(Box::new(StageData { data, digest }))
+    }
+
     /// A data set's artifact; whoever needs it, it is one step.
     pub(super) fn data(&mut self, name: &str) -> Option<String> {
         let step = step_of(name);
@@ -67,8 +74,8 @@ impl Walk<'_> {
 
     /// Whether a step fetches data that no stage needs.
     pub(super) fn is_for_the_gate(&self, step: &StageStatus) -> bool {
-        let mut needed = self.observed.deployment.spec.stages.iter().filter_map(Stage::calibrates);
-        step.kind == StepKind::Data.as_str() && !needed.any(|spec| step_of(&spec.data) == step.name)
+        let mut needed = self.observed.deployment.spec.stages.iter().flat_map(Stage::data_sets);
+        step.kind == StepKind::Data.as_str() && !needed.any(|(_, data)| step_of(data) == step.name)
     }
 }
 

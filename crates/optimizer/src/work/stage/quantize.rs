@@ -12,6 +12,7 @@ use slipway_artifacts::chain;
 
 use super::{Given, Outcome};
 use crate::{
+    calibrate::CalibrateError,
     progress::Progress,
     stage::quantize::{self as library, Engine, HalfFloat, Method, Options, QuantizeError},
     work::failure::fail,
@@ -24,10 +25,10 @@ pub(super) fn apply(
     output: &Path,
     progress: &dyn Progress,
 ) -> Result<Outcome, Failure> {
-    let Given { model, source, calibration, backend } = given;
+    let Given { model, source, calibration, data, backend } = given;
     let options = options(spec, backend)
         .ok_or_else(|| fail(FailureCategory::Internal, "a stage's quantize has no method"))?;
-    let options = Options { source: Some(source), calibration, ..options };
+    let options = Options { source: Some(source), calibration, data, ..options };
     let report = library::quantize(model, output, &options, progress).map_err(|error| of_quantize(&error))?;
     Ok(Outcome {
         size: report.size_after,
@@ -53,7 +54,7 @@ pub fn options(spec: &Quantize, backend: Backend) -> Option<Options> {
 }
 
 fn weight_only(spec: &WeightOnly) -> Method {
-    let WeightOnly { weights, granularity: of, block, zero_points, fit: by } = spec;
+    let WeightOnly { weights, granularity: of, block, zero_points, fit: by, data: _, samples: _ } = spec;
     match weights {
         StoredType::Int8 => Method::Eight { granularity: granularity(*of) },
         StoredType::Int4 => {
@@ -81,6 +82,7 @@ fn fit(fit: BlockFit) -> library::Fit {
         BlockFit::LeastSquares => library::Fit::LeastSquares,
         BlockFit::Nearest => library::Fit::Nearest,
         BlockFit::HalfQuadratic => library::Fit::HalfQuadratic,
+        BlockFit::Gptq => library::Fit::Gptq,
     }
 }
 
@@ -95,6 +97,7 @@ fn of_quantize(error: &QuantizeError) -> Failure {
             FailureCategory::NothingChanged
         }
         QuantizeError::File(error) => super::of_file(error),
+        QuantizeError::Calibration(CalibrateError::Capture(error)) => super::of_capture(error),
         _ => FailureCategory::InvalidModel,
     };
     Failure { category, retryable: error.is_retryable(), message: chain(error) }

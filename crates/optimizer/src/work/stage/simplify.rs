@@ -22,7 +22,7 @@ pub(super) fn apply(
     output: &Path,
     progress: &dyn Progress,
 ) -> Result<Outcome, Failure> {
-    let Given { model, source, calibration: _, backend: _ } = given;
+    let Given { model, source, calibration: _, data: _, backend: _ } = given;
     let options = Options { source: Some(source), ..options(spec) };
     let report = library::simplify(model, output, &options, progress).map_err(|error| of_simplify(&error))?;
     Ok(Outcome {

@@ -1,0 +1,225 @@
+//! How a model is quantized: what `slipway quantize` and `slipway sensitivity` are asked for.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+use serde_json::Value;
+use slipway_api::{
+    Stage,
+    stage::{self, Dynamic, Quantize as Spec, QuantizeMethod, Rule, Static, WeightOnly, WeightType},
+    yaml,
+};
+use slipway_optimizer::{calibrate::Calibration, stage::quantize::Options, work};
+
+use super::{calibrate::Ranges, engine::Engine};
+use crate::error::Error;
+
+/// How a model is quantized.
+#[derive(Args)]
+pub(crate) struct Method {
+    /// The engine that is going to run the model: it decides which forms there are.
+    #[arg(long, value_enum, default_value_t = Engine::Rten)]
+    pub(crate) engine: Engine,
+    /// How activations are treated.
+    #[arg(long, value_enum, default_value_t = Scheme::Dynamic)]
+    scheme: Scheme,
+    /// The type of the stored weights; all but int8 are for weight-only.
+    #[arg(long, value_enum, default_value_t = Weights::Int8)]
+    weights: Weights,
+    /// One scale for each output channel, or one for the whole tensor.
+    #[arg(long, value_enum, default_value_t = Granularity::PerChannel)]
+    granularity: Granularity,
+    /// Weights that share a scale, for int4: a power of two.
+    #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(i32).range(16..=256))]
+    block: i32,
+    /// A zero point for each block, for int4 and ONNX Runtime.
+    #[arg(long)]
+    zero_points: bool,
+    /// How the scale of a block is chosen, for int4.
+    #[arg(long, value_enum, default_value_t = Fit::LeastSquares)]
+    fit: Fit,
+    /// For static: the ranges of activations, as `slipway calibrate` wrote them.
+    #[arg(long, value_name = "FILE")]
+    calibration: Option<PathBuf>,
+    /// For static and gptq: the data to run the model on first, a .npz file whose leading axes count samples.
+    #[arg(long, value_name = "FILE", conflicts_with = "calibration")]
+    data: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) ranges: Ranges,
+    /// Leave the nodes or weights of this name as they are; * and ? stand for characters. May be repeated.
+    #[arg(long, value_name = "NAME")]
+    keep_float: Vec<String>,
+    /// Take the quantization from the `stages:` of a YAML file instead, such as `slipway sensitivity` writes.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["scheme", "weights", "granularity", "block", "zero_points", "fit", "keep_float", "range", "percentile", "samples"])]
+    stages: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Scheme {
+    /// Weights ahead, activations while the model runs: integer arithmetic; needs no data.
+    Dynamic,
+    /// Weights and activations ahead, by what activations are on data; for ONNX Runtime.
+    Static,
+    /// Weights alone: a smaller file that computes in floats.
+    WeightOnly,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Weights {
+    /// A byte each.
+    Int8,
+    /// Matrices in blocks of four bits, other weights as int8.
+    Int4,
+    /// Half the size, and nearly nothing lost.
+    Float16,
+    /// Half the size and the range of singles, for ONNX Runtime.
+    Bfloat16,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Granularity {
+    PerChannel,
+    PerTensor,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Fit {
+    /// The scale of the least squared error.
+    LeastSquares,
+    /// From the range alone, bit for bit as ONNX Runtime: the fastest.
+    Nearest,
+    /// The zero point of a half-quadratic search, which forgives outliers: with --zero-points.
+    HalfQuadratic,
+    /// Each weight makes up for the errors of those before it, by what goes into the product on data.
+    Gptq,
+}
+
+impl Method {
+    /// The stage that a user would write for this, or did.
+    pub(crate) fn spec(&self) -> Result<Spec, Error> {
+        if let Some(file) = &self.stages {
+            return written(file);
+        }
+        let granularity = match self.granularity {
+            Granularity::PerChannel => stage::Granularity::PerChannel,
+            Granularity::PerTensor => stage::Granularity::PerTensor,
+        };
+        let rules = self.keep_float.iter().map(|matches| Rule { matches: matches.clone(), keep_float: true });
+        let mut spec = Spec { dynamic: None, r#static: None, weight_only: None, rules: rules.collect() };
+        match self.scheme {
+            Scheme::Dynamic | Scheme::Static if self.weights != Weights::Int8 => {
+                return Err(Error::Usage(
+                    "dynamic and static take --weights int8; the others are for --scheme weight-only".into(),
+                ));
+            }
+            Scheme::Static => spec.r#static = Some(Static { granularity, ..self.ranges.spec()? }),
+            Scheme::Dynamic => spec.dynamic = Some(Dynamic { weights: WeightType::Int8, granularity }),
+            Scheme::WeightOnly => spec.weight_only = Some(self.weight_only(granularity)?),
+        }
+        Ok(spec)
+    }
+
+    fn weight_only(&self, granularity: stage::Granularity) -> Result<WeightOnly, Error> {
+        let (weights, fit) = (self.weights.of_api(), self.fit.of_api());
+        if self.fit == Fit::Gptq && self.weights != Weights::Int4 {
+            return Err(Error::Usage("--fit gptq is for --weights int4".into()));
+        }
+        if self.zero_points && self.weights != Weights::Int4 {
+            return Err(Error::Usage("--zero-points is for --weights int4".into()));
+        }
+        if self.fit == Fit::HalfQuadratic && !self.zero_points {
+            return Err(Error::Usage("--fit half-quadratic looks for zero points: add --zero-points".into()));
+        }
+        let zero_points = self.zero_points;
+        let spec =
+            WeightOnly { weights, granularity, block: self.block, zero_points, fit, ..WeightOnly::default() };
+        if self.fit != Fit::Gptq {
+            return Ok(spec);
+        }
+        Ok(WeightOnly { data: Some("data".into()), samples: self.ranges.spec()?.samples, ..spec })
+    }
+
+    /// The options of the library for a stage of a model; `fallback` is run where no other data is given.
+    pub(crate) fn options(
+        &self,
+        spec: &Spec,
+        model: &Path,
+        fallback: Option<&Path>,
+        json: bool,
+    ) -> Result<Options, Error> {
+        let mut options = work::quantize::options(spec, self.engine.backend())
+            .ok_or_else(|| Error::Usage("the stage's quantize has no method".into()))?;
+        let data = self.data.as_deref().or(fallback);
+        match spec.method() {
+            Some(QuantizeMethod::Static(spec)) => {
+                options.calibration = Some(self.calibration(spec, model, data, json)?);
+            }
+            Some(QuantizeMethod::WeightOnly(WeightOnly { data: Some(_), samples, .. })) => {
+                let data = data.ok_or_else(|| Error::Usage("--fit gptq needs --data".into()))?;
+                options.data = Some(self.ranges.binding.data(model, data, *samples, self.engine)?);
+            }
+            _ if self.data.is_some() || self.calibration.is_some() => {
+                return Err(Error::Usage(
+                    "--data is for --scheme static and --fit gptq, --calibration for --scheme static".into(),
+                ));
+            }
+            _ => {}
+        }
+        Ok(options)
+    }
+
+    /// The ranges of activations, read or measured.
+    fn calibration(
+        &self,
+        spec: &Static,
+        model: &Path,
+        data: Option<&Path>,
+        json: bool,
+    ) -> Result<Calibration, Error> {
+        match (&self.calibration, data) {
+            (Some(file), _) => Calibration::read(file).map_err(|error| Error::file(file, &error)),
+            (None, Some(data)) => self.ranges.calibration(spec, model, data, self.engine, json),
+            (None, None) => Err(Error::Usage(
+                "--scheme static needs --data, or --calibration from `slipway calibrate`".into(),
+            )),
+        }
+    }
+}
+
+/// The only quantization among the stages of a file.
+fn written(file: &Path) -> Result<Spec, Error> {
+    let text = std::fs::read_to_string(file).map_err(|source| Error::Read { path: file.into(), source })?;
+    let documents = yaml::documents(&text).map_err(|source| Error::Yaml { path: file.into(), source })?;
+    let wrong = |problem: String| Error::Usage(format!("{}: {problem}", file.display()));
+    let stages = |document: &Value| document.pointer("/stages").or(document.pointer("/spec/stages")).cloned();
+    let stages = documents.iter().find_map(stages).ok_or_else(|| wrong("it has no stages".into()))?;
+    let stages: Vec<Stage> = serde_json::from_value(stages).map_err(|error| wrong(error.to_string()))?;
+    let mut found = stages.into_iter().filter_map(|stage| stage.quantize);
+    match (found.next(), found.next()) {
+        (Some(one), None) => Ok(one),
+        (None, _) => Err(wrong("none of its stages quantizes".into())),
+        (Some(_), Some(_)) => Err(wrong("several of its stages quantize: leave one".into())),
+    }
+}
+
+impl Weights {
+    fn of_api(self) -> stage::StoredType {
+        match self {
+            Self::Int8 => stage::StoredType::Int8,
+            Self::Int4 => stage::StoredType::Int4,
+            Self::Float16 => stage::StoredType::Float16,
+            Self::Bfloat16 => stage::StoredType::Bfloat16,
+        }
+    }
+}
+
+impl Fit {
+    fn of_api(self) -> stage::BlockFit {
+        match self {
+            Self::LeastSquares => stage::BlockFit::LeastSquares,
+            Self::Nearest => stage::BlockFit::Nearest,
+            Self::HalfQuadratic => stage::BlockFit::HalfQuadratic,
+            Self::Gptq => stage::BlockFit::Gptq,
+        }
+    }
+}

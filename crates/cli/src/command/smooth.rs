@@ -1,0 +1,79 @@
+//! `slipway smooth`: ranges that are easier to quantize.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use slipway_api::{Fraction, stage};
+use slipway_optimizer::{
+    stage::smooth::{SmoothReport, smooth},
+    work,
+};
+
+use super::{calibrate::Binding, engine::Engine};
+use crate::{
+    error::Error,
+    output::{self, bytes, table},
+    progress,
+};
+
+/// Move a part of the range of activations into weights, so that integers lose less
+///
+/// The model computes the same but for rounding; quantize it afterwards. Writes the new file aside and renames it.
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  slipway smooth model.onnx samples.npz smooth.onnx
+  slipway smooth model.onnx samples.npz smooth.onnx --alpha 0.7
+  slipway quantize smooth.onnx small.onnx --scheme dynamic")]
+pub(crate) struct Smooth {
+    /// The ONNX model to read.
+    input: PathBuf,
+    /// The data: a .npz file whose leading axes count samples.
+    data: PathBuf,
+    /// The ONNX model to write.
+    output: PathBuf,
+    /// The engine that runs the model: the one that is going to serve it. Programs for one machine have rten alone.
+    #[arg(long, value_enum, default_value_t = Engine::Rten)]
+    engine: Engine,
+    /// The share of the range that moves: 0 makes weights even, 1 activations. Default: 0.5.
+    #[arg(long, value_name = "SHARE")]
+    alpha: Option<Fraction>,
+    /// The most samples that are run.
+    #[arg(long, default_value_t = 128, value_parser = clap::value_parser!(i32).range(1..=100_000))]
+    samples: i32,
+    #[command(flatten)]
+    binding: Binding,
+}
+
+impl Smooth {
+    pub(crate) fn run(self, json: bool) -> Result<(), Error> {
+        let spec = stage::Smooth { alpha: self.alpha, samples: self.samples, ..stage::Smooth::on("data") };
+        let data = self.binding.data(&self.input, &self.data, self.samples, self.engine)?;
+        let bar = work::Forward::new(progress::bar(json), "smoothing");
+        let report = smooth(&self.input, &self.output, &data, &work::smooth::options(&spec), &bar)
+            .map_err(|error| Error::file(&self.input, &error))?;
+        // The bar leaves the terminal before anything else is written to it.
+        drop(bar);
+        if json { output::json(&report) } else { output::print(&text(&report)) }
+    }
+}
+
+fn text(report: &SmoothReport) -> String {
+    let rows: Vec<_> = (report.smoothed.iter())
+        .map(|one| {
+            let factors = [one.least, one.most].map(|factor| format!("{factor:.3}"));
+            let [least, most] = factors;
+            vec![one.activation.clone(), one.nodes.join(", "), least, most]
+        })
+        .collect();
+    let mut text = table(&["ACTIVATION", "PRODUCTS", "LEAST", "MOST"], &rows);
+    for skipped in &report.skipped {
+        text = format!("{text}\nleft as it is: {} ({}): {}", skipped.node, skipped.op, skipped.reason);
+    }
+    format!(
+        "{text}\n{} samples, {} -> {}",
+        report.samples,
+        bytes(report.size_before),
+        bytes(report.size_after)
+    )
+}

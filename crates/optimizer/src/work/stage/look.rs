@@ -1,0 +1,65 @@
+//! Data that a stage looks at while it works.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use slipway_api::{
+    DataSet, Stage, StageKind,
+    job::{Failure, FailureCategory, StageData},
+};
+use slipway_artifacts::{chain, digest_file};
+use slipway_model::npz::NpzFile;
+
+use super::{Context, of_capture, pulled as model};
+use crate::{
+    calibrate::{CaptureOptions, Data, inputs},
+    evaluate::Samples,
+    work::failure::{fail, of_store},
+};
+
+/// A data set on this machine.
+pub(super) struct Local {
+    file: PathBuf,
+    binding: DataSet,
+}
+
+/// Brings the data to a stage that looks at some.
+pub(super) async fn pulled(
+    data: Option<&StageData>,
+    context: &Context,
+    into: &Path,
+) -> Result<Option<Local>, Failure> {
+    let Some(StageData { data, digest }) = data else { return Ok(None) };
+    let file = model(digest, context, into).await?;
+    Ok(Some(Local { file, binding: data.clone() }))
+}
+
+impl Local {
+    /// Binds the data to the inputs of a model.
+    pub(super) fn open(self, stage: &Stage, model: &Path, capture: CaptureOptions) -> Result<Data, Failure> {
+        let Self { file, binding } = self;
+        let specs = inputs(model, &capture).map_err(|error| Failure {
+            category: of_capture(&error),
+            retryable: error.is_retryable(),
+            message: chain(&error),
+        })?;
+        let invalid = |error: &dyn std::error::Error| {
+            fail(FailureCategory::InvalidData, format!("data set {}: {}", binding.name, chain(error)))
+        };
+        let mut npz = NpzFile::open(&file).map_err(|error| invalid(&error))?;
+        let samples = Samples::bind(&mut npz, &binding, &specs).map_err(|error| invalid(&error))?;
+        let (digest, _) = digest_file(&file).map_err(|error| of_store(&error))?;
+        let data = Data::new(Arc::new(samples), digest.to_string());
+        Ok(Data { samples: most(stage), capture, ..data })
+    }
+}
+
+/// The most samples that a stage asks for.
+fn most(stage: &Stage) -> usize {
+    let samples = match stage.kind() {
+        Some(StageKind::Smooth(smooth)) => Some(smooth.samples),
+        Some(StageKind::Quantize(quantize)) => quantize.weight_only.as_ref().map(|only| only.samples),
+        Some(StageKind::Simplify(_)) | None => None,
+    };
+    usize::try_from(samples.unwrap_or(1)).unwrap_or_default().max(1)
+}
