@@ -88,9 +88,17 @@ impl Done {
     /// Asserts that it failed with this code and these words, and printed nothing that could be taken for a result.
     pub(crate) fn fails(&self, code: i32, words: &[&str]) {
         assert_eq!((self.code, self.out.as_str()), (code, ""), "{self:?}");
-        assert!(self.err.starts_with("error: "), "{self:?}");
+        let told = self.error();
         for word in words {
-            assert!(self.err.contains(word), "{word}: {self:?}");
+            assert!(told.contains(word), "{word}: {self:?}");
         }
+    }
+
+    /// What it said went wrong, in a line or as JSON.
+    pub(crate) fn error(&self) -> String {
+        let json = serde_json::from_str::<Value>(&self.err).ok();
+        let message = json.and_then(|error| error["error"]["message"].as_str().map(str::to_owned));
+        let line = || self.err.strip_prefix("error: ").map(str::to_owned);
+        message.or_else(line).unwrap_or_else(|| panic!("no error: {self:?}"))
     }
 }

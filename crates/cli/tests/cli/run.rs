@@ -51,11 +51,8 @@ fn a_gate_that_does_not_pass_ends_with_three_and_its_report() {
     let folder = room.deployment("minimum: \"0.93\"", "minimum: \"0.999\"");
     let done = room.slipway(&["run", "-f", &folder, "--json"]);
     assert_eq!(done.code, 3, "{done:?}");
-    assert!(
-        done.err.starts_with("error: the gate did not pass (CheckFailed): acc.minimum: "),
-        "{}",
-        done.err
-    );
+    let error = done.error();
+    assert!(error.starts_with("the gate did not pass (CheckFailed): acc.minimum: "), "{error}");
     let report: Value = serde_json::from_str(&done.out).unwrap();
     assert_eq!(report["gate"]["verdict"], "Fail");
     assert_eq!(report["url"], Value::Null, "nothing was served");

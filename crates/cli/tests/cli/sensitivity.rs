@@ -80,9 +80,7 @@ fn a_budget_that_no_set_keeps_ends_with_three_and_the_ranking() {
     let room = Room::new();
     let done = ask(&room, &[&ERROR[..], &["--budget", "0", "--write", "stages.yaml"]].concat());
     assert_eq!(done.code, 3, "{done:?}");
-    let error: Value = serde_json::from_str(&done.err).unwrap();
-    assert_eq!((&error["error"]["reason"], &error["error"]["exitCode"]), (&"BudgetNotMet".into(), &3.into()));
-    assert!(error["error"]["message"].as_str().unwrap().contains("raise the budget"), "{error}");
+    assert!(done.error().contains("raise the budget") && done.err.contains("BudgetNotMet"), "{done:?}");
     let report: Value = serde_json::from_str(&done.out).unwrap();
     assert_eq!((report["operators"].as_array().unwrap().len(), &report["stages"]), (3, &Value::Null));
     assert!(!room.path("stages.yaml").exists());
