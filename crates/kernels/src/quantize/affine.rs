@@ -1,7 +1,7 @@
 //! Quantization of a slice with one scale.
 
 use super::lanes::{LANES, ROUNDER, clamp};
-use super::quality::{BLOCK, Sums};
+use super::quality::{BLOCK, OUTSIDE, Sums};
 use super::{Quality, Scheme};
 use crate::wide::wide;
 
@@ -47,7 +47,8 @@ pub(super) fn one(value: f32, scale: f32, scheme: Scheme, lane: usize, sums: &mu
     let (low, high) = scheme.steps();
     let quotient = value / scale;
     let rounded = clamp(quotient, low, high) + ROUNDER;
-    sums.add(lane, value, scale, quotient, rounded - ROUNDER);
+    let step = rounded - ROUNDER;
+    sums.add(lane, value, scale, step, (quotient - step).abs() > OUTSIDE);
     (rounded.to_bits() as u8).wrapping_add(scheme.zero_byte())
 }
 

@@ -5,7 +5,7 @@ use super::lanes::LANES;
 /// Error of quantized values, in the units of the values.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Quality {
-    /// The largest distance between a value and what stands for it.
+    /// The largest distance between a value and what stands for it; 0 where its square is too small for a float.
     pub max_error: f32,
     /// Sum of squared distances.
     pub squared_error: f64,
@@ -34,32 +34,35 @@ impl Quality {
 pub(super) const BLOCK: usize = 1024;
 
 /// Distance beyond half a step that only a value outside the range has.
-const OUTSIDE: f32 = 0.501;
+pub(super) const OUTSIDE: f32 = 0.501;
 
 /// Accumulators of one block, lane by lane.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Sums {
-    max_error: [f32; LANES],
+    /// The largest squared error; its root is that error to the bit, where the square is a normal float.
+    most_squared: [f32; LANES],
     squared_error: [f32; LANES],
     squared_value: [f32; LANES],
     saturated: [u32; LANES],
 }
 
 impl Sums {
-    /// Adds one value: its quotient by the scale, and the whole step it became.
+    /// Adds one value: the whole step it became, and whether it lies beyond the range.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "the loops vectorise only when this is part of them")]
-    pub(super) fn add(&mut self, lane: usize, value: f32, scale: f32, quotient: f32, step: f32) {
-        let error = (value - step * scale).abs();
-        self.max_error[lane] = if error > self.max_error[lane] { error } else { self.max_error[lane] };
-        self.squared_error[lane] += error * error;
+    pub(super) fn add(&mut self, lane: usize, value: f32, scale: f32, step: f32, outside: bool) {
+        let error = value - step * scale;
+        let square = error * error;
+        self.most_squared[lane] =
+            if square > self.most_squared[lane] { square } else { self.most_squared[lane] };
+        self.squared_error[lane] += square;
         self.squared_value[lane] += value * value;
-        self.saturated[lane] += u32::from((quotient - step).abs() > OUTSIDE);
+        self.saturated[lane] += u32::from(outside);
     }
 
     pub(super) fn quality(self) -> Quality {
         Quality {
-            max_error: self.max_error.into_iter().fold(0.0, f32::max),
+            max_error: self.most_squared.into_iter().fold(0.0, f32::max).sqrt(),
             squared_error: self.squared_error.into_iter().map(f64::from).sum(),
             squared_value: self.squared_value.into_iter().map(f64::from).sum(),
             saturated: self.saturated.into_iter().map(u64::from).sum(),

@@ -10,6 +10,7 @@
 //! rounds half away from zero. Where the reciprocal is infinite (a largest magnitude below 2⁻¹²⁵) its integers keep
 //! no more than the sign; so do these. Bytes beyond `K` are 0, as in the buffers of its tools.
 
+mod batch;
 mod columns;
 mod dequantize;
 mod fit;
@@ -17,12 +18,15 @@ mod gptq;
 mod grid;
 mod half_quadratic;
 mod hessian;
+mod lanes;
 mod least_squares;
 mod pack;
+mod quads;
 mod range;
 mod rows;
 mod score;
 mod shape;
+mod strips;
 mod transposed;
 
 #[cfg(test)]

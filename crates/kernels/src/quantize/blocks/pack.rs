@@ -1,6 +1,7 @@
 //! Codes as bytes, two to a byte where they have four bits.
 
 use super::shape::NarrowBits;
+use crate::wide::wide;
 
 /// Packs codes, low nibble first, and fills what is left of the block with 0.
 pub(super) fn pack(codes: &[u8], bits: NarrowBits, out: &mut [u8]) {
@@ -10,10 +11,8 @@ pub(super) fn pack(codes: &[u8], bits: NarrowBits, out: &mut [u8]) {
             codes.len()
         }
         NarrowBits::Four => {
-            let (pairs, odd) = codes.as_chunks::<2>();
-            for (pair, out) in pairs.iter().zip(&mut *out) {
-                *out = pair[0] | pair[1] << 4;
-            }
+            let (pairs, odd) = codes.as_chunks();
+            pack_pairs(pairs, out);
             if let [code] = odd {
                 out[pairs.len()] = *code;
             }
@@ -21,6 +20,16 @@ pub(super) fn pack(codes: &[u8], bits: NarrowBits, out: &mut [u8]) {
         }
     };
     out[used..].fill(0);
+}
+
+wide! {
+    fn pack_pairs(pairs: &[[u8; 2]], out: &mut [u8]) {
+        for (pair, out) in pairs.iter().zip(out) {
+            // As one number, which needs no gathering of every second byte.
+            let pair = u16::from_le_bytes(*pair);
+            *out = (pair | pair >> 4).to_le_bytes()[0];
+        }
+    }
 }
 
 /// The code at a place of a packed slice.

@@ -1,6 +1,7 @@
 //! The range of one block.
 
-use crate::quantize::lanes::LANES;
+use super::grid::farthest;
+use super::lanes::RangeLanes;
 use crate::wide::wide;
 
 /// The smallest and the largest of some values, in the order they came.
@@ -27,18 +28,20 @@ impl Range {
 
     /// The value of largest magnitude with its sign; the lower one of two equal magnitudes.
     pub(super) fn farthest(self) -> f32 {
-        if self.high.abs() > self.low.abs() { self.high } else { self.low }
+        farthest(self.low, self.high)
     }
 
     /// The range of a slice.
     pub(super) fn of(values: &[f32]) -> Self {
-        let mut range = scan(values);
-        // Lanes lose the order of equal values; only that of zeros shows.
-        if range.low == 0.0 && range.high == 0.0 {
-            range.low = values[0];
-            range.high = values[0];
-        }
-        range
+        let range = scan(values);
+        values.first().map_or(range, |first| range.with_zero_of(*first))
+    }
+
+    /// Lanes lose the order of equal values; only that of zeros shows, where all are.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "the loops vectorise only when this is part of them")]
+    pub(super) fn with_zero_of(self, first: f32) -> Self {
+        if self.low == 0.0 && self.high == 0.0 { Self { low: first, high: first, ..self } } else { self }
     }
 }
 
@@ -48,27 +51,13 @@ impl Range {
 pub(super) fn widen(value: f32, low: f32, high: f32, nan: u32) -> (f32, f32, u32) {
     let lower = if value < low { value } else { low };
     let higher = if value > high { value } else { high };
-    (lower, higher, nan | u32::from(value.is_nan()))
+    (lower, higher, nan.wrapping_add(u32::from(value.is_nan())))
 }
 
 wide! {
     fn scan(values: &[f32]) -> Range {
-        let (chunks, tail) = values.as_chunks::<LANES>();
-        let Range { low, high, nan } = Range::EMPTY;
-        let (mut low, mut high, mut nan) = ([low; LANES], [high; LANES], [nan; LANES]);
-        for chunk in chunks {
-            for lane in 0..LANES {
-                (low[lane], high[lane], nan[lane]) = widen(chunk[lane], low[lane], high[lane], nan[lane]);
-            }
-        }
-        for apart in [4, 2, 1] {
-            for lane in 0..apart {
-                low[lane] = if low[lane + apart] < low[lane] { low[lane + apart] } else { low[lane] };
-                high[lane] = if high[lane + apart] > high[lane] { high[lane + apart] } else { high[lane] };
-                nan[lane] |= nan[lane + apart];
-            }
-        }
-        let mut range = Range { low: low[0], high: high[0], nan: nan[0] };
+        let (chunks, tail) = values.as_chunks();
+        let mut range = chunks.iter().fold(RangeLanes::EMPTY, RangeLanes::widen).fold();
         for value in tail {
             range.add(*value);
         }

@@ -1,12 +1,13 @@
 //! Blocks of a weight that lies column after column, `[N, K]`.
 
+use super::batch::Batch;
 use super::fit::{BlockFit, Fitter};
 use super::grid::{Grid, byte};
 use super::pack::pack;
 use super::shape::{BlockShape, Blocked, UnfitBlock};
 use crate::quantize::Quality;
 use crate::quantize::lanes::LANES;
-use crate::quantize::quality::{BLOCK, Sums};
+use crate::quantize::quality::{BLOCK, OUTSIDE, Sums};
 use crate::wide::wide;
 
 /// Quantizes a weight whose columns are contiguous: `[N, K]`, the transposed operand of a `Gemm`, or any layer's
@@ -33,9 +34,18 @@ pub fn quantize_block_rows(
     out.check(shape, values.len() / shape.rows());
     let mut fitter = Fitter::new(shape, fit);
     let mut codes = vec![0; shape.size()];
+    let mut batch = if fit == BlockFit::Nearest { Batch::new(shape) } else { None };
     for (column, values) in values.chunks_exact(shape.rows()).enumerate() {
         let mut meter = Meter::default();
-        for (block, values) in values.chunks(shape.size()).enumerate() {
+        let mut done = 0;
+        if let Some(batch) = &mut batch {
+            let whole = values.len() - values.len() % shape.size();
+            for values in values[..whole].chunks(batch.values()) {
+                quality.merge(batch.quantize(values, column, done, &mut out)?);
+                done += values.len() / shape.size();
+            }
+        }
+        for (block, values) in values.chunks(shape.size()).enumerate().skip(done) {
             let grid = fitter.fit(values).ok_or(UnfitBlock { column, block })?;
             encode(values, grid, &mut codes[..values.len()], &mut meter);
             pack(&codes[..values.len()], shape.bits(), out.block(shape, column, block));
@@ -97,8 +107,9 @@ wide! {
 /// The code of one value, and what it cost.
 #[inline(always)]
 #[expect(clippy::inline_always, reason = "the loops vectorise only when this is part of them")]
-pub(super) fn one(value: f32, grid: Grid, lane: usize, sums: &mut Sums) -> u8 {
+fn one(value: f32, grid: Grid, lane: usize, sums: &mut Sums) -> u8 {
     let code = grid.code(value);
-    sums.add(lane, value, grid.scale, value * grid.reciprocal, code - grid.zero_point);
+    let step = code - grid.zero_point;
+    sums.add(lane, value, grid.scale, step, (value * grid.reciprocal - step).abs() > OUTSIDE);
     byte(code)
 }

@@ -127,25 +127,43 @@ impl Blocked<'_> {
         &mut self.integers[start..start + shape.block_bytes()]
     }
 
-    /// Writes the parameters of one block; the nibble after an odd number of zero points becomes
-    /// the middle, as ONNX Runtime leaves it.
+    /// Writes the parameters of one block.
     pub(super) fn set(&mut self, shape: BlockShape, column: usize, block: usize, scale: f32, zero_point: u8) {
         self.scales[column * shape.blocks() + block] = scale;
+        self.set_zero_points(shape, column, block, &[zero_point]);
+    }
+
+    /// Writes the zero points of a column's blocks from `first` on, where the form has them; the nibble after an odd
+    /// number of them becomes the middle, as ONNX Runtime leaves it.
+    pub(super) fn set_zero_points(
+        &mut self,
+        shape: BlockShape,
+        column: usize,
+        first: usize,
+        zero_points: &[u8],
+    ) {
         if !shape.zero_points {
             return;
         }
-        let start = column * shape.zero_point_bytes();
-        match shape.bits {
-            NarrowBits::Eight => self.zero_points[start + block] = zero_point,
-            NarrowBits::Four => {
-                let byte = &mut self.zero_points[start + block / 2];
-                let last = block + 1 == shape.blocks();
-                *byte = match (block % 2, last) {
-                    (0, true) => zero_point | NarrowBits::Four.middle() << 4,
-                    (0, false) => *byte & 0xf0 | zero_point,
-                    _ => *byte & 0x0f | zero_point << 4,
-                };
-            }
+        let bytes = &mut self.zero_points[column * shape.zero_point_bytes()..][..shape.zero_point_bytes()];
+        if shape.bits == NarrowBits::Eight {
+            bytes[first..first + zero_points.len()].copy_from_slice(zero_points);
+            return;
+        }
+        // A first one that is odd ends a byte; from there on bytes are whole, but perhaps the last.
+        let (odd, zero_points) = zero_points.split_at(first % 2);
+        for zero_point in odd {
+            bytes[first / 2] = bytes[first / 2] & 0x0f | zero_point << 4;
+        }
+        let (pairs, rest) = zero_points.as_chunks::<2>();
+        let bytes = &mut bytes[first.div_ceil(2)..];
+        for ([low, high], byte) in pairs.iter().zip(&mut *bytes) {
+            *byte = low | high << 4;
+        }
+        for zero_point in rest {
+            let is_last = first + odd.len() + zero_points.len() == shape.blocks();
+            let high = if is_last { NarrowBits::Four.middle() << 4 } else { bytes[pairs.len()] & 0xf0 };
+            bytes[pairs.len()] = zero_point | high;
         }
     }
 }

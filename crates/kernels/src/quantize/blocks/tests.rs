@@ -4,6 +4,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::quantize::Quality;
 use crate::quantize::testing::any_floats;
 use crate::wide::testing::both;
 
@@ -77,6 +78,27 @@ fn turned(values: &[f32], rows: usize) -> Vec<f32> {
     (0..columns).flat_map(|column| values.iter().skip(column).step_by(columns).copied()).collect()
 }
 
+/// The quality of blocks that were written, a value at a time.
+fn quality(values: &[f32], shape: BlockShape, written: &Written) -> Quality {
+    let scales: Vec<f32> = written.scales.iter().map(|bits| f32::from_bits(*bits)).collect();
+    let mut back = vec![0.0; values.len()];
+    dequantize_block_rows(&written.integers, &scales, &written.zero_points, shape, &mut back);
+    let mut quality = Quality::default();
+    let columns = values.chunks(shape.rows().max(1)).zip(back.chunks(shape.rows().max(1)));
+    for ((values, back), scales) in columns.zip(scales.chunks(shape.blocks())) {
+        for (index, (value, back)) in values.iter().zip(back).enumerate() {
+            let error = (value - back).abs();
+            quality.merge(Quality {
+                max_error: error,
+                squared_error: f64::from(error).powi(2),
+                squared_value: f64::from(*value).powi(2),
+                saturated: u64::from(error > 0.501 * scales[index / shape.size()].abs()),
+            });
+        }
+    }
+    quality
+}
+
 fn shapes() -> impl Strategy<Value = BlockShape> {
     let bits = prop_oneof![Just(NarrowBits::Four), Just(NarrowBits::Eight)];
     (bits, prop_oneof![Just(2_usize), Just(16), Just(32), Just(64)], any::<bool>(), 1_usize..140)
@@ -113,6 +135,28 @@ proptest! {
         });
         prop_assert!(result.is_ok());
         prop_assert_eq!(&written, &wanted);
+    }
+
+    #[test]
+    fn the_quality_is_that_of_what_is_written(
+        values in prop::collection::vec(-1.0_f32..1.0, 1..1500),
+        shape in shapes(),
+    ) {
+        let columns = values.len() / shape.rows();
+        let values = &values[..columns * shape.rows()];
+        let of_columns = turned(values, shape.rows());
+        let (by_rows, written) =
+            write(shape, columns, |out| quantize_block_rows(&of_columns, shape, BlockFit::Nearest, out));
+        let (by_columns, _) = write(shape, columns, |out| {
+            quantize_block_columns(values, columns, 0, shape, BlockFit::Nearest, out)
+        });
+        let wanted = quality(&of_columns, shape, &written);
+        for found in [by_rows.unwrap(), by_columns.unwrap()] {
+            prop_assert_eq!(found.max_error, wanted.max_error);
+            prop_assert_eq!(found.saturated, wanted.saturated);
+            prop_assert!((found.squared_error - wanted.squared_error).abs() <= wanted.squared_error * 1e-5);
+            prop_assert!((found.squared_value - wanted.squared_value).abs() <= wanted.squared_value * 1e-5);
+        }
     }
 
     #[test]
@@ -206,6 +250,31 @@ proptest! {
                 prop_assert_eq!(value, wanted[column * shape.rows() + row]);
             }
         }
+    }
+}
+
+#[test]
+fn weights_larger_than_what_is_worked_on_at_a_time_equal_the_reference() {
+    for (bits, size, zero_points, rows, columns) in [
+        (NarrowBits::Four, 32, true, 32 * 17 + 7, 1037),
+        (NarrowBits::Four, 32, false, 32 * 40, 24),
+        (NarrowBits::Eight, 32, true, 32 * 9 + 1, 1025),
+        (NarrowBits::Four, 256, true, 256 * 3 - 2, 9),
+        (NarrowBits::Eight, 512, false, 512 * 2 + 3, 9),
+        (NarrowBits::Four, 2048, true, 2048 + 5, 3),
+        (NarrowBits::Four, 8, true, 8 * 33, 11),
+    ] {
+        let shape = BlockShape::new(bits, size, zero_points, rows).unwrap();
+        let value = |index: usize| (index as u32).wrapping_mul(2_654_435_761).cast_signed() as f32 * 1e-9;
+        let values: Vec<f32> = (0..rows * columns).map(value).collect();
+        let of_columns = turned(&values, rows);
+        let wanted = expected(&of_columns, shape);
+        let nearest = BlockFit::Nearest;
+        let (_, found) =
+            write(shape, columns, |out| quantize_block_columns(&values, columns, 0, shape, nearest, out));
+        assert!(found == wanted, "by columns: {shape:?}");
+        let (_, found) = write(shape, columns, |out| quantize_block_rows(&of_columns, shape, nearest, out));
+        assert!(found == wanted, "by rows: {shape:?}");
     }
 }
 

@@ -1,0 +1,115 @@
+//! Ranges and grids of eight blocks side by side.
+
+use super::grid::Grid;
+use super::range::{Range, widen};
+use super::shape::BlockShape;
+use crate::quantize::lanes::LANES;
+use crate::wide::wide;
+
+/// The ranges of some blocks.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct RangeLanes {
+    low: [f32; LANES],
+    high: [f32; LANES],
+    nan: [u32; LANES],
+}
+
+impl RangeLanes {
+    pub(super) const EMPTY: Self = Self {
+        low: [Range::EMPTY.low; LANES],
+        high: [Range::EMPTY.high; LANES],
+        nan: [Range::EMPTY.nan; LANES],
+    };
+
+    /// Those of blocks of zeros.
+    pub(super) const ZERO: Self = Self { low: [0.0; LANES], high: [0.0; LANES], nan: [0; LANES] };
+
+    /// Widens each range by a value.
+    #[inline(always)]
+    #[must_use]
+    #[expect(clippy::inline_always, reason = "the loops vectorise only when this is part of them")]
+    pub(super) fn widen(self, values: &[f32; LANES]) -> Self {
+        // By value, since a minimum in memory becomes a conditional store.
+        let Self { mut low, mut high, mut nan } = self;
+        for lane in 0..LANES {
+            (low[lane], high[lane], nan[lane]) = widen(values[lane], low[lane], high[lane], nan[lane]);
+        }
+        Self { low, high, nan }
+    }
+
+    /// The range of all.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "the loops vectorise only when this is part of them")]
+    pub(super) fn fold(self) -> Range {
+        let Self { mut low, mut high, nan } = self;
+        for apart in [4, 2, 1] {
+            for lane in 0..apart {
+                low[lane] = if low[lane + apart] < low[lane] { low[lane + apart] } else { low[lane] };
+            }
+        }
+        for apart in [4, 2, 1] {
+            for lane in 0..apart {
+                high[lane] = if high[lane + apart] > high[lane] { high[lane + apart] } else { high[lane] };
+            }
+        }
+        Range { low: low[0], high: high[0], nan: nan.iter().fold(0, |nan, lane| nan | lane) }
+    }
+
+    pub(super) fn get(&self, lane: usize) -> Range {
+        Range { low: self.low[lane], high: self.high[lane], nan: self.nan[lane] }
+    }
+
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "the loops vectorise only when this is part of them")]
+    pub(super) fn set(&mut self, lane: usize, range: Range) {
+        (self.low[lane], self.high[lane], self.nan[lane]) = (range.low, range.high, range.nan);
+    }
+}
+
+/// The grids of some blocks.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct GridLanes {
+    pub(super) scale: [f32; LANES],
+    pub(super) reciprocal: [f32; LANES],
+    pub(super) zero_point: [f32; LANES],
+}
+
+impl GridLanes {
+    pub(super) const EMPTY: Self =
+        Self { scale: [0.0; LANES], reciprocal: [0.0; LANES], zero_point: [0.0; LANES] };
+
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "the loops vectorise only when this is part of them")]
+    pub(super) fn get(&self, lane: usize, top: f32) -> Grid {
+        let Self { scale, reciprocal, zero_point } = self;
+        Grid { scale: scale[lane], reciprocal: reciprocal[lane], zero_point: zero_point[lane], top }
+    }
+
+    /// The grid of each block as ONNX Runtime chooses it; says by zeros which are of use.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "the loops vectorise only when this is part of them")]
+    pub(super) fn nearest(ranges: &RangeLanes, shape: BlockShape) -> (Self, [u32; LANES]) {
+        let (mut grids, mut unfit) = (Self::EMPTY, ranges.nan);
+        for (lane, unfit) in unfit.iter_mut().enumerate() {
+            let grid = Grid::of_range(ranges.low[lane], ranges.high[lane], shape);
+            grids.scale[lane] = grid.scale;
+            grids.reciprocal[lane] = grid.reciprocal;
+            grids.zero_point[lane] = grid.zero_point;
+            *unfit |= u32::from(!grid.scale.is_finite());
+        }
+        (grids, unfit)
+    }
+}
+
+wide! {
+    /// The grid of each block as ONNX Runtime chooses it; says whether all are of use.
+    pub(super) fn nearest(ranges: &[RangeLanes], shape: BlockShape, out: &mut [GridLanes]) -> bool {
+        let mut any = [0; LANES];
+        for (range, out) in ranges.iter().zip(out) {
+            let (grids, unfit) = GridLanes::nearest(range, shape);
+            *out = grids;
+            (0..LANES).for_each(|lane| any[lane] |= unfit[lane]);
+        }
+        any == [0; LANES]
+    }
+}
