@@ -164,5 +164,8 @@ fn without_data_it_is_refused_and_a_sample_that_does_not_fit_leaves_no_file() {
     let wrong = Data::new(Arc::new(wrong), "sha256:w");
     let refused = case.quantize(&options(Fit::Gptq, Some(wrong))).unwrap_err();
     assert!(refused.to_string().contains("sample 0"), "{refused}");
+    let none = Data::new(Arc::new(Vec::<Vec<Tensor>>::new()), "sha256:n");
+    let refused = case.quantize(&options(Fit::Gptq, Some(none))).unwrap_err();
+    assert!(refused.to_string().contains("no samples"), "{refused}");
     assert_eq!(case.files(), ["input.onnx"]);
 }

@@ -168,6 +168,17 @@ fn what_cannot_be_compared_is_named() {
 }
 
 #[test]
+fn without_samples_nothing_is_measured() {
+    let case = Case::new(&model(&[1], "Tanh"));
+    let fails = |samples: &Vec<Vec<Tensor>>, options: &SensitivityOptions| {
+        let error = sensitivity(&case.input, samples, options, &Silent).unwrap_err();
+        assert!(error.to_string().contains("no samples"), "{error}");
+    };
+    fails(&vec![], &options(0.1));
+    fails(&samples(), &SensitivityOptions { samples: 0, ..options(0.1) });
+}
+
+#[test]
 fn progress_reaches_what_it_announces_when_nothing_is_searched_for() {
     struct Count(Cell<u64>, Cell<u64>);
     impl Progress for Count {

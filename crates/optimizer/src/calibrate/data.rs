@@ -39,7 +39,7 @@ impl Data {
         self.samples.min(self.feeds.count())
     }
 
-    /// Shows named values of a model on every sample.
+    /// Shows named values of a model on every sample, of which there has to be one.
     pub(crate) fn show(
         &self,
         model: &std::path::Path,
@@ -47,6 +47,9 @@ impl Data {
         progress: &dyn Progress,
         visit: &mut dyn FnMut(Shown<'_>) -> Result<(), Refusal>,
     ) -> Result<(), CaptureError> {
+        if self.count() == 0 {
+            return Err(CaptureError::NoSamples);
+        }
         let first = First::of(self.feeds.as_ref(), self.samples);
         Capture::open(model, values, &self.capture)?.run(&first, progress, visit)
     }

@@ -52,6 +52,9 @@ pub enum CaptureError {
         /// The sample.
         sample: usize,
     },
+    /// There is nothing to run the model on.
+    #[error("there are no samples to run the model on: give at least one")]
+    NoSamples,
     /// Whoever looked at a value refused it.
     #[error("value {value:?} of sample {sample}: {refusal}")]
     Refused {
@@ -82,7 +85,11 @@ impl CaptureError {
             Self::File(error) => error.is_retryable(),
             Self::Scratch { .. } => true,
             Self::Load(error) => error.is_retryable(),
-            Self::NoValue { .. } | Self::Run { .. } | Self::Sample { .. } | Self::Refused { .. } => false,
+            Self::NoValue { .. }
+            | Self::Run { .. }
+            | Self::Sample { .. }
+            | Self::NoSamples
+            | Self::Refused { .. } => false,
         }
     }
 }

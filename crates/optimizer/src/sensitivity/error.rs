@@ -38,6 +38,9 @@ pub enum SensitivityError {
         /// The sample.
         sample: usize,
     },
+    /// There is nothing to run the models on.
+    #[error("there are no samples to run the model on: give at least one")]
+    NoSamples,
     /// There is nothing to compare.
     #[error("{reason}")]
     Output {

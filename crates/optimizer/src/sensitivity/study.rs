@@ -18,15 +18,18 @@ use crate::stage::quantize::{Candidate, Options, QuantizeError, Rule, quantizabl
 /// float.
 ///
 /// # Errors
-/// Where the model cannot be quantized or run; that no set keeps the budget is no error, but an answer.
+/// Where the model cannot be quantized or run, or there are no samples; that no set keeps the budget is no error, but an answer.
 pub fn sensitivity(
     model: &Path,
     feeds: &dyn Feeds,
     options: &SensitivityOptions,
     progress: &dyn Progress,
 ) -> Result<Sensitivity, SensitivityError> {
-    let candidates = quantizable(model, &options.quantize)?;
     let feeds = First::of(feeds, options.samples);
+    if feeds.count == 0 {
+        return Err(SensitivityError::NoSamples);
+    }
+    let candidates = quantizable(model, &options.quantize)?;
     let study = Study::open(model, options, feeds, candidates.len(), progress)?;
     let whole = study.measured(&options.quantize, "everything")?;
     let operators = study.ranked(candidates)?;

@@ -153,9 +153,10 @@ fn of_file(error: &FileError) -> FailureCategory {
 /// The category of a model that could not be run for its values.
 pub(super) fn of_capture(error: &CaptureError) -> FailureCategory {
     match error {
-        CaptureError::Run { .. } | CaptureError::Sample { .. } | CaptureError::Refused { .. } => {
-            FailureCategory::InvalidData
-        }
+        CaptureError::Run { .. }
+        | CaptureError::Sample { .. }
+        | CaptureError::NoSamples
+        | CaptureError::Refused { .. } => FailureCategory::InvalidData,
         CaptureError::Load(_) => FailureCategory::UnsupportedOperator,
         CaptureError::Scratch { .. } | CaptureError::File(_) => FailureCategory::Storage,
         CaptureError::Model(_) | CaptureError::NoValue { .. } => FailureCategory::InvalidModel,
