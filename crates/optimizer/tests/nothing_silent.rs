@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use common::oracle::{names, python};
 use common::{Case, layer, noise, options};
 use slipway_model::onnx::build::{
-    float_tensor, float_value, graph, node, string, tensor as tensor_attribute,
+    ModelBuilder, float_tensor, float_value, graph, node, string, tensor as tensor_attribute,
 };
 use slipway_model::onnx::proto::{
     FunctionProto, GraphProto, NodeProto, OperatorSetIdProto, SparseTensorProto, TensorProto,
@@ -17,7 +17,8 @@ use slipway_model::onnx::proto::{
 use slipway_model::onnx::{OnnxModel, attribute_tensors, graphs, subgraphs};
 use slipway_optimizer::progress::Silent;
 use slipway_optimizer::stage::quantize::{
-    Engine, Fit, Granularity, HalfFloat, Method, Options, QuantizeError, QuantizeReport, Skipped, quantize,
+    Engine, Fit, Granularity, HalfFloat, Method, Options, QuantizeError, QuantizeReport, Rule, Skipped,
+    quantize,
 };
 
 /// Every float constant of at least as many elements as the quantizer looks at, by name.
@@ -190,4 +191,20 @@ fn each_place_without_a_form_is_named_with_a_reason() {
         ]
     );
     assert_eq!(report.vectors, ["bias", "row"]);
+}
+
+#[test]
+fn a_constant_that_no_operator_takes_is_told_by_its_name_alone() {
+    let unused = |model: ModelBuilder| model.floats("unused", &[16, 16], &noise(2, 256));
+    let bare = ModelBuilder::new().input("x", &[-1, 16]).output("y", &[-1, 16]).node("Relu", &["x"], &["y"]);
+    let error = |model: ModelBuilder, options: &Options| {
+        Case::new(&unused(model)).quantize(options).unwrap_err().to_string()
+    };
+    let options = options(Granularity::PerChannel);
+    assert_eq!(error(bare, &options), "nothing changed: \"unused\": no operator takes it");
+    let kept = Options { rules: vec![Rule::keep_float("w")], ..options };
+    assert_eq!(
+        error(layer(), &kept),
+        "nothing changed: MatMul \"node_y\": a rule keeps it; \"unused\": no operator takes it"
+    );
 }

@@ -5,7 +5,7 @@ mod common;
 
 use common::{Case, layer, noise, options};
 use slipway_model::onnx::build::ModelBuilder;
-use slipway_optimizer::stage::quantize::{Engine, Granularity, Method, Options, QuantizeError, Rule};
+use slipway_optimizer::stage::quantize::{Engine, Fit, Granularity, Method, Options, QuantizeError, Rule};
 
 /// Two layers, the second of which stays as it is for its few values.
 fn model() -> ModelBuilder {
@@ -85,4 +85,23 @@ fn the_output_says_what_it_was_made_of_and_how() {
             "rules": [{ "matches": "node_z", "keepFloat": true }],
         })
     );
+}
+
+#[test]
+fn a_block_is_a_power_of_two_from_16_to_256() {
+    let case = Case::new(&model());
+    let of = |block| {
+        let method = Method::Four { block, zero_points: false, fit: Fit::Nearest };
+        case.quantize(&Options { method, ..options(Granularity::PerChannel) })
+    };
+    for block in [0, 8, 24, 512, 1 << 31] {
+        let error = of(block).unwrap_err().to_string();
+        assert!(
+            error.contains(&format!("a block of {block}")) && error.contains("from 16 to 256"),
+            "{error}"
+        );
+    }
+    for block in [16, 256] {
+        of(block).unwrap();
+    }
 }

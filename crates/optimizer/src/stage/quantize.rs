@@ -84,9 +84,9 @@ pub fn quantize(
 /// Refuses what no model could be made from, or what the engine could not load.
 fn check(options: &Options) -> Result<(), QuantizeError> {
     match (options.method, options.engine) {
-        (Method::Four { block, .. }, _) if block < 16 || !block.is_power_of_two() => {
+        (Method::Four { block, .. }, _) if !(16..=256).contains(&block) || !block.is_power_of_two() => {
             Err(QuantizeError::Options {
-                reason: format!("a block of {block}: it has to be a power of two from 16 up"),
+                reason: format!("a block of {block}: it has to be a power of two from 16 to 256"),
             })
         }
         (Method::Four { zero_points: true, .. }, Engine::Rten) => Err(QuantizeError::Options {

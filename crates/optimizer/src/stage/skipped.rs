@@ -35,7 +35,10 @@ pub(crate) fn reasons(skipped: &[Skipped], none: &str) -> String {
         return none.to_owned();
     }
     let shown =
-        skipped.iter().take(SHOWN).map(|skip| format!("{} {:?}: {}", skip.op, skip.node, skip.reason));
+        skipped.iter().take(SHOWN).map(|Skipped { node, op, reason, tensors: _ }| match op.as_str() {
+            "" => format!("{node:?}: {reason}"),
+            op => format!("{op} {node:?}: {reason}"),
+        });
     let more = skipped.len().saturating_sub(SHOWN);
     let tail = if more == 0 { String::new() } else { format!(" (and {more} more)") };
     shown.collect::<Vec<_>>().join("; ") + &tail

@@ -43,7 +43,7 @@ pub enum Method {
     /// Matrices in 4 bits, with a scale for each block of a column; other weights as
     /// [`Eight`](Self::Eight), and matrices too that the engine cannot take in blocks.
     Four {
-        /// Weights of a block, an even number.
+        /// Weights of a block: a power of two from 16 to 256.
         block: u32,
         /// A zero point for each block: for weights that do not lie around zero.
         zero_points: bool,

@@ -55,8 +55,16 @@ struct Product {
     inputs: Vec<String>,
     /// Length of the sums, `K`.
     depth: usize,
-    /// Indices of the weights.
-    weights: Vec<usize>,
+    weights: Vec<Member>,
+}
+
+/// A weight of a product.
+#[derive(Clone, Copy)]
+struct Member {
+    /// Its index among all weights.
+    index: usize,
+    blocks: Blocks,
+    shape: BlockShape,
 }
 
 impl Product {
@@ -67,7 +75,7 @@ impl Product {
 
     /// Bytes of the weights.
     fn bytes(&self, weights: &[&mut Weight]) -> u64 {
-        self.weights.iter().map(|index| weights[*index].payload.len()).sum()
+        self.weights.iter().map(|member| weights[member.index].payload.len()).sum()
     }
 }
 
@@ -76,7 +84,8 @@ fn products(weights: &[&mut Weight], memory: u64, notes: &mut Vec<String>) -> Ve
     let mut known: BTreeMap<(Vec<String>, usize), usize> = BTreeMap::new();
     let mut products: Vec<Product> = Vec::new();
     for (index, weight) in weights.iter().enumerate() {
-        let Some(shape) = shape(weight) else { continue };
+        let Encoding::Blocks(blocks @ Blocks { fit: Fit::Gptq, .. }) = weight.encoding else { continue };
+        let shape = blocks.shape(&weight.layout);
         let (depth, moments) = (shape.rows(), Product::moments(shape.rows()));
         let inputs = match weight.inputs.seen() {
             Ok(_) if moments > memory => Err(format!(
@@ -91,7 +100,7 @@ fn products(weights: &[&mut Weight], memory: u64, notes: &mut Vec<String>) -> Ve
                 if place == products.len() {
                     products.push(Product { inputs, depth, weights: Vec::new() });
                 }
-                products[place].weights.push(index);
+                products[place].weights.push(Member { index, blocks, shape });
             }
             Err(reason) => notes.push(note(&weight.name, &reason)),
         }
@@ -101,14 +110,6 @@ fn products(weights: &[&mut Weight], memory: u64, notes: &mut Vec<String>) -> Ve
 
 fn note(weight: &str, reason: &str) -> String {
     format!("{weight:?} is fitted by least squares, without data: {reason}")
-}
-
-/// The form of a weight that asks for data.
-fn shape(weight: &Weight) -> Option<BlockShape> {
-    match &weight.encoding {
-        Encoding::Blocks(blocks @ Blocks { fit: Fit::Gptq, .. }) => Some(blocks.shape(&weight.layout)),
-        _ => None,
-    }
 }
 
 /// Neighbours whose second moments fit in memory together.
@@ -180,12 +181,13 @@ impl Fitting<'_, '_> {
         progress: &dyn Progress,
     ) -> Result<(), QuantizeError> {
         let factor = moments.and_then(|hessian| hessian.factor().map_err(|error| error.to_string()));
-        for index in product.weights {
+        for member in product.weights {
+            let index = member.index;
             let weight = &*self.weights[index];
             progress.message(&weight.name);
             match &factor {
                 Ok(factor) => {
-                    let fitted = self.weight(index, factor).map_err(|error| self.error(index, error))?;
+                    let fitted = self.weight(member, factor).map_err(|error| self.error(index, error))?;
                     self.weights[index].fitted = Some(fitted);
                 }
                 Err(reason) => self.notes.push(note(&weight.name, reason)),
@@ -195,11 +197,9 @@ impl Fitting<'_, '_> {
         Ok(())
     }
 
-    fn weight(&mut self, index: usize, factor: &Factor) -> Result<Fitted, MakeError> {
+    fn weight(&mut self, member: Member, factor: &Factor) -> Result<Fitted, MakeError> {
+        let Member { index, blocks, shape } = member;
         let weight = &*self.weights[index];
-        let (Encoding::Blocks(blocks), Some(shape)) = (&weight.encoding, shape(weight)) else {
-            unreachable!("a product has weights in blocks alone");
-        };
         let (mut kept, end) = Shelf::new(self.file.clone(), self.place, &blocks.parts(weight));
         self.place = end;
         let mut panels = Panels::open(weight, shape)?;
