@@ -12,9 +12,13 @@ use std::sync::Arc;
 
 use common::{Case, noise, run, tensor};
 use slipway_model::onnx::build::{ModelBuilder, int};
+use slipway_model::onnx::proto::TensorProto;
+use slipway_model::onnx::{DataType, OnnxError};
 use slipway_optimizer::calibrate::Data;
 use slipway_optimizer::progress::Silent;
-use slipway_optimizer::stage::quantize::{Granularity, Method, Options as Quantize, quantize};
+use slipway_optimizer::stage::quantize::{
+    Granularity, Method, Options as Quantize, QuantizeError, quantizable, quantize,
+};
 use slipway_optimizer::stage::smooth::{Options, SmoothError, SmoothReport, smooth};
 use slipway_server::{Tensor, TensorData};
 
@@ -47,6 +51,22 @@ fn model() -> ModelBuilder {
         .node("Add", &["left", "right"], &["sum"])
         .node("Relu", &["sum"], &["h"])
         .node("MatMul", &["h", "w2"], &["y"])
+}
+
+/// Two products of one input that cannot share its factors, and another behind them that can be smoothed.
+fn apart(second: &[i64], turned: bool) -> ModelBuilder {
+    let (depth, count) = (DEPTH as i64, second.iter().product::<i64>());
+    let right = if turned { "w" } else { "v" };
+    ModelBuilder::new()
+        .input("x", &[-1, depth])
+        .output("y", &[-1, depth])
+        .floats("w", &[depth, depth], &noise(1, DEPTH * DEPTH))
+        .floats("v", second, &noise(2, usize::try_from(count).unwrap()))
+        .floats("u", &[depth, depth], &noise(3, DEPTH * DEPTH))
+        .node("MatMul", &["x", "w"], &["left"])
+        .node_with("Gemm", &["x", right], &["right"], vec![int("transB", i64::from(turned))])
+        .node("Relu", &["left"], &["h"])
+        .node("MatMul", &["h", "u"], &["y"])
 }
 
 fn smoothed(case: &Case, options: &Options) -> Result<SmoothReport, SmoothError> {
@@ -142,5 +162,90 @@ fn what_cannot_be_smoothed_is_named_with_the_reason() {
     let infinite = Data::new(Arc::new(infinite), "sha256:i");
     let error = smooth(&case.input, &case.output, &infinite, &Options::default(), &Silent).unwrap_err();
     assert!(error.to_string().contains("its input is inf on a sample"), "{error}");
+    assert_eq!(case.files(), ["input.onnx"]);
+}
+
+/// A factor for each of its rows and one for each of its columns: only one of them could be multiplied in.
+#[test]
+fn a_weight_that_is_taken_both_ways_stays_with_the_reason() {
+    let mut model = apart(&[1, 1], true);
+    // The product that the wrong factors would reach is the one whose answers are compared.
+    "right".clone_into(&mut model.graph().node[2].input[0]);
+    for _ in 0..2 {
+        let case = Case::new(&model);
+        let report = smoothed(&case, &Options::default()).unwrap();
+        let left: Vec<_> = report.skipped.iter().map(|skipped| skipped.node.as_str()).collect();
+        assert_eq!((left.len(), report.smoothed.len()), (2, 1), "{report:?}");
+        assert!(left.contains(&"node_left") && left.contains(&"node_right"), "{left:?}");
+        assert!(report.skipped.iter().all(|skipped| skipped.reason.contains("transposed")), "{report:?}");
+        let apart = distance(&case.input, &case.output);
+        assert!(apart < 1e-6, "{apart}");
+        model.graph().node.swap(0, 1);
+    }
+}
+
+/// No engine asks for a product that no output depends on, so such a model runs.
+#[test]
+fn a_product_that_counts_other_channels_of_its_input_stays_with_the_reason() {
+    for rows in [DEPTH / 2, DEPTH * 2] {
+        let case = Case::new(&apart(&[rows as i64, 3], false));
+        let report = smoothed(&case, &Options::default()).unwrap();
+        let activations: Vec<_> = report.smoothed.iter().map(|one| one.activation.as_str()).collect();
+        assert_eq!((activations, report.skipped.len()), (vec!["x", "h"], 1));
+        let skipped = &report.skipped[0];
+        assert_eq!(skipped.node, "node_right");
+        assert!(skipped.reason.contains(&format!("{rows} channels")), "{}", skipped.reason);
+        assert!(distance(&case.input, &case.output) < 1e-6);
+    }
+}
+
+#[test]
+fn an_opset_before_broadcasting_is_refused() {
+    let case = Case::new(&model().opset(6));
+    let error = smoothed(&case, &Options::default()).unwrap_err();
+    assert!(error.to_string().contains("opset 6, and 7 is needed"), "{error}");
+    assert!(!error.is_retryable());
+    assert_eq!(case.files(), ["input.onnx"]);
+}
+
+/// As in every stage that streams: integers in typed fields cannot be read in place.
+#[test]
+fn values_that_cannot_be_streamed_are_bounded() {
+    const COUNT: usize = 3 << 20;
+    let big = TensorProto {
+        name: Some("big".to_owned()),
+        dims: vec![COUNT as i64],
+        data_type: Some(DataType::INT64.code()),
+        int64_data: vec![1; COUNT],
+        ..TensorProto::default()
+    };
+    let case = Case::new(&model().initializer(big));
+    let error = smoothed(&case, &Options::default()).unwrap_err();
+    assert!(matches!(error, SmoothError::Model(OnnxError::TooManyValues { .. })), "{error}");
+    let error = quantizable(&case.input, &Quantize::default()).unwrap_err();
+    assert!(matches!(error, QuantizeError::Model(OnnxError::TooManyValues { .. })), "{error}");
+}
+
+#[test]
+fn the_output_names_its_input_whether_or_not_it_is_told() {
+    let case = Case::new(&model());
+    let named = |options: &Options| {
+        smoothed(&case, options).unwrap();
+        let output = case.output_model();
+        let entry = output.proto().metadata_props.iter().find(|entry| entry.key() == "slipway.source");
+        entry.map(|entry| entry.value().to_owned())
+    };
+    let input = std::fs::read(&case.input).unwrap();
+    assert_eq!(named(&Options::default()), Some(slipway_artifacts::Digest::of(&input).to_string()));
+    let told = Options { source: Some("sha256:told".to_owned()), ..Options::default() };
+    assert_eq!(named(&told).as_deref(), Some("sha256:told"));
+}
+
+#[test]
+fn without_samples_there_is_nothing_to_smooth_by() {
+    let case = Case::new(&model());
+    let none = Data { samples: 0, ..data() };
+    let error = smooth(&case.input, &case.output, &none, &Options::default(), &Silent).unwrap_err();
+    assert!(error.to_string().contains("no samples"), "{error}");
     assert_eq!(case.files(), ["input.onnx"]);
 }

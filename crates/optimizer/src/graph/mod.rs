@@ -21,7 +21,7 @@ pub(crate) use convolution::{spell_out, spelled_out};
 pub(crate) use functions::inline_functions;
 pub(crate) use names::Names;
 pub(crate) use node::{node, node_name};
-pub(crate) use opset::{opset, raise, raise_ir, raise_to_13, reaches_11, use_domain};
+pub(crate) use opset::{opset, raise, raise_ir, raise_to_13, reaches_11, refuse_old, use_domain};
 pub(crate) use prune::{prune, prune_descriptions};
 pub(crate) use scope::{GraphId, Operand, Scopes, Source, Unresolved, holds_floats, is_float, rewrite};
 pub(crate) use tensor::{float_tensor, header, int_list, int_scalar, open_value, value_info};

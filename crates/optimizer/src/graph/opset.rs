@@ -11,6 +11,9 @@ use super::scope::rewrite;
 /// The first opset with both `MatMulInteger` (10) and `DynamicQuantizeLinear` (11).
 const NEEDED: i64 = 11;
 
+/// The first opset whose `Mul` and `Add` broadcast by themselves (ONNX, Changelog.md).
+const BROADCASTS: i64 = 7;
+
 /// The first opset whose `QuantizeLinear` has an axis.
 const PER_AXIS: i64 = 13;
 
@@ -100,6 +103,15 @@ const UNCHANGED_SINCE: &[(&str, i64)] = &[
 /// The version of ONNX's own operator set.
 pub(crate) fn opset(model: &ModelProto) -> i64 {
     own(model).map_or(1, |index| model.opset_import[index].version())
+}
+
+/// Refuses a model whose operators do not spread scales over tensors, with the reason.
+pub(crate) fn refuse_old(model: &ModelProto) -> Result<(), String> {
+    let opset = opset(model);
+    if opset < BROADCASTS {
+        return Err(format!("the model has opset {opset}, and {BROADCASTS} is needed: export it again"));
+    }
+    Ok(())
 }
 
 /// Whether the model may use the operators of opset 11, once [`raise`] was called: no operator means something else

@@ -15,13 +15,13 @@ mod scaled;
 
 use std::path::Path;
 
-use slipway_model::onnx::OnnxModel;
 use slipway_model::onnx::proto::GraphProto;
+use slipway_model::onnx::{Limits, OnnxModel};
 
 use super::Skipped;
 use crate::calibrate::Data;
 use crate::file::{Target, total_len, write};
-use crate::graph::inline_functions;
+use crate::graph::{inline_functions, refuse_old};
 use crate::progress::{Part, Progress};
 
 pub use error::SmoothError;
@@ -51,7 +51,8 @@ pub fn smooth(
     if !(0.0..=1.0).contains(&options.alpha) {
         return Err(SmoothError::Alpha { alpha: options.alpha });
     }
-    let model = OnnxModel::open(input)?;
+    let model = OnnxModel::open_with(input, Limits::STREAMED)?;
+    refuse_old(model.proto()).map_err(|reason| SmoothError::Opset { reason })?;
     let target = Target::beside(&model, output)?;
     let size_before = total_len(&model)?;
     let mut proto = model.proto().clone();

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 
-use slipway_model::onnx::OnnxModel;
 use slipway_model::onnx::proto::{ModelProto, NodeProto};
+use slipway_model::onnx::{Limits, OnnxModel};
 
 use super::rules::refuse_unmatched;
 use super::select::{Selection, select};
@@ -12,7 +12,7 @@ use super::weight::Loss;
 use super::{
     Engine, Granularity, HalfFloat, Method, Options, QuantizeError, check, planning, refuse_another,
 };
-use crate::graph::{inline_functions, node_name, opset, raise_to_13, reaches_11};
+use crate::graph::{inline_functions, node_name, opset, raise_to_13, reaches_11, refuse_old};
 
 /// An operator with a weight that can be quantized.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,7 +35,7 @@ impl Candidate {
 /// As [`quantize`], but for what is known only when weights were read.
 pub fn quantizable(input: &Path, options: &Options) -> Result<Vec<Candidate>, QuantizeError> {
     check(options)?;
-    let model = OnnxModel::open(input)?;
+    let model = OnnxModel::open_with(input, Limits::STREAMED)?;
     refuse_another(&model, options)?;
     let mut selection = choose(&model, options, &BTreeMap::new())?.selection;
     if selection.users.is_empty() {
@@ -69,7 +69,7 @@ pub(super) fn choose(
 ) -> Result<Chosen, QuantizeError> {
     let mut proto = model.proto().clone();
     inline_functions(&mut proto);
-    refuse_old(opset(&proto))?;
+    refuse_old(&proto).map_err(|reason| QuantizeError::Options { reason })?;
     refuse_bfloat16(options.method, opset(&proto))?;
     let (options, notes) = suited(&mut proto, options);
     refuse_unmatched(&options.rules, &proto)?;
@@ -100,17 +100,6 @@ fn suited(proto: &mut ModelProto, options: &Options) -> (Options, Vec<String>) {
 /// What static quantization means for the built-in engine.
 pub const RTEN_IS_SLOWER: &str = "the built-in engine (rten) does not fuse QuantizeLinear and DequantizeLinear: there the \
      model is smaller and slower than with floats; serve it with ONNX Runtime, or take dynamic";
-
-/// Refuses a model whose operators do not spread scales over tensors.
-fn refuse_old(opset: i64) -> Result<(), QuantizeError> {
-    /// Since when `Mul` and `Add` broadcast by themselves (ONNX, Changelog.md).
-    const BROADCASTS: i64 = 7;
-    if opset < BROADCASTS {
-        let reason = format!("the model has opset {opset}, and {BROADCASTS} is needed: export it again");
-        return Err(QuantizeError::Options { reason });
-    }
-    Ok(())
-}
 
 /// Refuses what no operator of the model's opset can read.
 fn refuse_bfloat16(method: Method, opset: i64) -> Result<(), QuantizeError> {

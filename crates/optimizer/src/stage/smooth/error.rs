@@ -26,6 +26,12 @@ pub enum SmoothError {
         /// What was given.
         alpha: f64,
     },
+    /// The model's operators do not spread factors over tensors.
+    #[error("{reason}")]
+    Opset {
+        /// What is wrong, and what to do.
+        reason: String,
+    },
     /// No product could be smoothed.
     #[error(
         "nothing changed: {}",
@@ -47,7 +53,7 @@ impl SmoothError {
             Self::Model(error) => error.is_retryable(),
             Self::File(error) => error.is_retryable(),
             Self::Capture(error) => error.is_retryable(),
-            Self::Alpha { .. } | Self::NothingChanged { .. } => false,
+            Self::Alpha { .. } | Self::Opset { .. } | Self::NothingChanged { .. } => false,
         }
     }
 }

@@ -8,7 +8,7 @@ pub struct Options {
     pub alpha: f64,
     /// Bytes of tensors up to which the output keeps them in the model file.
     pub inline_limit: u64,
-    /// The digest of the input, where it is known: it is written into the output's metadata.
+    /// The digest of the input that the output's metadata names; its files are read for it where it is not known.
     pub source: Option<String>,
 }
 

@@ -33,36 +33,63 @@ pub(super) fn products(graph: &GraphProto) -> (Vec<Product>, Vec<Skipped>) {
     let scopes = Scopes::of(graph);
     let (mut products, mut skipped) = (Vec::<Product>::new(), Vec::new());
     for (index, node) in graph.node.iter().enumerate() {
-        match matrix(&scopes, graph, node) {
-            Ok((matrix, depth)) => add(&mut products, index, &node.input[0], matrix, depth),
-            Err(Unresolved::Because(reason)) => skipped.push(Skipped::of(node, reason)),
-            Err(Unresolved::Computed) => {}
+        let added = matrix(&scopes, graph, node)
+            .and_then(|(matrix, depth)| add(&mut products, index, &node.input[0], matrix, depth));
+        if let Err(Unresolved::Because(reason)) = added {
+            skipped.push(Skipped::of(node, reason));
         }
     }
     let uses = uses(graph);
     products.retain(|product| {
-        let shared = product.weights.iter().any(|weight| {
-            let own = product.nodes.iter().map(|node| &graph.node[*node].input[1]);
-            let name = graph.initializer[weight.tensor].name();
-            uses.get(name) != Some(&own.filter(|input| *input == name).count())
-        });
-        if shared {
-            let told = |node: &usize| Skipped::of(&graph.node[*node], "something else uses its weight too");
-            skipped.extend(product.nodes.iter().map(told));
-        }
-        !shared
+        let reason = shared(product, graph, &uses);
+        let told = |reason| product.nodes.iter().map(move |node| Skipped::of(&graph.node[*node], reason));
+        skipped.extend(reason.into_iter().flat_map(told));
+        reason.is_none()
     });
     (products, skipped)
 }
 
-fn add(products: &mut Vec<Product>, node: usize, input: &str, weight: Matrix, depth: usize) {
-    if !products.iter().any(|product| product.input == input) {
+/// Adds a node to those that take the same activation.
+fn add(
+    products: &mut Vec<Product>,
+    node: usize,
+    input: &str,
+    weight: Matrix,
+    depth: usize,
+) -> Result<(), Unresolved> {
+    let found = products.iter().position(|product| product.input == input);
+    let place = found.unwrap_or_else(|| {
         products.push(Product { input: input.to_owned(), depth, nodes: Vec::new(), weights: Vec::new() });
+        products.len() - 1
+    });
+    let product = &mut products[place];
+    if product.depth != depth {
+        let reason =
+            format!("it takes {depth} channels of {input:?}, and a product before it {}", product.depth);
+        return Err(Unresolved::Because(reason));
     }
-    let Some(product) = products.iter_mut().find(|product| product.input == input) else { return };
     product.nodes.push(node);
     if !product.weights.contains(&weight) {
         product.weights.push(weight);
+    }
+    Ok(())
+}
+
+/// Why a weight of a product cannot take its factors: it is not the product's alone, or would need others as well.
+fn shared(product: &Product, graph: &GraphProto, uses: &HashMap<&str, usize>) -> Option<&'static str> {
+    let is_used_elsewhere = |weight: &Matrix| {
+        let own = product.nodes.iter().map(|node| &graph.node[*node].input[1]);
+        let name = graph.initializer[weight.tensor].name();
+        uses.get(name) != Some(&own.filter(|input| *input == name).count())
+    };
+    let is_taken_both_ways =
+        |weight: &Matrix| product.weights.contains(&Matrix { turned: !weight.turned, ..*weight });
+    if product.weights.iter().any(is_used_elsewhere) {
+        Some("something else uses its weight too")
+    } else if product.weights.iter().any(is_taken_both_ways) {
+        Some("its weight is taken both as it is and transposed")
+    } else {
+        None
     }
 }
 

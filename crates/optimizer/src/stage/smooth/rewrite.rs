@@ -9,7 +9,7 @@ use super::Options;
 use super::products::Product;
 use super::scaled::Scaled;
 use crate::calibrate::Data;
-use crate::file::{FileError, Output, OutputTensor, describe, embed, kept};
+use crate::file::{FileError, Output, OutputTensor, describe, embed, kept, source_of};
 use crate::graph::{Names, float_tensor, node, prune_descriptions, raise_ir};
 
 /// Divides each activation before its products, and multiplies their weights.
@@ -47,7 +47,8 @@ pub(super) fn rewrite(
         "alpha": options.alpha,
         "data": { "digest": data.digest, "samples": data.count() },
     });
-    describe(&mut proto, "smooth", spec.to_string(), options.source.as_deref());
+    let source = source_of(model, options.source.as_deref())?;
+    describe(&mut proto, "smooth", spec.to_string(), Some(&source));
     proto.graph = Some(graph);
     Ok(Output { model: proto, tensors })
 }

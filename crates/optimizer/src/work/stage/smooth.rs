@@ -52,7 +52,9 @@ fn of_smooth(error: &SmoothError) -> Failure {
         SmoothError::NothingChanged { .. } => FailureCategory::NothingChanged,
         SmoothError::File(error) => super::of_file(error),
         SmoothError::Capture(error) => super::of_capture(error),
-        SmoothError::Model(_) | SmoothError::Alpha { .. } => FailureCategory::InvalidModel,
+        SmoothError::Model(_) | SmoothError::Alpha { .. } | SmoothError::Opset { .. } => {
+            FailureCategory::InvalidModel
+        }
     };
     Failure { category, retryable: error.is_retryable(), message: chain(error) }
 }
