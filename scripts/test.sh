@@ -9,6 +9,11 @@ cd "$ROOT"
 # The longest first. Those on a node boot a cluster each, and wait for it more than they compute.
 ALL="road rust trouble magika lifecycle cluster engines"
 
+for file in tests/e2e/tests/*; do
+    name=$(basename "$file" .rs)
+    [[ " $ALL " == *" $name "* ]] || die "the tests of $file are in no group: add $name to ALL in $0"
+done
+
 # rust: of the e2e package only what needs no node.
 rust() {
     cargo test --release --locked --workspace --exclude e2e

@@ -78,7 +78,7 @@ async fn main() -> ExitCode {
 /// Answers a call that is no command: help, the version, or what is wrong with it.
 fn explain(answer: &clap::Error) -> ExitCode {
     const WRONG: u8 = 2;
-    if answer.use_stderr() && std::env::args().any(|argument| argument == "--json") {
+    if answer.use_stderr() && std::env::args_os().any(|argument| argument == "--json") {
         let text = answer.to_string();
         output::error(text.trim_start_matches("error: ").trim_end(), error::WRONG_CALL, WRONG, true);
         return ExitCode::from(WRONG);

@@ -18,7 +18,7 @@ pub(crate) struct Args {
     /// The image of job pods.
     #[arg(long, env = "SLIPWAY_JOB_IMAGE")]
     pub(crate) job_image: String,
-    /// The same with ONNX Runtime, for calibrations in it; the other one when left out.
+    /// The same with ONNX Runtime, for steps that run a model on data in it; the other one when left out.
     #[arg(long, env = "SLIPWAY_ONNXRUNTIME_JOB_IMAGE")]
     pub(crate) onnxruntime_job_image: Option<String>,
     /// When the kubelet pulls these images.

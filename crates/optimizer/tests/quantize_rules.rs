@@ -82,7 +82,7 @@ fn the_output_says_what_it_was_made_of_and_how() {
             "method": { "dynamic": { "granularity": "perChannel", "reduceRange": true } },
             "engine": "onnxRuntime",
             "leastElements": 100,
-            "rules": [{ "matches": "node_z", "keepFloat": true }],
+            "rules": [{ "match": "node_z", "keepFloat": true }],
         })
     );
 }

@@ -14,6 +14,7 @@ use slipway_model::onnx::OnnxModel;
 use slipway_model::onnx::build::ModelBuilder;
 use slipway_optimizer::progress::Silent;
 use slipway_optimizer::stage::quantize::{Granularity, Method, Options, quantize};
+use slipway_optimizer::stage::simplify;
 
 /// Where a child finds its model.
 const FOLDER: &str = "SLIPWAY_TEST_FOLDER";
@@ -148,4 +149,18 @@ fn the_data_of_a_replaced_output_goes_and_its_name_comes_back() {
     std::fs::write(folder.join("output.onnx.data"), b"of nobody").unwrap();
     make(folder, &inline);
     assert!(folder.join("output.onnx.data").exists(), "a file that the old output does not name stays");
+}
+
+#[test]
+fn an_output_whose_data_the_input_uses_too_is_left() {
+    let case = Case::new(&model());
+    let base = case.folder.path().join("base.onnx");
+    let external =
+        simplify::Options { allow_unchanged: true, inline_limit: 0, ..simplify::Options::default() };
+    simplify::simplify(&case.input, &case.output, &external, &Silent).unwrap();
+    std::fs::copy(&case.output, &base).unwrap();
+    let before = content(&case.output);
+    let refused = simplify::simplify(&base, &case.output, &external, &Silent).unwrap_err().to_string();
+    assert!(refused.contains("output.onnx.data is a file of the input"), "{refused}");
+    assert_eq!(content(&case.output), before);
 }

@@ -66,7 +66,11 @@ pub fn stage(
             (json!({ "quantize": without_names(quantize) }), forms(backend))
         }
         Some(StageKind::Smooth(smooth)) => {
-            (json!({ "smooth": Smooth { data: String::new(), ..smooth.clone() } }), forms(backend))
+            let alpha = smooth.alpha.clone().filter(|alpha| alpha.as_str() != Smooth::ALPHA);
+            (
+                json!({ "smooth": Smooth { data: String::new(), alpha, samples: smooth.samples } }),
+                forms(backend),
+            )
         }
         Some(StageKind::Simplify(simplify)) => (json!({ "simplify": simplify }), RTEN),
         None => (Value::Null, RTEN),

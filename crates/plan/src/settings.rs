@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use slipway_api::{Serving, job::Work};
+use slipway_api::{Backend, Serving, job::Work};
 
 /// Settings of the whole installation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,7 +16,8 @@ pub struct Settings {
     pub onnxruntime_server_image: Option<String>,
     /// The image of job pods (`slipway-job`).
     pub job_image: String,
-    /// The same with ONNX Runtime (`slipway-job-onnxruntime`), for calibrations in it. Default: the other one.
+    /// The same with ONNX Runtime (`slipway-job-onnxruntime`), for steps that run the model on data
+    /// in it. Default: the other one.
     #[serde(default)]
     pub onnxruntime_job_image: Option<String>,
     /// When the kubelet pulls these images. Default: `IfNotPresent`.
@@ -48,9 +49,14 @@ impl Settings {
         onnxruntime.filter(|_| serving.engine().may_be_onnxruntime()).unwrap_or(&self.server_image)
     }
 
-    /// The image of a step's pod: only a calibration runs a model in the job's own program.
+    /// The image of a step's pod: calibrations, and stages that look at data, run the model in the job's own program.
     pub fn job_image_of(&self, work: &Work) -> &str {
-        let runs_in_it = matches!(work, Work::Calibrate(work) if work.backend.may_be_onnxruntime());
+        let engine = match work {
+            Work::Calibrate(work) => Some(work.backend),
+            Work::Stage { data: Some(_), backend, .. } => Some(*backend),
+            Work::Stage { .. } | Work::Source { .. } | Work::Data { .. } | Work::Gate(_) => None,
+        };
+        let runs_in_it = engine.is_some_and(Backend::may_be_onnxruntime);
         self.onnxruntime_job_image.as_deref().filter(|_| runs_in_it).unwrap_or(&self.job_image)
     }
 }

@@ -58,22 +58,29 @@ fn a_named_engine_repeats_what_it_changes_and_fetches_nothing_again() {
 }
 
 #[test]
-fn a_calibration_that_may_need_onnx_runtime_has_its_image_and_other_steps_the_small_one() {
+fn what_runs_the_model_on_data_has_the_image_with_onnx_runtime_and_other_steps_the_small_one() {
     const LARGE: &str = "registry.test/job-onnxruntime:1";
-    for (backend, large) in [("rten", false), ("auto", true), ("onnxruntime", true)] {
-        let mut spec = served_by(backend, json!({ "static": { "data": "unseen" } }));
-        spec["gate"] = Value::Null;
-        let mut world = World::new(spec);
-        world.settings.onnxruntime_job_image = Some(LARGE.into());
-        let small = world.settings.job_image.clone();
-        let mut images = Vec::new();
-        while images.len() < 4 {
-            images.extend(world.plan().apply.iter().filter(|one| one.kind == "Job").map(step_and_image));
-            world.step();
-        }
-        for (step, image) in images {
-            let wanted = if large && step == "calibrate-small" { LARGE } else { &small };
-            assert_eq!(image, wanted, "{step}, {backend}");
+    let fitted = json!({ "weights": "int4", "fit": "Gptq", "data": "unseen" });
+    for (quantize, looks, steps) in [
+        (json!({ "static": { "data": "unseen" } }), "calibrate-small", 4),
+        (json!({ "weightOnly": fitted }), "small", 3),
+    ] {
+        for (backend, large) in [("rten", false), ("auto", true), ("onnxruntime", true)] {
+            let mut spec = served_by(backend, quantize.clone());
+            spec["gate"] = Value::Null;
+            let mut world = World::new(spec);
+            world.settings.onnxruntime_job_image = Some(LARGE.into());
+            let small = world.settings.job_image.clone();
+            let mut images = Vec::new();
+            while images.len() < steps {
+                images.extend(world.plan().apply.iter().filter(|one| one.kind == "Job").map(step_and_image));
+                world.step();
+            }
+            assert!(images.iter().any(|(step, _)| step == looks), "{images:?}");
+            for (step, image) in images {
+                let wanted = if large && step == looks { LARGE } else { &small };
+                assert_eq!(image, wanted, "{step}, {backend}");
+            }
         }
     }
 }

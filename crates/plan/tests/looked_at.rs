@@ -76,3 +76,12 @@ fn data_and_samples_decide_the_bytes_and_the_name_of_the_data_does_not() {
     }
     assert_ne!(of(&four("usual", 1), &seen(digest("d"))), of(&four("usual", 2), &seen(digest("d"))));
 }
+
+#[test]
+fn a_default_that_is_spelled_out_is_the_same_work() {
+    let stage = |smooth: Value| serde_json::from_value(json!({ "name": "even", "smooth": smooth })).unwrap();
+    let key = |smooth| key::stage(&stage(smooth), &digest("a"), None, None, Backend::Rten);
+    let plain = key(json!({ "data": "usual" }));
+    assert_eq!(plain, key(json!({ "data": "usual", "alpha": "0.5", "samples": 128 })));
+    assert_ne!(plain, key(json!({ "data": "usual", "alpha": "0.6" })));
+}

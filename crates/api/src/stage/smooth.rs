@@ -28,6 +28,9 @@ pub struct Smooth {
 }
 
 impl Smooth {
+    /// The share that moves where nobody says another.
+    pub const ALPHA: &str = "0.5";
+
     /// Everything at its default.
     pub fn on(data: impl Into<String>) -> Self {
         Self { data: data.into(), alpha: None, samples: default_samples() }

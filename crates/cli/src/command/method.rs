@@ -29,15 +29,15 @@ pub(crate) struct Method {
     /// One scale for each output channel, or one for the whole tensor.
     #[arg(long, value_enum, default_value_t = Granularity::PerChannel)]
     granularity: Granularity,
-    /// Weights that share a scale, for int4: a power of two.
-    #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(i32).range(16..=256))]
-    block: i32,
+    /// Weights that share a scale, for int4: a power of two. Default: 32.
+    #[arg(long, value_parser = clap::value_parser!(i32).range(16..=256))]
+    block: Option<i32>,
     /// A zero point for each block, for int4 and ONNX Runtime.
     #[arg(long)]
     zero_points: bool,
-    /// How the scale of a block is chosen, for int4.
-    #[arg(long, value_enum, default_value_t = Fit::LeastSquares)]
-    fit: Fit,
+    /// How the scale of a block is chosen, for int4. Default: least-squares.
+    #[arg(long, value_enum)]
+    fit: Option<Fit>,
     /// For static: the ranges of activations, as `slipway calibrate` wrote them.
     #[arg(long, value_name = "FILE")]
     calibration: Option<PathBuf>,
@@ -100,6 +100,7 @@ impl Method {
         if let Some(file) = &self.stages {
             return written(file);
         }
+        self.refuse_strays()?;
         let granularity = match self.granularity {
             Granularity::PerChannel => stage::Granularity::PerChannel,
             Granularity::PerTensor => stage::Granularity::PerTensor,
@@ -119,21 +120,37 @@ impl Method {
         Ok(spec)
     }
 
+    /// Refuses options that would change nothing.
+    fn refuse_strays(&self) -> Result<(), Error> {
+        let in_blocks = matches!(self.scheme, Scheme::WeightOnly) && self.weights == Weights::Int4;
+        let given = [
+            ("--block", self.block.is_some()),
+            ("--zero-points", self.zero_points),
+            ("--fit", self.fit.is_some()),
+        ];
+        match given.into_iter().find(|(_, given)| *given && !in_blocks) {
+            Some((option, _)) => {
+                Err(Error::Usage(format!("{option} is for --scheme weight-only --weights int4")))
+            }
+            None => Ok(()),
+        }
+    }
+
     fn weight_only(&self, granularity: stage::Granularity) -> Result<WeightOnly, Error> {
-        let (weights, fit) = (self.weights.of_api(), self.fit.of_api());
-        if self.fit == Fit::Gptq && self.weights != Weights::Int4 {
-            return Err(Error::Usage("--fit gptq is for --weights int4".into()));
-        }
-        if self.zero_points && self.weights != Weights::Int4 {
-            return Err(Error::Usage("--zero-points is for --weights int4".into()));
-        }
-        if self.fit == Fit::HalfQuadratic && !self.zero_points {
+        let fit = self.fit.unwrap_or(Fit::LeastSquares);
+        if fit == Fit::HalfQuadratic && !self.zero_points {
             return Err(Error::Usage("--fit half-quadratic looks for zero points: add --zero-points".into()));
         }
-        let zero_points = self.zero_points;
-        let spec =
-            WeightOnly { weights, granularity, block: self.block, zero_points, fit, ..WeightOnly::default() };
-        if self.fit != Fit::Gptq {
+        let default = WeightOnly::default();
+        let spec = WeightOnly {
+            weights: self.weights.of_api(),
+            granularity,
+            block: self.block.unwrap_or(default.block),
+            zero_points: self.zero_points,
+            fit: fit.of_api(),
+            ..default
+        };
+        if fit != Fit::Gptq {
             return Ok(spec);
         }
         Ok(WeightOnly { data: Some("data".into()), samples: self.ranges.spec()?.samples, ..spec })
@@ -194,6 +211,12 @@ fn written(file: &Path) -> Result<Spec, Error> {
     let stages = |document: &Value| document.pointer("/stages").or(document.pointer("/spec/stages")).cloned();
     let stages = documents.iter().find_map(stages).ok_or_else(|| wrong("it has no stages".into()))?;
     let stages: Vec<Stage> = serde_json::from_value(stages).map_err(|error| wrong(error.to_string()))?;
+    if let Some(other) = stages.iter().find(|stage| stage.quantize.is_none()) {
+        let name = &other.name;
+        return Err(wrong(format!(
+            "stage {name:?} is of another kind: run its command first, and leave it out of the file"
+        )));
+    }
     let mut found = stages.into_iter().filter_map(|stage| stage.quantize);
     match (found.next(), found.next()) {
         (Some(one), None) => Ok(one),

@@ -47,7 +47,7 @@ pub(crate) struct Sensitivity {
     #[arg(long, value_name = "NAME")]
     output: Option<String>,
     /// The most samples that are asked.
-    #[arg(long, value_name = "N", default_value_t = 512)]
+    #[arg(long, value_name = "N", default_value_t = 512, value_parser = samples)]
     asked_samples: usize,
     /// Write the stages to a file too.
     #[arg(long, value_name = "FILE")]
@@ -67,6 +67,10 @@ enum Asked {
 fn budget(text: &str) -> Result<f64, String> {
     let budget = text.parse::<f64>().ok().filter(|budget| budget.is_finite() && *budget >= 0.0);
     budget.ok_or_else(|| "write a number from 0 up, such as 0.01".to_owned())
+}
+
+fn samples(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|count| *count > 0).ok_or_else(|| "write a number from 1 up".to_owned())
 }
 
 impl Sensitivity {

@@ -24,7 +24,7 @@ use crate::{
 Examples:
   slipway smooth model.onnx samples.npz smooth.onnx
   slipway smooth model.onnx samples.npz smooth.onnx --alpha 0.7
-  slipway quantize smooth.onnx small.onnx --scheme dynamic")]
+  slipway quantize smooth.onnx small.onnx --scheme static --data samples.npz")]
 pub(crate) struct Smooth {
     /// The ONNX model to read.
     input: PathBuf,

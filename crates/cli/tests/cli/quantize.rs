@@ -84,6 +84,10 @@ fn the_engine_decides_the_forms() {
         quantize("no.onnx", &["--weights", "bfloat16", "--engine", engine]).fails(1, &words);
     }
     quantize("no.onnx", &["--zero-points"]).fails(2, &["--weights int4"]);
+    for stray in [["--block", "64"], ["--fit", "nearest"]] {
+        quantize("no.onnx", &stray).fails(2, &[stray[0], "--weights int4"]);
+        room.slipway(&["quantize", &model, "no.onnx", stray[0], stray[1]]).fails(2, &[stray[0]]);
+    }
     quantize("no.onnx", &["--weights", "int4", "--fit", "half-quadratic"]).fails(2, &["--zero-points"]);
     assert!(!room.path("no.onnx").exists());
 }

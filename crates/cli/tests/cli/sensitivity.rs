@@ -103,3 +103,14 @@ fn a_wrong_call_says_what_is_missing() {
     ask(&room, &["--budget", "1", "--stages", "other.yaml"]).fails(2, &["no stages"]);
     ask(&room, &["--budget", "1", "--stages", "two.yaml", "--block", "64"]).fails(2, &["--stages"]);
 }
+
+#[test]
+fn what_would_mean_nothing_is_refused() {
+    let room = Room::new();
+    ask(&room, &["--budget", "1", "--asked-samples", "0"]).fails(2, &["from 1 up"]);
+    let smooth =
+        "stages:\n- { name: even, smooth: { data: d } }\n- { name: int8, quantize: { dynamic: {} } }\n";
+    let file = room.write("two.yaml", smooth);
+    let model = crate::program::example("model.onnx");
+    room.slipway(&["quantize", &model, "no.onnx", "--stages", &file]).fails(2, &["\"even\"", "another kind"]);
+}

@@ -26,7 +26,7 @@ pub(crate) struct Target {
 }
 
 impl Target {
-    /// Refuses an output that would overwrite a file of the input.
+    /// Refuses an output that would overwrite a file of the input, or replace an output whose data the input uses.
     pub(crate) fn beside(input: &OnnxModel, output: &Path) -> Result<Self, FileError> {
         let name = output.file_name().and_then(|name| name.to_str());
         let name = name.ok_or_else(|| FileError::OutputName { path: output.to_path_buf() })?;
@@ -38,7 +38,7 @@ impl Target {
         let old: Vec<_> = data_files(&model).into_iter().filter(|file| is_data_of(name, file)).collect();
         let (data, location) = free(name, &folder, &old);
         let target = Self { folder, model, data, location, old };
-        for file in [&target.model, &target.data] {
+        for file in [&target.model, &target.data].into_iter().chain(&target.old) {
             let same = |input: &PathBuf| matches!((input.canonicalize(), file.canonicalize()), (Ok(a), Ok(b)) if a == b);
             if input.files().iter().any(same) {
                 return Err(FileError::OutputIsInput { path: file.clone() });

@@ -14,6 +14,7 @@ use crate::graph::{Scopes, node_name};
 #[serde(rename_all = "camelCase")]
 pub struct Rule {
     /// A node's or a weight's name, in which `*` stands for any characters and `?` for one.
+    #[serde(rename = "match")]
     pub matches: String,
     /// Leave what matches as it is.
     #[serde(default)]

@@ -18,6 +18,9 @@ use crate::graph::header;
 /// Bytes of integers that are complete at a time, where columns are spread over the tensor.
 const PANEL: usize = 8 << 20;
 
+/// Values read at a time there, so that a column's integers are written in runs.
+const BAND: usize = 2 << 20;
+
 /// Blocks of one column of a matrix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in super::super) struct Blocks {
@@ -120,18 +123,19 @@ struct Work<'a, 'b> {
 }
 
 impl Work<'_, '_> {
-    /// A stored `[K, N]`: a panel of columns at a time, one band of blocks after the other.
+    /// A stored `[K, N]`: a panel of columns at a time, one band of whole blocks after the other.
     fn columns(&mut self, columns: usize) -> Result<Quality, MakeError> {
         let shape = self.shape;
         let width = (PANEL / shape.column_bytes().max(1)).clamp(1, columns.max(1));
-        let mut band = vec![0.0; shape.size() * width];
+        let blocks = (BAND / (shape.size() * width)).clamp(1, shape.blocks().max(1));
+        let mut band = vec![0.0; blocks * shape.size() * width];
         let mut quality = Quality::default();
         for start in (0..columns).step_by(width) {
             let width = width.min(columns - start);
             let mut panel = Columns::new(shape, width);
-            for block in 0..shape.blocks() {
+            for block in (0..shape.blocks()).step_by(blocks) {
                 let first = block * shape.size();
-                let rows = shape.size().min(shape.rows() - first);
+                let rows = (blocks * shape.size()).min(shape.rows() - first);
                 let band = &mut band[..rows * width];
                 self.read_band(first, columns, start, width, band)?;
                 let made = quantize_block_columns(band, width, block, shape, self.fit, panel.out());
