@@ -29,7 +29,7 @@ pub(crate) struct Method {
     /// One scale for each output channel, or one for the whole tensor.
     #[arg(long, value_enum, default_value_t = Granularity::PerChannel)]
     granularity: Granularity,
-    /// Weights that share a scale, for int4: a power of two. Default: 32.
+    /// Weights that share a scale, for int4: a power of two from 16 to 256. Default: 32.
     #[arg(long, value_parser = clap::value_parser!(i32).range(16..=256))]
     block: Option<i32>,
     /// A zero point for each block, for int4 and ONNX Runtime.

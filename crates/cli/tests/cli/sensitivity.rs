@@ -107,10 +107,11 @@ fn a_wrong_call_says_what_is_missing() {
 #[test]
 fn what_would_mean_nothing_is_refused() {
     let room = Room::new();
-    ask(&room, &["--budget", "1", "--asked-samples", "0"]).fails(2, &["from 1 up"]);
+    let [model, data] = [example("model.onnx"), example("holdout.npz")];
+    room.slipway(&["sensitivity", &model, &data, "--budget", "1", "--asked-samples", "0"])
+        .fails(2, &["from 1 up"]);
     let smooth =
         "stages:\n- { name: even, smooth: { data: d } }\n- { name: int8, quantize: { dynamic: {} } }\n";
     let file = room.write("two.yaml", smooth);
-    let model = crate::program::example("model.onnx");
     room.slipway(&["quantize", &model, "no.onnx", "--stages", &file]).fails(2, &["\"even\"", "another kind"]);
 }
