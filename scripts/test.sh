@@ -16,7 +16,7 @@ done
 
 # rust: of the e2e package only what needs no node.
 rust() {
-    cargo test --release --locked --workspace --exclude e2e
+    cargo test --release --locked --workspace --exclude e2e --no-fail-fast
     cargo test --release --locked --package e2e --lib
 }
 

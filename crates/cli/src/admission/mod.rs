@@ -116,7 +116,7 @@ mod tests {
                 json!([{ "name": "a", "simplify": { "dims": { "batch": 0 } } }]),
                 "a size in dims has to be at least 1",
             ),
-            ("/spec/stages", json!([{ "name": "a" }]), "exactly one kind: quantize or simplify"),
+            ("/spec/stages", json!([{ "name": "a" }]), "exactly one kind: quantize, simplify or smooth"),
             (
                 "/spec/stages",
                 json!([{ "name": "a", "quantize": { "dynamic": { "granularity": "none" } } }]),
