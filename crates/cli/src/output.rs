@@ -1,6 +1,7 @@
 //! What people and scripts read: tables that line up, sizes in words, JSON.
 
 use std::io::{ErrorKind, Write};
+use std::path::Path;
 
 use serde::Serialize;
 
@@ -20,6 +21,18 @@ pub(crate) fn print(text: &str) -> Result<(), Error> {
 /// Prints a value as JSON on standard output.
 pub(crate) fn json<T: Serialize>(value: &T) -> Result<(), Error> {
     print(&serde_json::to_string_pretty(value).expect("reports serialise to JSON"))
+}
+
+/// Writes a file aside and renames it.
+pub(crate) fn write(path: &Path, text: &str) -> Result<(), Error> {
+    let aside = || {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let mut file = tempfile::Builder::new().prefix(".slipway-").tempfile_in(folder)?;
+        file.write_all(text.as_bytes())?;
+        file.as_file().sync_all()?;
+        file.persist(path).map_err(|error| error.error).map(drop)
+    };
+    aside().map_err(|source| Error::Write { path: path.to_owned(), source })
 }
 
 /// Says on standard error why a command failed; as JSON, it is one object on one line.

@@ -26,7 +26,8 @@ mod tensor;
 mod worker;
 
 pub use backend::{
-    Backend, BackendChoice, EngineOptions, LoadError, RunError, TensorSpec, unsupported_operators,
+    Backend, BackendChoice, EngineOptions, LoadError, RunError, TensorSpec, declared_inputs,
+    unsupported_operators,
 };
 pub use config::{Config, Drain, Limits, SelfCheck};
 pub use engine::Engine;

@@ -12,7 +12,7 @@ use slipway_api::{
 use slipway_artifacts::digest_file;
 use slipway_model::npz::NpzFile;
 use slipway_optimizer::{
-    calibrate::{Calibration, Calibrator, CaptureOptions, Data, inputs},
+    calibrate::{Calibration, Calibrator, Data, inputs},
     evaluate::{Samples, TensorSpec},
     work,
 };
@@ -80,18 +80,9 @@ impl Calibrate {
         let spec = self.ranges.spec()?;
         let calibration = self.ranges.calibration(&spec, &self.model, &self.data, self.engine, json)?;
         let text = calibration.to_json();
-        write(&self.output, &text).map_err(|source| Error::Write { path: self.output.clone(), source })?;
+        output::write(&self.output, &text)?;
         if json { output::print(&text) } else { output::print(&summary(&calibration)) }
     }
-}
-
-/// Writes a file aside and renames it.
-pub(crate) fn write(path: &Path, text: &str) -> std::io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut file = tempfile::Builder::new().prefix(".slipway-").tempfile_in(folder)?;
-    std::io::Write::write_all(&mut file, text.as_bytes())?;
-    file.as_file().sync_all()?;
-    file.persist(path).map_err(|error| error.error).map(drop)
 }
 
 impl Ranges {
@@ -137,8 +128,8 @@ pub(crate) struct Binding {
 
 impl Binding {
     /// A file's samples for the inputs of a model.
-    pub(crate) fn samples(&self, model: &Path, data: &Path, engine: Engine) -> Result<Samples, Error> {
-        let inputs = inputs(model, &captured(engine)).map_err(|error| Error::file(model, &error))?;
+    pub(crate) fn samples(&self, model: &Path, data: &Path) -> Result<Samples, Error> {
+        let inputs = inputs(model).map_err(|error| Error::file(model, &error))?;
         self.bound(data, &inputs)
     }
 
@@ -152,8 +143,9 @@ impl Binding {
     ) -> Result<Data, Error> {
         let (digest, _) = digest_file(data)?;
         let samples = usize::try_from(samples).unwrap_or_default();
-        let feeds = Arc::new(self.samples(model, data, engine)?);
-        Ok(Data { samples, capture: captured(engine), ..Data::new(feeds, digest.to_string()) })
+        let feeds = Arc::new(self.samples(model, data)?);
+        let capture = work::capture_options(engine.backend());
+        Ok(Data { samples, capture, ..Data::new(feeds, digest.to_string()) })
     }
 
     fn bound(&self, data: &Path, inputs: &[TensorSpec]) -> Result<Samples, Error> {
@@ -169,11 +161,6 @@ impl Binding {
         });
         serde_json::from_value(binding).map_err(|error| Error::Usage(error.to_string()))
     }
-}
-
-/// How an engine runs a model for its values.
-fn captured(engine: Engine) -> CaptureOptions {
-    work::capture_options(engine.backend())
 }
 
 fn summary(calibration: &Calibration) -> String {

@@ -7,10 +7,12 @@ use serde_json::json;
 use slipway_api::{
     DataSet, Gate,
     condition::reason,
-    status::{CheckStatus, GateStatus, Verdict},
+    status::{GateStatus, Verdict},
 };
 use slipway_model::{npz::NpzFile, onnx::OnnxModel};
-use slipway_optimizer::evaluate::{HttpPredictor, Measured, ReplayOptions, Samples, Sizes, judge, replay};
+use slipway_optimizer::evaluate::{
+    HttpPredictor, Measured, ReplayOptions, Samples, Sizes, judge, overall, replay,
+};
 use slipway_server::{Config, SelfCheck};
 
 use crate::{
@@ -168,16 +170,10 @@ impl Wanted {
                 check.message = String::from("measured; no threshold was given");
             }
         }
-        status.verdict = overall(&status.checks);
+        let judged = status.checks.iter().any(|check| check.verdict != Verdict::Reported);
+        status.verdict = if judged { overall(&status.checks) } else { Verdict::Reported };
         status
     }
-}
-
-/// The worst verdict; nothing judged is no pass.
-fn overall(checks: &[CheckStatus]) -> Verdict {
-    let worst = [Verdict::Fail, Verdict::Inconclusive, Verdict::Pass];
-    let met = |verdict: &Verdict| checks.iter().any(|check| check.verdict == *verdict);
-    worst.into_iter().find(met).unwrap_or(Verdict::Reported)
 }
 
 /// Says what did not pass.

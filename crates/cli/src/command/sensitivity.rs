@@ -14,7 +14,7 @@ use slipway_optimizer::{
     work,
 };
 
-use super::{calibrate::write, method::Method};
+use super::method::Method;
 use crate::{
     error::Error,
     output::{self, bytes, table},
@@ -77,7 +77,7 @@ impl Sensitivity {
     pub(crate) fn run(self, json: bool) -> Result<(), Error> {
         let spec = self.method.spec()?;
         let quantize = self.method.options(&spec, &self.model, Some(&self.asked), json)?;
-        let samples = self.method.ranges.binding.samples(&self.model, &self.asked, self.method.engine)?;
+        let samples = self.method.ranges.binding.samples(&self.model, &self.asked)?;
         let measure = self.measure.map(|asked| match asked {
             Asked::Disagreement => Measure::Disagreement,
             Asked::RelativeError => Measure::RelativeError,
@@ -96,7 +96,7 @@ impl Sensitivity {
         drop(bar);
         let stages = found.kept.as_ref().map(|kept| stages(&spec, kept));
         if let (Some(file), Some(stages)) = (&self.write, &stages) {
-            write(file, &as_yaml(stages)?).map_err(|source| Error::Write { path: file.clone(), source })?;
+            output::write(file, &as_yaml(stages)?)?;
         }
         if json {
             output::json(&report(&found, stages.as_ref()))

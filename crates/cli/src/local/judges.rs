@@ -2,8 +2,8 @@
 
 use slipway_api::{Backend, Serving, job::GateWork};
 use slipway_artifacts::Digest;
-use slipway_optimizer::work::{Context, Judges};
-use slipway_server::{BackendChoice, Batching, Config, Running, SelfCheck, ServeError};
+use slipway_optimizer::work::{self, Context, Judges};
+use slipway_server::{Batching, Config, Running, SelfCheck, ServeError};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
@@ -59,11 +59,7 @@ pub(crate) fn config(model: &std::path::Path, name: &str, serving: &Serving) -> 
             .as_ref()
             .map_or(std::time::Duration::from_millis(2), slipway_api::Duration::value),
     });
-    let backend = match serving.backend() {
-        Some(Backend::Rten) => BackendChoice::Rten,
-        Some(Backend::Onnxruntime) => BackendChoice::OnnxRuntime,
-        Some(Backend::Auto) | None => BackendChoice::Auto,
-    };
+    let backend = work::choice(serving.backend().unwrap_or(Backend::Auto));
     Config { threads: threads.unwrap_or(1), backend, batching, ..Config::local(model, name) }
 }
 

@@ -5,7 +5,8 @@ use super::lanes::LANES;
 /// Error of quantized values, in the units of the values.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Quality {
-    /// The largest distance between a value and what stands for it; 0 where its square is too small for a float.
+    /// The largest distance between a value and what stands for it; 0 where its square is too small for a float, infinite where it
+    /// is too large.
     pub max_error: f32,
     /// Sum of squared distances.
     pub squared_error: f64,

@@ -3,8 +3,6 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use slipway_api::sha256_hex;
-use slipway_artifacts::digest_file;
 use slipway_model::onnx::OnnxModel;
 
 use super::calibration::Origin;
@@ -12,6 +10,7 @@ use super::feeds::First;
 use super::seen::Seen;
 use super::{CalibrateError, Calibration, Capture, CaptureOptions, Feeds, Range};
 use crate::evaluate::TensorSpec;
+use crate::file::digest;
 use crate::progress::Progress;
 use crate::stage::quantize::activations;
 
@@ -53,7 +52,7 @@ impl Calibrator {
         if activations.is_empty() {
             return Err(CalibrateError::NothingToCalibrate);
         }
-        let digest = digest(&file)?;
+        let digest = digest(&file).map_err(CalibrateError::Digest)?;
         drop(file);
         let capture = Capture::open(model, activations.clone(), &options.capture)?;
         Ok(Self { capture, activations, model: digest, options: options.clone() })
@@ -105,18 +104,5 @@ impl Calibrator {
             range: self.options.range.clone(),
             samples,
         }
-    }
-}
-
-/// The digest of a model: of its file, or of the digests of all its files where it has several.
-pub(crate) fn digest(model: &OnnxModel) -> Result<String, CalibrateError> {
-    let mut digests = Vec::new();
-    for file in model.files() {
-        let (digest, _) = digest_file(&file).map_err(CalibrateError::Digest)?;
-        digests.push(digest.to_string());
-    }
-    match digests.as_slice() {
-        [one] => Ok(one.clone()),
-        all => Ok(format!("sha256:{}", sha256_hex(all.join("\n")))),
     }
 }

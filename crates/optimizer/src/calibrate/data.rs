@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 
+use slipway_model::onnx::OnnxModel;
+use slipway_server::declared_inputs;
+
 use super::feeds::First;
 use super::{Capture, CaptureError, CaptureOptions, Feeds, Refusal, Shown};
 use crate::evaluate::TensorSpec;
@@ -77,8 +80,8 @@ impl PartialEq for Data {
 /// What a data set has to fit to be run through a model.
 ///
 /// # Errors
-/// Where the model cannot be read, or no engine here can run it.
-pub fn inputs(model: &std::path::Path, options: &CaptureOptions) -> Result<Vec<TensorSpec>, CaptureError> {
-    let capture = Capture::open(model, Vec::new(), options)?;
-    Ok(capture.inputs().iter().map(TensorSpec::from).collect())
+/// Where the model cannot be read, or has an input of a type that no engine takes.
+pub fn inputs(model: &std::path::Path) -> Result<Vec<TensorSpec>, CaptureError> {
+    let declared = declared_inputs(&OnnxModel::open(model)?).map_err(CaptureError::Load)?;
+    Ok(declared.iter().map(TensorSpec::from).collect())
 }

@@ -15,7 +15,6 @@ mod seen;
 mod shown;
 
 pub use calibration::{Calibration, Span};
-pub(crate) use calibrator::digest;
 pub use calibrator::{CalibrateOptions, Calibrator};
 pub use capture::{Capture, CaptureOptions, Shown};
 pub use data::{Data, inputs};

@@ -24,4 +24,4 @@ pub use predictor::{HttpPredictor, Predictor};
 pub use protocol::{Datatype, TensorSpec, WireTensor};
 pub use replay::{Evaluation, ReplayOptions, replay};
 pub use tally::{Tally, Top1, top1};
-pub use verdict::{Measured, Sizes, judge};
+pub use verdict::{Measured, Sizes, judge, overall};

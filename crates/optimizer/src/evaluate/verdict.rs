@@ -65,8 +65,8 @@ fn no_numbers(tally: &Tally) -> Option<CheckStatus> {
     })
 }
 
-/// One failure fails the gate, and nothing judged is not a pass.
-fn overall(checks: &[CheckStatus]) -> Verdict {
+/// The verdict on some checks together: one failure fails the gate, and no check at all is not a pass.
+pub fn overall(checks: &[CheckStatus]) -> Verdict {
     let has = |verdict| checks.iter().any(|check| check.verdict == verdict);
     if has(Verdict::Fail) {
         Verdict::Fail

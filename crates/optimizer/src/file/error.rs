@@ -55,6 +55,9 @@ pub enum FileError {
         #[source]
         source: io::Error,
     },
+    /// The files of the input cannot be read for their digest.
+    #[error(transparent)]
+    Digest(slipway_artifacts::Error),
     /// A file could not be written.
     #[error("cannot write {}", path.display())]
     Write {
@@ -71,6 +74,7 @@ impl FileError {
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::Model(error) => error.is_retryable(),
+            Self::Digest(error) => error.is_retryable(),
             Self::Read { .. } | Self::Write { .. } => true,
             Self::NotFinite { .. }
             | Self::OutputIsInput { .. }

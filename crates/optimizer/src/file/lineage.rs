@@ -1,21 +1,28 @@
 //! What a model says of where it comes from.
 
-use slipway_artifacts::chain;
+use slipway_api::sha256_hex;
+use slipway_artifacts::digest_file;
 use slipway_model::onnx::OnnxModel;
 use slipway_model::onnx::proto::{ModelProto, StringStringEntryProto};
 
 use super::FileError;
-use crate::calibrate::digest;
 use crate::work::TOOL;
 
 /// The digest of an input: that of the artifact, where the caller knows it, or of the files.
 pub(crate) fn source_of(model: &OnnxModel, known: Option<&str>) -> Result<String, FileError> {
-    let read = |reason: String| FileError::Read {
-        tensor: model.path().display().to_string(),
-        source: std::io::Error::other(reason),
-    };
-    let computed = || digest(model).map_err(|error| read(chain(&error)));
-    known.map_or_else(computed, |known| Ok(known.to_owned()))
+    known.map_or_else(|| digest(model).map_err(FileError::Digest), |known| Ok(known.to_owned()))
+}
+
+/// The digest of a model: of its file, or of the digests of all its files where it has several.
+pub(crate) fn digest(model: &OnnxModel) -> Result<String, slipway_artifacts::Error> {
+    let mut digests = Vec::new();
+    for file in model.files() {
+        digests.push(digest_file(&file)?.0.to_string());
+    }
+    match digests.as_slice() {
+        [one] => Ok(one.clone()),
+        all => Ok(format!("sha256:{}", sha256_hex(all.join("\n")))),
+    }
 }
 
 /// Says in the model itself which stage was applied to which input, how, and by what.

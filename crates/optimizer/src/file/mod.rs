@@ -15,7 +15,7 @@ mod writer;
 
 pub(crate) use embed::embed;
 pub use error::FileError;
-pub(crate) use lineage::{describe, source_of};
+pub(crate) use lineage::{describe, digest, source_of};
 pub(crate) use output::{Output, OutputTensor, kept};
 pub(crate) use producer::{MakeError, Nothing, Part, Producer};
 pub(crate) use reader::{PIECE, Reader};

@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 use std::path::Path;
 
+use slipway_model::onnx::{Limits, OnnxModel};
 use slipway_server::Engine;
 use tempfile::TempDir;
 
@@ -11,6 +12,7 @@ use super::measure::{Answer, Distance};
 use super::search::{Found, smallest};
 use super::{Harm, Kept, Measure, Sensitivity, SensitivityError, SensitivityOptions};
 use crate::calibrate::{Feeds, First};
+use crate::file::source_of;
 use crate::progress::Progress;
 use crate::stage::quantize::{Candidate, Options, QuantizeError, Rule, quantizable, quantize};
 
@@ -29,12 +31,21 @@ pub fn sensitivity(
     if feeds.count == 0 {
         return Err(SensitivityError::NoSamples);
     }
+    let options = &told_apart(model, options)?;
     let candidates = quantizable(model, &options.quantize)?;
     let study = Study::open(model, options, feeds, candidates.len(), progress)?;
     let whole = study.measured(&options.quantize, "everything")?;
     let operators = study.ranked(candidates)?;
     let kept = study.fewest(&operators, whole)?;
     Ok(study.report(whole, operators, kept))
+}
+
+/// The options with the model's digest, which each quantization would read all files for.
+fn told_apart(model: &Path, options: &SensitivityOptions) -> Result<SensitivityOptions, SensitivityError> {
+    let file = OnnxModel::open_with(model, Limits::STREAMED).map_err(QuantizeError::from)?;
+    let source = source_of(&file, options.quantize.source.as_deref()).map_err(QuantizeError::from)?;
+    let quantize = Options { source: Some(source), ..options.quantize.clone() };
+    Ok(SensitivityOptions { quantize, ..options.clone() })
 }
 
 /// A float model that quantized ones are compared with.
@@ -133,22 +144,24 @@ impl<'a> Study<'a> {
         let halvings = usize::BITS - most.leading_zeros();
         self.progress.total((halvings as usize + 1) as u64 * self.feeds.count as u64);
         let budget = self.options.budget;
+        // Whatever keeps the budget replaces what was found before, so the last that did is what is found.
+        let mut last = whole;
         let found = smallest(&ranked, most, budget, whole.distance, &mut |kept| match self
             .measured(&self.keeping(operators, kept), "a set of operators")
         {
-            Ok(measured) => Ok(measured.distance),
+            Ok(measured) => {
+                if measured.distance <= budget {
+                    last = measured;
+                }
+                Ok(measured.distance)
+            }
             Err(SensitivityError::Quantize(QuantizeError::NothingChanged { .. })) => Ok(f64::INFINITY),
             Err(error) => Err(error),
         })?;
         let Some(Found { members, cost: _ }) = found else { return Ok(None) };
         let options = self.keeping(operators, &members);
-        let measured = if members.is_empty() { whole } else { self.measured(&options, "the result")? };
-        let is_smaller = measured.size < measured.before || self.options.quantize.allow_bigger;
-        Ok(is_smaller.then(|| Kept {
-            rules: options.rules.clone(),
-            measured: measured.distance,
-            size: measured.size,
-        }))
+        let is_smaller = last.size < last.before || self.options.quantize.allow_bigger;
+        Ok(is_smaller.then_some(Kept { rules: options.rules, measured: last.distance, size: last.size }))
     }
 
     /// Options that keep some operators float.

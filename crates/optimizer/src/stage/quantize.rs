@@ -26,8 +26,7 @@ use std::path::Path;
 
 use slipway_model::onnx::{Limits, OnnxModel};
 
-use crate::calibrate::digest;
-use crate::file::{Target, Written, source_of, total_len, write};
+use crate::file::{FileError, Target, Written, digest, source_of, total_len, write};
 use crate::graph::opset;
 use crate::progress::Progress;
 
@@ -62,9 +61,9 @@ pub fn quantize(
 ) -> Result<QuantizeReport, QuantizeError> {
     check(options)?;
     let model = OnnxModel::open_with(input, Limits::STREAMED)?;
-    refuse_another(&model, options)?;
+    let own = refuse_another(&model, options)?;
     let target = Target::beside(&model, output)?;
-    let source = source_of(&model, options.source.as_deref())?;
+    let source = source_of(&model, options.source.as_ref().or(own.as_ref()).map(String::as_str))?;
     let options = &Options { source: Some(source), ..options.clone() };
     let before = total_len(&model)?;
     let mut lost = BTreeMap::new();
@@ -107,14 +106,14 @@ fn check(options: &Options) -> Result<(), QuantizeError> {
     }
 }
 
-/// Refuses a calibration of another model.
-fn refuse_another(model: &OnnxModel, options: &Options) -> Result<(), QuantizeError> {
+/// Refuses a calibration of another model; the model's digest, where its files were read for it.
+fn refuse_another(model: &OnnxModel, options: &Options) -> Result<Option<String>, QuantizeError> {
     let (Method::Static { .. }, Some(calibration)) = (options.method, &options.calibration) else {
-        return Ok(());
+        return Ok(None);
     };
-    let own = digest(model)?;
+    let own = digest(model).map_err(FileError::Digest)?;
     if calibration.model == own {
-        return Ok(());
+        return Ok(Some(own));
     }
     let reason =
         format!("the calibration is of model {}, this one is {own}: calibrate this one", calibration.model);

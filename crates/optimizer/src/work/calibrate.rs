@@ -115,12 +115,17 @@ pub fn options(spec: &Static, backend: Backend) -> CalibrateOptions {
 /// How a model is run for its values, in which engine.
 pub fn capture_options(backend: Backend) -> CaptureOptions {
     let mut options = CaptureOptions::default();
-    options.engine.backend = match backend {
+    options.engine.backend = choice(backend);
+    options
+}
+
+/// The server's word for an engine of the API.
+pub fn choice(backend: Backend) -> BackendChoice {
+    match backend {
         Backend::Auto => BackendChoice::Auto,
         Backend::Rten => BackendChoice::Rten,
         Backend::Onnxruntime => BackendChoice::OnnxRuntime,
-    };
-    options
+    }
 }
 
 fn percentile(spec: &Static) -> Percent {

@@ -17,7 +17,7 @@ use std::path::PathBuf;
 use slipway_api::job::{JobResult, JobSpec, Work};
 use slipway_artifacts::{FetchOptions, Reference, SharedProgress, Store};
 
-pub use calibrate::{capture_options, options as calibrate_options};
+pub use calibrate::{capture_options, choice, options as calibrate_options};
 pub use failure::fail;
 pub use gate::Judges;
 pub use progress::{Counted, Forward, Logged};

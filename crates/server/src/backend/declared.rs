@@ -34,6 +34,14 @@ pub(super) fn open(path: &std::path::Path) -> Result<OnnxModel, LoadError> {
     })
 }
 
+/// A model's inputs as its file declares them, whichever engine is going to run it.
+///
+/// # Errors
+/// For a type that the protocol does not have.
+pub fn declared_inputs(model: &OnnxModel) -> Result<Vec<TensorSpec>, LoadError> {
+    model.facts().inputs.iter().map(|value| spec("the server", value, |_| true)).collect()
+}
+
 /// One declaration; an error where the engine does not exchange its type.
 pub(super) fn spec(
     engine: &'static str,

@@ -11,6 +11,7 @@ mod rten;
 
 pub use choice::{BackendChoice, EngineOptions};
 pub(crate) use choice::{check, load};
+pub use declared::declared_inputs;
 pub use error::{LoadError, RunError};
 pub use operators::unsupported_operators;
 

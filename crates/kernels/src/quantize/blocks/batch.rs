@@ -88,8 +88,8 @@ wide! {
                 *lanes = values.as_chunks().0.iter().fold(RangeLanes::EMPTY, RangeLanes::widen);
             }
             let mut ranges = RangeLanes::ZERO;
-            for (block, (lanes, values)) in lanes.iter().zip(values.chunks_exact(size)).enumerate() {
-                ranges.set(block, lanes.fold().with_zero_of(values[0]));
+            for (block, lanes) in lanes.iter().enumerate().take(values.len() / size) {
+                ranges.set(block, lanes.fold());
             }
             let (nearest, unfit) = GridLanes::nearest(&ranges, shape);
             *grids = nearest;

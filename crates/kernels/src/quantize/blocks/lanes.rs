@@ -37,7 +37,7 @@ impl RangeLanes {
         Self { low, high, nan }
     }
 
-    /// The range of all.
+    /// The range of all; of equal values that of the lowest lane stays, so the first of zeros does where all are.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "the loops vectorise only when this is part of them")]
     pub(super) fn fold(self) -> Range {

@@ -6,7 +6,7 @@ use crate::wide::wide;
 
 /// The smallest and the largest of some values, in the order they came.
 ///
-/// Of equal values the first is kept, which matters for the sign of zero.
+/// Where all values are zeros, the first of them is kept, whose sign shows.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Range {
     pub(super) low: f32,
@@ -33,15 +33,7 @@ impl Range {
 
     /// The range of a slice.
     pub(super) fn of(values: &[f32]) -> Self {
-        let range = scan(values);
-        values.first().map_or(range, |first| range.with_zero_of(*first))
-    }
-
-    /// Lanes lose the order of equal values; only that of zeros shows, where all are.
-    #[inline(always)]
-    #[expect(clippy::inline_always, reason = "the loops vectorise only when this is part of them")]
-    pub(super) fn with_zero_of(self, first: f32) -> Self {
-        if self.low == 0.0 && self.high == 0.0 { Self { low: first, high: first, ..self } } else { self }
+        scan(values)
     }
 }
 

@@ -38,7 +38,7 @@ impl Local {
     /// Binds the data to the inputs of a model.
     pub(super) fn open(self, stage: &Stage, model: &Path, capture: CaptureOptions) -> Result<Data, Failure> {
         let Self { file, binding } = self;
-        let specs = inputs(model, &capture).map_err(|error| Failure {
+        let specs = inputs(model).map_err(|error| Failure {
             category: of_capture(&error),
             retryable: error.is_retryable(),
             message: chain(&error),
