@@ -114,7 +114,7 @@ pub struct Check {
     /// Agreement with the baseline; needs no labels.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parity: Option<ParityCheck>,
-    /// Time a request takes; measured and reported, and it blocks nothing yet.
+    /// The time of a request of one sample.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub latency: Option<LatencyCheck>,
     /// Bytes of all model files, uncompressed.
@@ -129,7 +129,7 @@ pub enum CheckKind<'a> {
     Accuracy(&'a AccuracyCheck),
     /// Agreement with the baseline.
     Parity(&'a ParityCheck),
-    /// Time a request takes.
+    /// The time of a request.
     Latency(&'a LatencyCheck),
     /// Bytes of all model files.
     Size(&'a SizeCheck),
@@ -173,17 +173,29 @@ pub struct ParityCheck {
     pub top1_agreement: Fraction,
 }
 
-/// Time a request takes; measured and reported, and it blocks nothing yet.
+/// The time of a request of one sample, both servers asked in turn; without a threshold, `maxRatio: "1.0"`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(transform = schema::closed)]
 pub struct LatencyCheck {
-    /// The 95th percentile wanted. Example: `10ms`.
+    /// The upper bound of the 95th percentile must be at most this. Example: `10ms`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub p95: Option<Duration>,
-    /// The ratio wanted of the candidate's 95th percentile to the baseline's. Example: `"1.0"`.
+    /// The upper bound of the ratio of the 95th percentile to the baseline's must be at most this. Default: `"1.0"` where
+    /// `p95` is absent. Example: `"1.1"`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_ratio: Option<Ratio>,
+}
+
+impl LatencyCheck {
+    /// The ratio that is wanted: where nothing is said, no slower than the baseline.
+    pub fn ratio(&self) -> Option<Ratio> {
+        self.max_ratio.clone().or_else(|| self.p95.is_none().then(no_slower))
+    }
+}
+
+fn no_slower() -> Ratio {
+    "1.0".parse().expect("a valid ratio")
 }
 
 /// Bytes of all model files, uncompressed.

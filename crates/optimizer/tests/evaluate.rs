@@ -8,7 +8,7 @@ use serde_json::json;
 use slipway_api::{DataSet, Gate, status::Verdict};
 use slipway_model::npz::NpzFile;
 use slipway_optimizer::evaluate::{
-    HttpPredictor, Measured, PredictError, ReplayOptions, Samples, Sizes, judge, replay,
+    HttpPredictor, Measured, PredictError, ReplayOptions, Samples, Sizes, judge, race, replay,
 };
 use slipway_server::{Config, Engine, EngineOptions, Running, golden::GoldenSamples, serve};
 use tokio_util::sync::CancellationToken;
@@ -35,6 +35,7 @@ fn gate() -> Gate {
             { "name": "acc", "accuracy": { "minimum": "0.93", "maxDrop": "0.02" } },
             { "name": "same", "parity": { "top1Agreement": "0.97" } },
             { "name": "small", "size": { "maxRatio": "0.35" } },
+            { "name": "fast", "latency": { "p95": "1m" } },
         ],
     }))
     .unwrap()
@@ -61,12 +62,13 @@ async fn the_digits_network_measures_what_its_training_printed() {
     let measured = Measured {
         tally: evaluation.tally,
         sizes: Sizes { candidate: 100, baseline: 100 },
-        candidate_latency: evaluation.candidate_latency,
-        baseline_latency: evaluation.baseline_latency,
+        race: Some(race(&samples, &mut candidate, &mut baseline, 100, |_| {}).await.unwrap()),
     };
     let status = judge(&gate(), &measured);
     let verdicts: Vec<_> = status.checks.iter().map(|check| check.verdict).collect();
-    assert_eq!(verdicts, [Verdict::Pass, Verdict::Pass, Verdict::Pass, Verdict::Fail], "{status:?}");
+    let [pass, fail] = [Verdict::Pass, Verdict::Fail];
+    assert_eq!(verdicts, [pass, pass, pass, fail, pass], "{status:?}");
+    assert_eq!(status.checks[4].n, 100, "each was asked a hundred times");
     assert_eq!((status.samples, status.accuracy.as_deref()), (720, Some("0.9833")));
     assert_eq!(evaluation.tally.agreed, 720, "a model agrees with itself");
 

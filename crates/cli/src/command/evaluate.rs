@@ -11,28 +11,33 @@ use slipway_api::{
 };
 use slipway_model::{npz::NpzFile, onnx::OnnxModel};
 use slipway_optimizer::evaluate::{
-    HttpPredictor, Measured, ReplayOptions, Samples, Sizes, judge, overall, replay,
+    HttpPredictor, Measured, Race, ReplayOptions, Samples, Sizes, Tally, judge, overall, race, replay,
 };
 use slipway_server::{Config, SelfCheck};
 
 use crate::{
     error::Error,
-    local::{started, verdict_table},
+    local::{Started, started, verdict_table},
     output, progress,
 };
+
+/// Pairs of requests that are timed where latency is not judged.
+const UNJUDGED_PAIRS: usize = 100;
 
 /// Measure a model on a data set, against a baseline
 ///
 /// Accuracy where there are labels, agreement with the baseline, size, latency. Both models are served as they would be
-/// in a cluster and asked one sample at a time. Bounds are one-sided at 95 %. What a threshold is given for is judged as
-/// the gate of a ModelDeployment would, and exits with 3 where it does not pass; the rest is measured alone.
+/// in a cluster and asked one sample at a time, then in turn to compare latencies: 100 times each, or 1,000 times where a
+/// threshold is given for them, for two minutes at most. Bounds are one-sided at 95 %. What a threshold is given for is judged as the gate of a ModelDeployment would, and exits with 3
+/// where it does not pass; the rest is measured alone.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
   slipway evaluate small.onnx --baseline model.onnx --data holdout.npz --labels labels --output probabilities
   slipway evaluate small.onnx --baseline model.onnx --data holdout.npz --labels labels --output probabilities \\
       --minimum 0.93 --max-drop 0.02 --max-ratio 0.35
-  slipway evaluate small.onnx --baseline model.onnx --data holdout.npz --output scores --input x=arr_0 --json")]
+  slipway evaluate small.onnx --baseline model.onnx --data holdout.npz --output scores --input x=arr_0 --json
+  slipway evaluate small.onnx --baseline model.onnx --data holdout.npz --max-latency-ratio 1.0")]
 pub(crate) struct Evaluate {
     /// The model that is judged.
     model: PathBuf,
@@ -42,11 +47,11 @@ pub(crate) struct Evaluate {
     /// The data set: a .npz file whose leading axes count samples.
     #[arg(long)]
     data: PathBuf,
-    /// The output with one score a class.
+    /// The output with one score a class; left out, answers are not compared, and size and latency alone are measured.
     #[arg(long)]
-    output: String,
+    output: Option<String>,
     /// The array with the true classes.
-    #[arg(long)]
+    #[arg(long, requires = "output")]
     labels: Option<String>,
     /// A model input and the array for it, where the names differ: INPUT=ARRAY.
     #[arg(long = "input", value_parser = pair)]
@@ -66,11 +71,17 @@ struct Wanted {
     #[arg(long, value_name = "RATE", requires_all = ["labels", "baseline"])]
     max_drop: Option<String>,
     /// The agreement with the baseline that the lower bound must reach.
-    #[arg(long, value_name = "RATE", requires = "baseline")]
+    #[arg(long, value_name = "RATE", requires_all = ["output", "baseline"])]
     agreement: Option<String>,
     /// The share of the baseline's bytes that the model may have.
     #[arg(long, value_name = "RATIO", requires = "baseline")]
     max_ratio: Option<String>,
+    /// The time that the upper bound of the 95th percentile of requests may reach, such as 10ms.
+    #[arg(long, value_name = "DURATION")]
+    p95: Option<String>,
+    /// The ratio to the baseline's that the upper bound of the 95th percentile of requests may reach: 1.0 for no slower.
+    #[arg(long, value_name = "RATIO", requires = "baseline")]
+    max_latency_ratio: Option<String>,
     /// Samples below which nothing that counts them is judged.
     #[arg(long, value_name = "N", default_value_t = 1)]
     min_samples: u32,
@@ -86,27 +97,28 @@ impl Evaluate {
         let baseline_path = self.baseline.clone().unwrap_or_else(|| self.model.clone());
         let (data, gate) = self.spec()?;
         let servers = [serve(&self.model).await?, serve(&baseline_path).await?];
-        let url = |index: usize| format!("http://{}", servers[index].running.addr);
-        let mut candidate = HttpPredictor::connect(&url(0), "model", "candidate", &self.output)
-            .await
-            .map_err(|error| Error::model(&error))?;
-        let mut baseline = HttpPredictor::connect(&url(1), "model", "baseline", &self.output)
-            .await
-            .map_err(|error| Error::model(&error))?;
+        let mut candidate = self.predictor(&servers[0], "candidate").await?;
+        let mut baseline = self.predictor(&servers[1], "baseline").await?;
         let mut file = NpzFile::open(&self.data).map_err(|error| Error::file(&self.data, &error))?;
         let samples =
             Samples::bind(&mut file, &data, candidate.inputs()).map_err(|error| Error::model(&error))?;
         let bar = progress::bar(json);
-        bar.start_counting("judging", u64::try_from(samples.count()).ok());
-        let options = ReplayOptions { needs_labels: self.labels.is_some() };
-        let replayed = replay(&samples, &mut candidate, &mut baseline, options, |_| bar.advance(1)).await;
+        let mut tally = Tally::default();
+        if self.output.is_some() {
+            bar.start_counting("judging", u64::try_from(samples.count()).ok());
+            let options = ReplayOptions { needs_labels: self.labels.is_some() };
+            let replayed = replay(&samples, &mut candidate, &mut baseline, options, |_| bar.advance(1)).await;
+            bar.finish();
+            tally = replayed.map_err(|error| Error::model(&error))?.tally;
+        }
+        let pairs = self.wanted.pairs();
+        bar.start_counting("timing", u64::try_from(Race::laps(pairs)).ok());
+        let raced = race(&samples, &mut candidate, &mut baseline, pairs, |_| bar.advance(1)).await;
         bar.finish();
-        let evaluation = replayed.map_err(|error| Error::model(&error))?;
         let measured = Measured {
-            tally: evaluation.tally,
+            tally,
             sizes: Sizes { candidate: size(&self.model)?, baseline: size(&baseline_path)? },
-            candidate_latency: evaluation.candidate_latency,
-            baseline_latency: evaluation.baseline_latency,
+            race: Some(raced.map_err(|error| Error::model(&error))?),
         };
         let status = self.wanted.told(judge(&gate, &measured));
         for server in servers {
@@ -114,6 +126,15 @@ impl Evaluate {
         }
         show(&status, json)?;
         refused(&status)
+    }
+
+    async fn predictor(&self, server: &Started, role: &'static str) -> Result<HttpPredictor, Error> {
+        let url = format!("http://{}", server.running.addr);
+        let connected = match &self.output {
+            Some(output) => HttpPredictor::connect(&url, "model", role, output).await,
+            None => HttpPredictor::connect_to_all(&url, "model", role).await,
+        };
+        connected.map_err(|error| Error::model(&error))
     }
 
     /// The data set's binding and a gate; everything passes a threshold that nobody gave.
@@ -124,27 +145,30 @@ impl Evaluate {
             "inputs": self.inputs.iter().cloned().collect::<std::collections::BTreeMap<_, _>>(),
             "labels": self.labels,
         });
-        let Wanted { minimum, max_drop, agreement, max_ratio, min_samples } = &self.wanted;
+        let Wanted { minimum, max_drop, agreement, max_ratio, p95, max_latency_ratio, min_samples } =
+            &self.wanted;
         let or = |given: &Option<String>, open: &str| given.clone().unwrap_or_else(|| open.to_owned());
-        let mut checks = vec![
-            json!({ "name": "agreement", "parity": { "top1Agreement": or(agreement, "0") } }),
-            json!({ "name": "size", "size": { "maxRatio": or(max_ratio, "1000") } }),
-            json!({ "name": "latency", "latency": {} }),
-        ];
+        let mut checks = Vec::new();
         if self.labels.is_some() {
             let accuracy = json!({ "minimum": or(minimum, "0"), "maxDrop": or(max_drop, "1") });
-            checks.insert(0, json!({ "name": "accuracy", "accuracy": accuracy }));
+            checks.push(json!({ "name": "accuracy", "accuracy": accuracy }));
         }
+        if self.output.is_some() {
+            checks.push(json!({ "name": "agreement", "parity": { "top1Agreement": or(agreement, "0") } }));
+        }
+        checks.push(json!({ "name": "size", "size": { "maxRatio": or(max_ratio, "1000") } }));
+        let latency = json!({ "p95": or(p95, "1h"), "maxRatio": or(max_latency_ratio, "1000") });
+        checks.push(json!({ "name": "latency", "latency": latency }));
         let gate = json!({
             "data": "data", "minSamples": min_samples, "checks": checks,
-            "task": { "classification": { "output": self.output } },
+            "task": { "classification": { "output": self.output.as_deref().unwrap_or_default() } },
         });
         let wrong = |error: serde_json::Error| Error::Usage(error.to_string());
         Ok((serde_json::from_value(data).map_err(wrong)?, serde_json::from_value(gate).map_err(wrong)?))
     }
 }
 
-async fn serve(model: &Path) -> Result<crate::local::Started, Error> {
+async fn serve(model: &Path) -> Result<Started, Error> {
     started(Config { self_check: SelfCheck::Off, ..Config::local(model, "model") }).await
 }
 
@@ -154,14 +178,21 @@ fn size(path: &Path) -> Result<u64, Error> {
 }
 
 impl Wanted {
+    /// How many pairs of requests are timed: fewer where no verdict rests on them.
+    fn pairs(&self) -> usize {
+        if self.p95.is_some() || self.max_latency_ratio.is_some() { Race::PAIRS } else { UNJUDGED_PAIRS }
+    }
+
     /// The verdicts on what a threshold was given for; the rest is reported.
     fn told(&self, mut status: GateStatus) -> GateStatus {
-        let Self { minimum, max_drop, agreement, max_ratio, min_samples: _ } = self;
+        let Self { minimum, max_drop, agreement, max_ratio, p95, max_latency_ratio, min_samples: _ } = self;
         let given = [
             ("accuracy.minimum", minimum),
             ("accuracy.maxDrop", max_drop),
             ("agreement", agreement),
             ("size", max_ratio),
+            ("latency.p95", p95),
+            ("latency.maxRatio", max_latency_ratio),
         ];
         for check in &mut status.checks {
             if given.iter().any(|(name, threshold)| *name == check.name && threshold.is_none()) {
@@ -193,5 +224,9 @@ fn show(status: &GateStatus, json: bool) -> Result<(), Error> {
         return output::json(status);
     }
     let judged = status.verdict != Verdict::Reported;
-    output::print(&format!("{} samples\n\n{}", status.samples, verdict_table(status, judged)))
+    let samples = match status.samples {
+        0 => String::new(),
+        samples => format!("{samples} samples\n\n"),
+    };
+    output::print(&format!("{samples}{}", verdict_table(status, judged)))
 }

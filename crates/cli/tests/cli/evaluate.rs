@@ -14,13 +14,15 @@ fn a_model_is_measured_against_its_baseline() {
     assert_eq!(status["samples"], 720);
     let names: Vec<_> =
         status["checks"].as_array().unwrap().iter().map(|check| check["name"].as_str().unwrap()).collect();
-    assert_eq!(names, ["accuracy.minimum", "accuracy.maxDrop", "agreement", "size", "latency"]);
+    let expected =
+        ["accuracy.minimum", "accuracy.maxDrop", "agreement", "size", "latency.p95", "latency.maxRatio"];
+    assert_eq!(names, expected);
     let accuracy: f64 = status["accuracy"].as_str().unwrap().parse().unwrap();
     assert!(accuracy > 0.95, "{accuracy}");
 
     let text = room.slipway(&call).text();
     assert!(
-        text.starts_with("720 samples\n\nCHECK      BASELINE  MEASURED     LOW    HIGH  SAMPLES\n"),
+        text.starts_with("720 samples\n\nCHECK             BASELINE  MEASURED     LOW    HIGH  SAMPLES\n"),
         "{text}"
     );
     assert!(!text.contains("accuracy"), "no labels, so no accuracy: {text}");
@@ -40,12 +42,12 @@ fn thresholds_are_judged_and_end_with_three_where_they_are_not_met() {
     };
     let open = evaluate(&["--json"]).json();
     assert_eq!(open["verdict"], "Reported");
-    assert_eq!(verdicts(&open), ["Reported"; 5]);
+    assert_eq!(verdicts(&open), ["Reported"; 6]);
     assert!(open["checks"].as_array().unwrap().iter().all(|check| check["threshold"].is_null()), "{open}");
 
     let met = evaluate(&["--minimum", "0.93", "--max-ratio", "0.35", "--json"]).json();
     assert_eq!(met["verdict"], "Pass");
-    assert_eq!(verdicts(&met), ["Pass", "Reported", "Reported", "Pass", "Reported"]);
+    assert_eq!(verdicts(&met), ["Pass", "Reported", "Reported", "Pass", "Reported", "Reported"]);
 
     let missed = evaluate(&["--minimum", "0.93", "--agreement", "0.9999"]);
     assert_eq!(missed.code, 3, "{missed:?}");
@@ -62,6 +64,30 @@ fn thresholds_are_judged_and_end_with_three_where_they_are_not_met() {
     evaluate(&["--minimum", "2"]).fails(2, &["2"]);
     room.slipway(&["evaluate", &model, "--data", &data, "--output", "probabilities", "--agreement", "0.9"])
         .fails(2, &["--baseline"]);
+}
+
+#[test]
+fn what_is_slower_than_wanted_is_rejected_without_a_look_at_answers() {
+    let room = Room::new();
+    let (model, data) = (example("model.onnx"), example("holdout.npz"));
+    let evaluate = |more: &[&str]| {
+        room.slipway(&[&["evaluate", &model, "--baseline", &model, "--data", &data], more].concat())
+    };
+    let met = evaluate(&["--max-latency-ratio", "100", "--p95", "1m", "--json"]).json();
+    assert_eq!(met["verdict"], "Pass");
+    let names: Vec<_> = met["checks"].as_array().unwrap().iter().map(|check| &check["name"]).collect();
+    assert_eq!(names, ["size", "latency.p95", "latency.maxRatio"]);
+    assert_eq!(met["checks"][1]["samples"], 1000);
+
+    let missed = evaluate(&["--max-latency-ratio", "0.01"]);
+    assert_eq!(missed.code, 3, "{missed:?}");
+    assert!(
+        missed.err.contains("latency.maxRatio: p95 ") && missed.err.contains("lower bound"),
+        "{missed:?}"
+    );
+    assert!(missed.out.starts_with("CHECK"), "nothing was counted: {missed:?}");
+    evaluate(&["--p95", "soon"]).fails(2, &["soon"]);
+    evaluate(&["--agreement", "0.9"]).fails(2, &["--output"]);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The gate's statistics: one-sided bounds, verdicts on them, and how many samples a verdict needs.
 //!
-//! Pure functions of counts. Everything here is one-sided at a stated [`Confidence`]: a check asks whether the truth
+//! Pure functions of counts and times. Everything here is one-sided at a stated [`Confidence`]: a check asks whether the truth
 //! is on the right side of a threshold, not where it is. It must not hold words for users: those belong to whoever
 //! reports, and the numbers are all in [`Judgement`].
 
@@ -11,6 +11,7 @@ mod counts;
 mod needed;
 mod percentile;
 mod tango;
+mod times;
 mod verdict;
 mod wilson;
 
@@ -20,6 +21,7 @@ pub use counts::{Paired, Proportion};
 pub use needed::{MOST_SAMPLES, samples_if_misses, samples_if_unchanged};
 pub use percentile::percentile;
 pub use tango::{tango_lower, tango_upper};
+pub use times::{judge_time, judge_time_ratio};
 pub use verdict::{Bound, Judgement, Needed, Verdict, judge_drop, judge_rate};
 pub use wilson::{wilson_lower, wilson_upper};
 

@@ -67,7 +67,7 @@ pub enum Needed {
 pub struct Judgement {
     /// What the bounds say.
     pub verdict: Verdict,
-    /// The estimate: a rate in `0..=1`, or a drop in `-1..=1`.
+    /// The estimate: a rate in `0..=1`, a drop in `-1..=1`, a time, or a ratio of times.
     pub measured: f64,
     /// The one-sided lower bound.
     pub low: f64,
@@ -108,7 +108,7 @@ pub fn judge_drop(pairs: Paired, maximum: f64, confidence: Confidence) -> Judgem
     Judgement { verdict, measured: pairs.drop(), low, high, threshold: maximum, n: pairs.n(), needed }
 }
 
-fn verdict(clears: bool, excludes: bool) -> Verdict {
+pub(super) fn verdict(clears: bool, excludes: bool) -> Verdict {
     match (clears, excludes) {
         (true, _) => Verdict::Pass,
         (false, true) => Verdict::Fail,

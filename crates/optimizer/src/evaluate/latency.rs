@@ -15,6 +15,11 @@ impl Timings {
         self.0.push(time.as_secs_f64() * 1e3);
     }
 
+    /// The times in milliseconds, in the order in which they were measured.
+    pub fn milliseconds(&self) -> &[f64] {
+        &self.0
+    }
+
     /// The percentiles; nothing without a request.
     pub fn summary(&self) -> Option<LatencySummary> {
         let mut sorted = self.0.clone();

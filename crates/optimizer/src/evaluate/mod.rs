@@ -1,7 +1,7 @@
 //! Judging an artifact: a data set replayed through two models, counted, and held against the gate's thresholds.
 //!
-//! [`replay`] drives two running servers through the inference protocol, so what is judged is what will serve. All
-//! decisions are values: [`Samples`] binds data to inputs, [`Tally`] counts, [`judge`] turns counts into verdicts
+//! [`replay`] drives two running servers through the inference protocol, so what is judged is what will serve, and [`race`]
+//! times them. All decisions are values: [`Samples`] binds data to inputs, [`Tally`] counts, [`judge`] turns counts into verdicts
 //! with words, and none of them touches a network or a clock.
 
 mod dataset;
@@ -11,6 +11,7 @@ mod golden;
 mod latency;
 mod predictor;
 mod protocol;
+mod race;
 mod replay;
 mod tally;
 mod verdict;
@@ -22,6 +23,7 @@ pub use golden::{GoldenSample, GoldenSamples};
 pub use latency::{LatencySummary, Timings};
 pub use predictor::{HttpPredictor, Predictor};
 pub use protocol::{Datatype, TensorSpec, WireTensor};
+pub use race::{Race, race};
 pub use replay::{Evaluation, ReplayOptions, replay};
 pub use tally::{Tally, Top1, top1};
 pub use verdict::{Measured, Sizes, judge, overall};

@@ -13,7 +13,7 @@ const TIMEOUT: Duration = Duration::from_mins(2);
 /// How much of a server's error is repeated.
 const MAX_MESSAGE: usize = 300;
 
-/// A model that answers one request after the other with one output.
+/// A model that answers one request after the other.
 pub trait Predictor {
     /// The answer to one sample.
     fn predict(
@@ -28,7 +28,7 @@ pub struct HttpPredictor {
     client: Client,
     url: String,
     role: &'static str,
-    output: String,
+    output: Option<String>,
     inputs: Vec<TensorSpec>,
 }
 
@@ -60,7 +60,8 @@ impl Metadata {
 #[derive(Serialize)]
 struct Request<'a> {
     inputs: &'a [WireTensor],
-    outputs: [Wanted<'a>; 1],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outputs: Option<[Wanted<'a>; 1]>,
 }
 
 #[derive(Serialize)]
@@ -92,6 +93,25 @@ impl HttpPredictor {
         role: &'static str,
         output: &str,
     ) -> Result<Self, PredictError> {
+        let (all, metadata) = Self::described(base, model, role).await?;
+        metadata.check_output(role, output)?;
+        Ok(Self { output: Some(output.to_owned()), ..all })
+    }
+
+    /// Asks a running server what its model takes, for requests whose answers nobody looks into: all outputs are asked
+    /// for, and the first is given.
+    ///
+    /// # Errors
+    /// As [`connect`](Self::connect).
+    pub async fn connect_to_all(base: &str, model: &str, role: &'static str) -> Result<Self, PredictError> {
+        Ok(Self::described(base, model, role).await?.0)
+    }
+
+    async fn described(
+        base: &str,
+        model: &str,
+        role: &'static str,
+    ) -> Result<(Self, Metadata), PredictError> {
         // Fails only where another provider is installed already, which serves as well.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = Client::builder().no_proxy().timeout(TIMEOUT).tcp_nodelay(true).build();
@@ -99,9 +119,8 @@ impl HttpPredictor {
         let url = format!("{}/v2/models/{model}", base.trim_end_matches('/'));
         let response = client.get(&url).send().await;
         let metadata: Metadata = read(role, response).await?;
-        metadata.check_output(role, output)?;
-        let inputs = metadata.inputs;
-        Ok(Self { client, url: format!("{url}/infer"), role, output: output.to_owned(), inputs })
+        let inputs = metadata.inputs.clone();
+        Ok((Self { client, url: format!("{url}/infer"), role, output: None, inputs }, metadata))
     }
 
     /// What the model takes, in its order.
@@ -112,12 +131,13 @@ impl HttpPredictor {
 
 impl Predictor for HttpPredictor {
     async fn predict(&mut self, inputs: &[WireTensor]) -> Result<WireTensor, PredictError> {
-        let request = Request { inputs, outputs: [Wanted { name: &self.output }] };
-        let response = self.client.post(&self.url).json(&request).send().await;
+        let outputs = self.output.as_deref().map(|name| [Wanted { name }]);
+        let response = self.client.post(&self.url).json(&Request { inputs, outputs }).send().await;
         let answer: Answer = read(self.role, response).await?;
-        answer.outputs.into_iter().find(|tensor| tensor.name == self.output).ok_or_else(|| {
-            let reason = format!("the answer lacks output {:?}", self.output);
-            PredictError::Protocol { role: self.role, reason }
+        let wanted = |tensor: &WireTensor| self.output.as_ref().is_none_or(|output| tensor.name == *output);
+        answer.outputs.into_iter().find(wanted).ok_or_else(|| {
+            let output = self.output.as_deref().unwrap_or_default();
+            PredictError::Protocol { role: self.role, reason: format!("the answer lacks output {output:?}") }
         })
     }
 }

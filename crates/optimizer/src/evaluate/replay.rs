@@ -1,10 +1,7 @@
 //! The data set, replayed through both models one sample at a time.
 
-use std::time::Instant;
-
 use super::{
-    DataError, EvaluateError, GoldenSamples, LatencySummary, PredictError, Predictor, Samples, Tally,
-    Timings, WireTensor, top1,
+    DataError, EvaluateError, GoldenSamples, PredictError, Predictor, Samples, Tally, WireTensor, top1,
 };
 
 /// What a replay needs to know beside the data.
@@ -15,22 +12,18 @@ pub struct ReplayOptions {
 }
 
 /// What came out of a replay.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Evaluation {
     /// The counts.
     pub tally: Tally,
-    /// Times of the candidate's requests.
-    pub candidate_latency: Option<LatencySummary>,
-    /// Times of the baseline's requests.
-    pub baseline_latency: Option<LatencySummary>,
     /// A few samples with the candidate's answers.
     pub golden: GoldenSamples,
 }
 
 /// Replays every sample through both models and counts.
 ///
-/// Requests have one sample each, since answers of dynamically quantized models depend on what shares a batch. Which
-/// model goes first alternates, so that neither always finds warm caches. `done` is told how many samples are finished.
+/// Requests have one sample each, since answers of dynamically quantized models depend on what shares a batch. `done` is
+/// told how many samples are finished.
 ///
 /// # Errors
 /// Where the data does not fit the answers, or a model gives none; nothing is judged on part of the data.
@@ -44,42 +37,18 @@ pub async fn replay(
     if options.needs_labels && !samples.has_labels() {
         return Err(DataError::NoLabels.into());
     }
-    let mut run = Run::default();
+    let mut evaluation = Evaluation::default();
     for sample in 0..samples.count() {
         let Some(inputs) = samples.request(sample) else { break };
-        let (ours, theirs) = if sample % 2 == 0 {
-            let ours = timed(candidate, &inputs, &mut run.candidate).await?;
-            (ours, timed(baseline, &inputs, &mut run.baseline).await?)
-        } else {
-            let theirs = timed(baseline, &inputs, &mut run.baseline).await?;
-            (timed(candidate, &inputs, &mut run.candidate).await?, theirs)
-        };
-        run.count(samples, sample, inputs, ours, &theirs)?;
+        let ours = candidate.predict(&inputs).await?;
+        let theirs = baseline.predict(&inputs).await?;
+        evaluation.count(samples, sample, inputs, ours, &theirs)?;
         done(sample + 1);
     }
-    Ok(run.finish())
+    Ok(evaluation)
 }
 
-async fn timed(
-    model: &mut impl Predictor,
-    inputs: &[WireTensor],
-    timings: &mut Timings,
-) -> Result<WireTensor, PredictError> {
-    let start = Instant::now();
-    let output = model.predict(inputs).await?;
-    timings.record(start.elapsed());
-    Ok(output)
-}
-
-#[derive(Default)]
-struct Run {
-    tally: Tally,
-    candidate: Timings,
-    baseline: Timings,
-    golden: GoldenSamples,
-}
-
-impl Run {
+impl Evaluation {
     fn count(
         &mut self,
         samples: &Samples,
@@ -100,12 +69,6 @@ impl Run {
             self.golden.record(inputs, ours, &candidate, &baseline);
         }
         Ok(())
-    }
-
-    fn finish(self) -> Evaluation {
-        let Self { tally, candidate, baseline, golden } = self;
-        let (candidate_latency, baseline_latency) = (candidate.summary(), baseline.summary());
-        Evaluation { tally, candidate_latency, baseline_latency, golden }
     }
 }
 
@@ -162,11 +125,9 @@ mod tests {
         let samples = labelled(&[0, 1, 1]);
         let ours = scripted(&["[0.9,0.1]", "[0.9,0.1]", "[0.1,null]"], &[1, 2]);
         let theirs = scripted(&["[0.8,0.2]", "[0.2,0.8]", "[0.2,0.8]"], &[1, 2]);
-        let Evaluation { tally, candidate_latency, baseline_latency, golden } =
-            run(&samples, ours, theirs).unwrap();
+        let Evaluation { tally, golden } = run(&samples, ours, theirs).unwrap();
         assert_eq!((tally.samples, tally.candidate_right, tally.baseline_right, tally.lost), (3, 1, 3, 2));
         assert_eq!((tally.agreed, tally.non_finite), (1, 1));
-        assert_eq!((candidate_latency.unwrap().requests, baseline_latency.unwrap().requests), (3, 3));
         assert_eq!(golden.samples.len(), 2, "the answer that is not finite is not recorded");
         assert!((golden.samples[0].slack - 0.1).abs() < 1e-9);
     }

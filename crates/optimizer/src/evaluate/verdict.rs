@@ -1,25 +1,25 @@
-//! From counts to the gate's verdicts, each with its numbers and words. Pure.
+//! From counts and times to the gate's verdicts, each with its numbers and words. Pure.
+
+mod latency;
 
 use serde::Serialize;
 use slipway_api::status::{CheckStatus, GateStatus, Verdict};
-use slipway_api::{AccuracyCheck, Check, CheckKind, Gate, LatencyCheck, ParityCheck, SizeCheck};
+use slipway_api::{AccuracyCheck, Check, CheckKind, Gate, ParityCheck, SizeCheck};
 use slipway_kernels::stats::{self, Bound, Confidence, Judgement, judge_drop, judge_rate};
 
-use super::words::{at_least, at_most, grouped, latency, milliseconds, places};
-use super::{LatencySummary, Tally};
+use super::words::{at_least, at_most, grouped, places};
+use super::{Race, Tally};
 
 /// Everything that was measured.
-#[derive(Debug, Clone, Copy, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Measured {
     /// The counts.
     pub tally: Tally,
     /// Bytes of the two artifacts.
     pub sizes: Sizes,
-    /// Times of the candidate's requests.
-    pub candidate_latency: Option<LatencySummary>,
-    /// Times of the baseline's requests.
-    pub baseline_latency: Option<LatencySummary>,
+    /// The times of both, where somebody wants to know.
+    pub race: Option<Race>,
 }
 
 /// Bytes of all files of the two artifacts, uncompressed.
@@ -36,7 +36,7 @@ pub struct Sizes {
 ///
 /// A check with several thresholds gives several results, named `check.threshold`. Too few samples make every check
 /// that counts samples inconclusive. A candidate's score that is NaN or infinite fails the gate, whatever its checks, as
-/// the check `answers.finite`. `latency` is reported and judged by nobody. `artifact_digest` is left to the caller.
+/// the check `answers.finite`. `artifact_digest` is left to the caller.
 pub fn judge(gate: &Gate, measured: &Measured) -> GateStatus {
     let judge = Judge { gate, measured, confidence: Confidence::new(gate.confidence.value()) };
     let checks = gate.checks.iter().flat_map(|check| judge.check(check));
@@ -89,7 +89,7 @@ impl Judge<'_> {
         match check.kind() {
             Some(CheckKind::Accuracy(accuracy)) => self.accuracy(name, accuracy),
             Some(CheckKind::Parity(parity)) => vec![self.agreement(name, parity)],
-            Some(CheckKind::Latency(latency)) => vec![self.latency(name, latency)],
+            Some(CheckKind::Latency(latency)) => self.latency(name, latency),
             Some(CheckKind::Size(size)) => vec![self.size(name, size)],
             None => vec![open(name, "the check has no kind".to_owned())],
         }
@@ -97,8 +97,7 @@ impl Judge<'_> {
 
     fn accuracy(&self, name: &str, check: &AccuracyCheck) -> Vec<CheckStatus> {
         let AccuracyCheck { minimum, max_drop } = check;
-        let both = minimum.is_some() && max_drop.is_some();
-        let named = |threshold: &str| if both { format!("{name}.{threshold}") } else { name.to_owned() };
+        let named = |threshold| named(name, threshold, minimum.is_some() && max_drop.is_some());
         let minimum =
             minimum.as_ref().map(|wanted| self.minimum(&named("minimum"), wanted.as_str(), wanted.value()));
         let drop =
@@ -142,32 +141,6 @@ impl Judge<'_> {
         self.counted(status(name, &judged, wanted, Bound::ClopperPearson.name(), message))
     }
 
-    fn latency(&self, name: &str, check: &LatencyCheck) -> CheckStatus {
-        let LatencyCheck { p95, max_ratio } = check;
-        let Measured { candidate_latency, baseline_latency, .. } = self.measured;
-        let Some(candidate) = candidate_latency else {
-            return CheckStatus {
-                verdict: Verdict::Reported,
-                ..open(name, "no request was timed".to_owned())
-            };
-        };
-        let threshold = p95.as_ref().map(ToString::to_string);
-        let ratio = max_ratio.as_ref().map(|ratio| format!("ratio {ratio}"));
-        let wanted: Vec<_> = threshold.iter().cloned().chain(ratio).collect();
-        let baseline = baseline_latency.map(|baseline| baseline.p95_ms);
-        CheckStatus {
-            name: name.to_owned(),
-            verdict: Verdict::Reported,
-            measured: Some(milliseconds(candidate.p95_ms)),
-            reference: baseline.map(milliseconds),
-            threshold,
-            method: Some("nearest-rank".to_owned()),
-            n: signed(candidate.requests),
-            message: latency(candidate.p95_ms, baseline, &wanted),
-            ..CheckStatus::default()
-        }
-    }
-
     fn size(&self, name: &str, check: &SizeCheck) -> CheckStatus {
         let SizeCheck { max_ratio } = check;
         let Sizes { candidate, baseline } = self.measured.sizes;
@@ -202,15 +175,23 @@ impl Judge<'_> {
     }
 
     fn not_judged(&self, name: &str, wanted: &str) -> CheckStatus {
-        let message = if self.confidence.is_none() {
-            format!("confidence {} is not at least 0.5 and below 1", self.gate.confidence)
-        } else if self.measured.tally.samples == 0 {
-            "there are no samples".to_owned()
-        } else {
-            "there are no labels".to_owned()
-        };
-        CheckStatus { threshold: Some(wanted.to_owned()), ..open(name, message) }
+        let samples = self.measured.tally.samples;
+        let missing = if samples == 0 { "there are no samples" } else { "there are no labels" };
+        CheckStatus { threshold: Some(wanted.to_owned()), ..open(name, self.why_not_judged(missing)) }
     }
+
+    /// That the confidence means nothing, or else that something is missing.
+    fn why_not_judged(&self, missing: &str) -> String {
+        match self.confidence {
+            None => format!("confidence {} is not at least 0.5 and below 1", self.gate.confidence),
+            Some(_) => missing.to_owned(),
+        }
+    }
+}
+
+/// The name of one threshold's result: the check's own, unless it has several.
+fn named(check: &str, threshold: &str, several: bool) -> String {
+    if several { format!("{check}.{threshold}") } else { check.to_owned() }
 }
 
 fn open(name: &str, message: String) -> CheckStatus {
@@ -221,11 +202,7 @@ fn status(name: &str, judged: &Judgement, wanted: &str, method: &str, message: S
     let Judgement { verdict, measured, low, high, threshold: _, n, needed: _ } = judged;
     CheckStatus {
         name: name.to_owned(),
-        verdict: match verdict {
-            stats::Verdict::Pass => Verdict::Pass,
-            stats::Verdict::Fail => Verdict::Fail,
-            stats::Verdict::Inconclusive => Verdict::Inconclusive,
-        },
+        verdict: of_bounds(*verdict),
         measured: Some(places(*measured)),
         low: Some(places(*low)),
         high: Some(places(*high)),
@@ -234,6 +211,14 @@ fn status(name: &str, judged: &Judgement, wanted: &str, method: &str, message: S
         method: Some(method.to_owned()),
         n: signed(*n),
         message,
+    }
+}
+
+fn of_bounds(verdict: stats::Verdict) -> Verdict {
+    match verdict {
+        stats::Verdict::Pass => Verdict::Pass,
+        stats::Verdict::Fail => Verdict::Fail,
+        stats::Verdict::Inconclusive => Verdict::Inconclusive,
     }
 }
 

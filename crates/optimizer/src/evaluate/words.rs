@@ -64,16 +64,43 @@ pub(super) fn milliseconds(value: f64) -> String {
     format!("{value:.2}ms")
 }
 
-/// What was measured of two times, and what was wanted of them.
-pub(super) fn latency(candidate: f64, baseline: Option<f64>, wanted: &[String]) -> String {
-    let baseline = baseline.map_or_else(String::new, |baseline| {
-        format!(", baseline {}, ratio {:.2}", milliseconds(baseline), candidate / baseline)
-    });
-    let wanted = match wanted {
-        [] => String::new(),
-        wanted => format!("; wanted at most {} (reported, not judged)", wanted.join(" and ")),
+/// What a judgement says about a time that should be at most its threshold.
+pub(super) fn time(judged: &Judgement, wanted: &str) -> String {
+    within(&format!("p95 {}", milliseconds(judged.measured)), judged, milliseconds, wanted)
+}
+
+/// What a judgement says about the ratio of two times, in milliseconds, that should be at most its threshold.
+pub(super) fn time_ratio(judged: &Judgement, candidate: f64, baseline: f64, wanted: &str) -> String {
+    let times = format!("{} against {}", milliseconds(candidate), milliseconds(baseline));
+    within(
+        &format!("p95 {} times the baseline's ({times})", hundredths(judged.measured)),
+        judged,
+        hundredths,
+        wanted,
+    )
+}
+
+fn hundredths(ratio: f64) -> String {
+    format!("{ratio:.2}")
+}
+
+fn within(measured: &str, judged: &Judgement, shown: fn(f64) -> String, wanted: &str) -> String {
+    let bound = match (judged.verdict, judged.needed) {
+        (Verdict::Inconclusive, Needed::Samples(n)) => {
+            return format!(
+                "{measured}, wanted at most {wanted}; {} requests were timed, {n} are needed",
+                judged.n
+            );
+        }
+        (Verdict::Inconclusive, _) => format!("bounds {} and {}", shown(judged.low), shown(judged.high)),
+        (Verdict::Pass, _) => format!("upper bound {}", shown(judged.high)),
+        (Verdict::Fail, _) => format!("lower bound {}", shown(judged.low)),
     };
-    format!("p95 {}{baseline}{wanted}", milliseconds(candidate))
+    let advice = match judged.verdict {
+        Verdict::Inconclusive => "; too near to tell: allow more, or measure where less else runs",
+        Verdict::Pass | Verdict::Fail => "",
+    };
+    format!("{measured}, {bound}, wanted at most {wanted}{advice}")
 }
 
 fn advice(judged: &Judgement) -> String {

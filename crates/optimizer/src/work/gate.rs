@@ -4,6 +4,7 @@ use std::{net::SocketAddr, path::Path};
 
 use serde_json::json;
 use slipway_api::{
+    Check,
     job::{Failure, FailureCategory, GateWork, JobResult},
     status::GateStatus,
 };
@@ -17,7 +18,8 @@ use super::{
     stage::pulled,
 };
 use crate::evaluate::{
-    EvaluateError, Evaluation, HttpPredictor, Measured, ReplayOptions, Samples, Sizes, judge, replay,
+    EvaluateError, Evaluation, HttpPredictor, Measured, Race, ReplayOptions, Samples, Sizes, judge, race,
+    replay,
 };
 
 /// The name of the golden samples' file in their artifact.
@@ -47,13 +49,12 @@ pub(super) async fn run(work: &GateWork, context: &Context, scratch: &Path) -> R
         return Err(fail(FailureCategory::Internal, "a gate needs two servers to drive"));
     };
     let data = pulled(&work.data_digest, context, &scratch.join("data")).await?;
-    let evaluation = evaluated(work, judges, &data, context).await?;
+    let (Evaluation { tally, golden }, race) = evaluated(work, judges, &data, context).await?;
     let sizes = Sizes {
         candidate: size(&work.candidate, context).await?,
         baseline: size(&work.baseline, context).await?,
     };
-    let Evaluation { tally, candidate_latency, baseline_latency, golden } = evaluation;
-    let measured = Measured { tally, sizes, candidate_latency, baseline_latency };
+    let measured = Measured { tally, sizes, race };
     let status = GateStatus { artifact_digest: Some(work.candidate.clone()), ..judge(&work.gate, &measured) };
     let local = scratch.join(ENTRY);
     let text =
@@ -80,7 +81,7 @@ async fn evaluated(
     judges: &Judges,
     data: &Path,
     context: &Context,
-) -> Result<Evaluation, Failure> {
+) -> Result<(Evaluation, Option<Race>), Failure> {
     let Some(classification) = &work.gate.task.classification else {
         return Err(fail(FailureCategory::Internal, "the gate's task has no kind"));
     };
@@ -99,13 +100,21 @@ async fn evaluated(
     let mut file = NpzFile::open(data).map_err(|error| invalid(&error))?;
     let samples =
         Samples::bind(&mut file, &work.data, candidate.inputs()).map_err(|error| invalid(&error))?;
-    let needs_labels = work.gate.checks.iter().any(|check| check.accuracy.is_some());
-    context.progress.start_counting("judging", u64::try_from(samples.count()).ok());
+    let asked = |kind: fn(&Check) -> bool| work.gate.checks.iter().any(kind);
+    let options = ReplayOptions { needs_labels: asked(|check| check.accuracy.is_some()) };
     let done = |_| context.progress.advance(1);
-    let replayed =
-        replay(&samples, &mut candidate, &mut baseline, ReplayOptions { needs_labels }, done).await;
+    context.progress.start_counting("judging", u64::try_from(samples.count()).ok());
+    let replayed = replay(&samples, &mut candidate, &mut baseline, options, done).await;
     context.progress.finish();
-    replayed.map_err(of_evaluation)
+    let evaluation = replayed.map_err(of_evaluation)?;
+    if !asked(|check| check.latency.is_some()) {
+        return Ok((evaluation, None));
+    }
+    let pairs = Race::PAIRS;
+    context.progress.start_counting("timing", u64::try_from(Race::laps(pairs)).ok());
+    let raced = race(&samples, &mut candidate, &mut baseline, pairs, done).await;
+    context.progress.finish();
+    Ok((evaluation, Some(raced.map_err(|error| of_evaluation(error.into()))?)))
 }
 
 fn of_evaluation(error: &EvaluateError) -> Failure {

@@ -1,5 +1,7 @@
 //! The gate's verdicts, with the words that users read.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use super::*;
@@ -20,7 +22,7 @@ fn digits() -> (Gate, Measured) {
         { "name": "acc", "accuracy": { "minimum": "0.93", "maxDrop": "0.02" } },
         { "name": "same", "parity": { "top1Agreement": "0.97" } },
         { "name": "small", "size": { "maxRatio": "0.35" } },
-        { "name": "fast", "latency": { "p95": "50ms", "maxRatio": "1.0" } },
+        { "name": "fast", "latency": { "p95": "50ms", "maxRatio": "1.1" } },
     ]);
     let tally = Tally {
         samples: 720,
@@ -32,10 +34,19 @@ fn digits() -> (Gate, Measured) {
         agreed: 719,
         ..Tally::default()
     };
-    let latency = |p95_ms| Some(LatencySummary { requests: 720, p50_ms: 0.1, p95_ms, p99_ms: 9.0 });
     let sizes = Sizes { candidate: 32_221, baseline: 107_935 };
-    let (candidate_latency, baseline_latency) = (latency(0.5), latency(0.25));
-    (gate(700, &checks), Measured { tally, sizes, candidate_latency, baseline_latency })
+    (gate(700, &checks), Measured { tally, sizes, race: Some(race(250, 500, 1000)) })
+}
+
+/// A race of so many pairs in which each time is the same but for one percent, in microseconds.
+fn race(candidate: u64, baseline: u64, pairs: u64) -> Race {
+    let mut race = Race::default();
+    for pair in 0..pairs {
+        let of = |time: u64| Duration::from_nanos(time * 990 + time * 20 * (pair * 7 % 97) / 97);
+        race.candidate.record(of(candidate));
+        race.baseline.record(of(baseline));
+    }
+    race
 }
 
 fn words(status: &GateStatus) -> Vec<(&str, Verdict, &str)> {
@@ -67,10 +78,11 @@ fn the_digits_example_passes_and_says_measured_bound_and_wanted() {
                 "top-1 agreement 0.9986 (719 of 720), lower bound 0.9934, wanted at least 0.97"
             ),
             ("small", Verdict::Pass, "size ratio 0.2985 (32,221 of 107,935 bytes), wanted at most 0.35"),
+            ("fast.p95", Verdict::Pass, "p95 0.25ms, upper bound 0.25ms, wanted at most 50ms"),
             (
-                "fast",
-                Verdict::Reported,
-                "p95 0.50ms, baseline 0.25ms, ratio 2.00; wanted at most 50ms and ratio 1.0 (reported, not judged)"
+                "fast.maxRatio",
+                Verdict::Pass,
+                "p95 0.50 times the baseline's (0.25ms against 0.50ms), upper bound 0.50, wanted at most 1.1"
             ),
         ]
     );
@@ -141,7 +153,7 @@ fn nothing_measured_is_not_a_pass() {
     let (gate, mut measured) = digits();
     measured.tally = Tally::default();
     measured.sizes.baseline = 0;
-    measured.candidate_latency = None;
+    measured.race = None;
     let status = judge(&gate, &measured);
     assert_eq!(status.verdict, Verdict::Inconclusive);
     assert_eq!(status.accuracy, None);
@@ -165,4 +177,44 @@ fn a_confidence_of_one_judges_nothing() {
     let status = judge(&gate, &measured);
     assert_eq!(status.verdict, Verdict::Inconclusive);
     assert_eq!(status.checks[0].message, "confidence 1 is not at least 0.5 and below 1");
+}
+
+#[test]
+fn without_a_threshold_what_is_slower_than_the_baseline_fails() {
+    let fast = gate(8, &json!([{ "name": "fast", "latency": {} }]));
+    let (_, mut measured) = digits();
+    let mut judged = |race| {
+        measured.race = Some(race);
+        judge(&fast, &measured).checks.remove(0)
+    };
+    let slow = judged(race(650, 100, 1000));
+    let words = "p95 6.50 times the baseline's (0.66ms against 0.10ms), lower bound 6.50, wanted at most 1.0";
+    assert_eq!((slow.verdict, slow.message.as_str()), (Verdict::Fail, words));
+    assert_eq!((slow.threshold.as_deref(), slow.n), (Some("1.0"), 1000), "the ratio is the default");
+    assert_eq!((slow.measured.as_deref(), slow.reference.as_deref()), (Some("6.5000"), Some("0.10ms")));
+
+    let few = judged(race(50, 100, 30));
+    let words = "p95 0.50 times the baseline's (0.05ms against 0.10ms), wanted at most 1.0; \
+                 30 requests were timed, 59 are needed";
+    assert_eq!((few.verdict, few.message.as_str()), (Verdict::Inconclusive, words));
+}
+
+#[test]
+fn times_that_overlap_are_inconclusive_and_the_words_say_what_to_do() {
+    let fast = gate(8, &json!([{ "name": "fast", "latency": {} }]));
+    let (_, mut measured) = digits();
+    let mut race = Race::default();
+    for pair in 0..500_u64 {
+        race.candidate.record(Duration::from_micros(1000 + pair * 37 % 500));
+        race.baseline.record(Duration::from_micros(1000 + pair * 41 % 500));
+    }
+    measured.race = Some(race);
+    let status = judge(&fast, &measured).checks.remove(0);
+    assert_eq!(status.verdict, Verdict::Inconclusive);
+    assert!(
+        status.message.contains("bounds 0.9") && status.message.contains("and 1.0"),
+        "{}",
+        status.message
+    );
+    assert!(status.message.ends_with("; too near to tell: allow more, or measure where less else runs"));
 }

@@ -1,0 +1,227 @@
+//! Verdicts on the times of requests: 95th percentiles, and the ratio of two of them.
+//!
+//! Bounds come from a circular block bootstrap (D. N. Politis, J. P. Romano, "A Circular Block-Resampling Procedure for
+//! Stationary Data", 1992): a busy neighbour slows requests that follow each other, so they are resampled together. The
+//! blocks are always the same ones, and so is a verdict on the same times.
+
+use super::counts::float;
+use super::verdict::verdict;
+use super::{Confidence, Judgement, Needed, Verdict, percentile};
+
+const PERCENT: u8 = 95;
+const RESAMPLES: u32 = 2000;
+
+/// Judges whether the 95th percentile of `times`, in the order in which they were measured, is at most `maximum`.
+///
+/// It passes when the upper bound stays within the maximum and fails when the lower bound exceeds it. So few times
+/// that the slowest 5 % may be missing are inconclusive: fewer than 59, at 95 % confidence.
+pub fn judge_time(times: &[f64], maximum: f64, confidence: Confidence) -> Judgement {
+    judged(times.len(), maximum, confidence, 1.0, |chosen| at_95(times, chosen))
+}
+
+/// Judges whether the 95th percentile of `candidate` is at most `maximum` times that of `baseline`.
+///
+/// Times of one place were measured beside each other, and which came first takes turns: the baseline where the place
+/// is odd. What the order does to the baseline's own median widens both bounds. Else as [`judge_time`].
+///
+/// # Panics
+/// When the slices are not equally long.
+pub fn judge_time_ratio(
+    candidate: &[f64],
+    baseline: &[f64],
+    maximum: f64,
+    confidence: Confidence,
+) -> Judgement {
+    assert_eq!(candidate.len(), baseline.len(), "times of the same requests");
+    judged(candidate.len(), maximum, confidence, order_effect(baseline), |chosen| {
+        at_95(candidate, chosen) / at_95(baseline, chosen)
+    })
+}
+
+fn judged(
+    n: usize,
+    maximum: f64,
+    confidence: Confidence,
+    slack: f64,
+    statistic: impl Fn(&[usize]) -> f64,
+) -> Judgement {
+    let least = fewest_times(confidence);
+    let everything: Vec<usize> = (0..n).collect();
+    let judgement = |verdict, [low, high]: [f64; 2], needed| Judgement {
+        verdict,
+        measured: statistic(&everything),
+        low,
+        high,
+        threshold: maximum,
+        n: n as u64,
+        needed,
+    };
+    if (n as u64) < least {
+        return judgement(Verdict::Inconclusive, [0.0, f64::INFINITY], Needed::Samples(least));
+    }
+    let [low, high] = bounds(n, confidence, &statistic);
+    let (low, high) = (low / slack, high * slack);
+    let verdict = verdict(high <= maximum, low > maximum);
+    let needed = if verdict == Verdict::Pass { Needed::Enough } else { Needed::Unreachable };
+    judgement(verdict, [low, high], needed)
+}
+
+/// So many times that one of the slowest 5 % is among them, but for the chance of a wrong bound.
+fn fewest_times(confidence: Confidence) -> u64 {
+    let mut least = 1;
+    let mut missing = f64::from(PERCENT) / 100.0;
+    while missing > confidence.alpha() {
+        least += 1;
+        missing *= f64::from(PERCENT) / 100.0;
+    }
+    least
+}
+
+/// The ratio, at least one, of the baseline's medians at even and at odd places.
+fn order_effect(baseline: &[f64]) -> f64 {
+    let median = |first: usize| {
+        let mut half: Vec<f64> = baseline.iter().skip(first).step_by(2).copied().collect();
+        half.sort_by(f64::total_cmp);
+        percentile(&half, 50)
+    };
+    match (median(0), median(1)) {
+        (Some(even), Some(odd)) if even > 0.0 && odd > 0.0 => (even / odd).max(odd / even),
+        _ => 1.0,
+    }
+}
+
+fn at_95(times: &[f64], chosen: &[usize]) -> f64 {
+    let mut times: Vec<f64> = chosen.iter().map(|place| times[*place]).collect();
+    times.sort_by(f64::total_cmp);
+    percentile(&times, PERCENT).unwrap_or(f64::NAN)
+}
+
+/// The one-sided lower and upper bounds of a statistic of `n` places.
+fn bounds(n: usize, confidence: Confidence, statistic: impl Fn(&[usize]) -> f64) -> [f64; 2] {
+    let mut random = SplitMix(n as u64);
+    let mut chosen = Vec::with_capacity(n);
+    let mut found: Vec<f64> = (0..RESAMPLES)
+        .map(|_| {
+            resample(n, &mut random, &mut chosen);
+            statistic(&chosen)
+        })
+        .collect();
+    found.sort_by(f64::total_cmp);
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of the resamples")]
+    let beyond = (confidence.alpha() * f64::from(RESAMPLES)) as usize;
+    [found[beyond], found[found.len() - 1 - beyond]]
+}
+
+/// Chooses `n` places in blocks of neighbours; behind the last comes the first.
+fn resample(n: usize, random: &mut SplitMix, chosen: &mut Vec<usize>) {
+    // The length whose error falls fastest is of this order (H. R. Künsch, 1989).
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a root of a count")]
+    let block = float(n as u64).cbrt().ceil() as usize;
+    chosen.clear();
+    while chosen.len() < n {
+        let start = random.below(n);
+        let rest = block.min(n - chosen.len());
+        chosen.extend((start..start + rest).map(|place| place % n));
+    }
+}
+
+/// `SplitMix64` (G. L. Steele, D. Lea, C. H. Flood, "Fast Splittable Pseudorandom Number Generators", 2014).
+struct SplitMix(u64);
+
+impl SplitMix {
+    /// A number below `end`; its bias is below `end / 2^64`.
+    fn below(&mut self, end: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        mixed ^= mixed >> 31;
+        #[expect(clippy::cast_possible_truncation, reason = "it is below a usize")]
+        let place = ((u128::from(mixed) * end as u128) >> 64) as usize;
+        place
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Times with a long tail, `1 / (1 - u)` for uniform `u`: the 95th percentile is 20.
+    fn long_tailed(n: usize, random: &mut SplitMix) -> Vec<f64> {
+        (0..n).map(|_| 1000.0 / (1000.0 - float(random.below(1000) as u64))).collect()
+    }
+
+    fn scaled(times: &[f64], by: f64) -> Vec<f64> {
+        times.iter().map(|time| time * by).collect()
+    }
+
+    #[test]
+    fn a_wrong_verdict_is_about_as_rare_as_the_confidence_says() {
+        let mut random = SplitMix(1);
+        let mut wrong = [0, 0];
+        for _ in 0..200 {
+            let times = long_tailed(300, &mut random);
+            let judged = judge_time(&times, 20.0, Confidence::DEFAULT);
+            wrong[0] += u32::from(judged.low > 20.0);
+            wrong[1] += u32::from(judged.high < 20.0);
+        }
+        // Ten of two hundred each; the bootstrap of a percentile is a little too sure of itself.
+        assert!(wrong.iter().all(|wrong| (2..=22).contains(wrong)), "{wrong:?}");
+    }
+
+    #[test]
+    fn slower_fails_faster_passes_and_the_same_stays_open() {
+        let mut random = SplitMix(2);
+        let (one, other) = (long_tailed(1000, &mut random), long_tailed(1000, &mut random));
+        let verdict = |by| judge_time_ratio(&scaled(&one, by), &other, 1.0, Confidence::DEFAULT).verdict;
+        assert_eq!(verdict(2.0), Verdict::Fail);
+        assert_eq!(verdict(0.5), Verdict::Pass);
+        let same = judge_time_ratio(&one, &one, 1.1, Confidence::DEFAULT);
+        assert_eq!((same.verdict, same.measured, same.needed), (Verdict::Pass, 1.0, Needed::Enough));
+        let near = judge_time_ratio(&one, &other, 1.0, Confidence::DEFAULT);
+        assert_eq!((near.verdict, near.needed), (Verdict::Inconclusive, Needed::Unreachable));
+        assert!(near.low < 1.0 && 1.0 < near.high, "{near:?}");
+    }
+
+    #[test]
+    fn too_few_times_to_see_the_slowest_judge_nothing() {
+        for (n, verdict) in [(0, Verdict::Inconclusive), (58, Verdict::Inconclusive), (59, Verdict::Pass)] {
+            let judged = judge_time(&vec![1.0; n], 2.0, Confidence::DEFAULT);
+            assert_eq!(judged.verdict, verdict, "{n}");
+        }
+        assert_eq!(judge_time(&[1.0], 2.0, Confidence::DEFAULT).needed, Needed::Samples(59));
+        assert_eq!(fewest_times(Confidence::new(0.99).unwrap()), 90);
+    }
+
+    #[test]
+    fn what_the_order_does_is_no_difference_of_the_models() {
+        let alternating = |even: f64, odd: f64| -> Vec<f64> {
+            (0..1000).map(|place| if place % 2 == 0 { even } else { odd }).collect()
+        };
+        let candidate = vec![1.3; 1000];
+        let steady = judge_time_ratio(&candidate, &alternating(1.2, 1.2), 1.0, Confidence::DEFAULT);
+        assert_eq!(steady.verdict, Verdict::Fail);
+        for baseline in [alternating(1.0, 1.2), alternating(1.2, 1.0)] {
+            let judged = judge_time_ratio(&candidate, &baseline, 1.0, Confidence::DEFAULT);
+            assert_eq!(judged.verdict, Verdict::Inconclusive, "{judged:?}");
+        }
+    }
+
+    #[test]
+    fn slow_requests_in_a_row_say_less_than_the_same_number_apart() {
+        let times = |slow: fn(usize) -> bool| -> Vec<f64> {
+            (0..1000).map(|place| if slow(place) { 9.0 } else { 1.0 + float(place as u64) / 1e4 }).collect()
+        };
+        let judge = |times: &[f64]| judge_time(times, 2.0, Confidence::DEFAULT);
+        // Thirty of a thousand: well below the slowest 5 %, unless they come in bursts of fifteen.
+        assert_eq!(judge(&times(|place| place % 33 == 0)).verdict, Verdict::Pass);
+        assert_eq!(judge(&times(|place| place % 500 < 15)).verdict, Verdict::Inconclusive);
+    }
+
+    #[test]
+    fn the_same_times_get_the_same_bounds() {
+        let times = long_tailed(500, &mut SplitMix(3));
+        let judge = || judge_time(&times, 20.0, Confidence::DEFAULT);
+        assert_eq!(judge(), judge());
+    }
+}
