@@ -205,7 +205,9 @@ pub(super) mod tests {
     }
 
     fn pixels(samples: usize) -> (&'static str, &'static str, String, Vec<u8>) {
-        ("x", "<f4", format!("({samples}, 2)"), floats(&vec![0.5; samples * 2]))
+        let of_sample = |sample: u16| [(f32::from(sample) + 1.0) / 2.0; 2];
+        let values: Vec<f32> = (0..u16::try_from(samples).unwrap()).flat_map(of_sample).collect();
+        ("x", "<f4", format!("({samples}, 2)"), floats(&values))
     }
 
     fn data_set(extra: &Value) -> DataSet {
@@ -251,7 +253,7 @@ pub(super) mod tests {
         let request = samples.request(1).unwrap();
         assert_eq!(
             serde_json::to_value(&request).unwrap(),
-            json!([{ "name": "pixels", "datatype": "FP32", "shape": [1, 2], "data": [0.5, 0.5] }])
+            json!([{ "name": "pixels", "datatype": "FP32", "shape": [1, 2], "data": [1, 1] }])
         );
         assert!(samples.request(2).is_none());
     }
