@@ -67,6 +67,7 @@ fn methods() -> Vec<Method> {
     vec![
         Method::Dynamic { granularity: Granularity::PerChannel, reduce_range: true },
         Method::Eight { granularity: Granularity::PerTensor },
+        Method::EightInBlocks { block: 32, fit: Fit::Nearest },
         Method::Four { block: 32, zero_points: false, fit: Fit::Nearest },
         Method::Half { float: HalfFloat::Float16 },
     ]

@@ -39,6 +39,8 @@ fn methods() -> Vec<(&'static str, Method, Engine)> {
         ("dynamic-channel", dynamic(Granularity::PerChannel), Engine::Rten),
         ("dynamic-tensor", dynamic(Granularity::PerTensor), Engine::Rten),
         ("eight-channel", Method::Eight { granularity: Granularity::PerChannel }, Engine::Rten),
+        ("blocks", Method::EightInBlocks { block: 16, fit: Fit::default() }, Engine::Rten),
+        ("blocks-ort", Method::EightInBlocks { block: 32, fit: Fit::Nearest }, Engine::OnnxRuntime),
         ("four", Method::Four { block: 16, zero_points: false, fit: Fit::default() }, Engine::Rten),
         ("half", Method::Half { float: HalfFloat::Float16 }, Engine::Rten),
         (

@@ -90,18 +90,31 @@ fn the_output_says_what_it_was_made_of_and_how() {
 #[test]
 fn a_block_is_a_power_of_two_from_16_to_256() {
     let case = Case::new(&model());
-    let of = |block| {
-        let method = Method::Four { block, zero_points: false, fit: Fit::Nearest };
-        case.quantize(&Options { method, ..options(Granularity::PerChannel) })
-    };
+    let four = |block| Method::Four { block, zero_points: false, fit: Fit::Nearest };
+    let eight = |block| Method::EightInBlocks { block, fit: Fit::Nearest };
+    let of = |method| case.quantize(&Options { method, ..options(Granularity::PerChannel) });
     for block in [0, 8, 24, 512, 1 << 31] {
-        let error = of(block).unwrap_err().to_string();
-        assert!(
-            error.contains(&format!("a block of {block}")) && error.contains("from 16 to 256"),
-            "{error}"
-        );
+        for method in [four(block), eight(block)] {
+            let error = of(method).unwrap_err().to_string();
+            assert!(
+                error.contains(&format!("a block of {block}")) && error.contains("from 16 to 256"),
+                "{error}"
+            );
+        }
     }
     for block in [16, 256] {
-        of(block).unwrap();
+        of(four(block)).unwrap();
+        of(eight(block)).unwrap();
     }
+}
+
+#[test]
+fn blocks_of_eight_bits_take_the_fits_of_scales_alone() {
+    let case = Case::new(&model());
+    for fit in [Fit::HalfQuadratic, Fit::Gptq] {
+        let method = Method::EightInBlocks { block: 16, fit };
+        let error = case.quantize(&Options { method, ..options(Granularity::PerChannel) }).unwrap_err();
+        assert!(error.to_string().contains("Nearest or LeastSquares"), "{error}");
+    }
+    assert_eq!(case.files(), ["input.onnx"]);
 }

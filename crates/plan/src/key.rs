@@ -9,7 +9,7 @@ use slipway_api::{
     Backend, DataSet, Gate, ModelFormat, Serving, Source, Stage, StageKind, canonical_json,
     job::StageData,
     sha256_hex,
-    stage::{Quantize, Smooth, Static, WeightOnly},
+    stage::{Quantize, Smooth, Static, StoredType, WeightOnly},
 };
 
 /// Counts up when the meaning of a key's text changes, which recomputes everything.
@@ -83,7 +83,8 @@ pub fn stage(
     key("stage", &inputs)
 }
 
-/// A quantization without what decides its calibration, and without the name of its data.
+/// A quantization without what decides its calibration, without the name of its data and without the block that it has
+/// anyway.
 fn without_names(quantize: &Quantize) -> Quantize {
     let fixed = quantize.r#static.as_ref().map(|fixed| {
         let Static { data: _, range: _, percentile: _, samples: _, granularity } = fixed;
@@ -91,7 +92,9 @@ fn without_names(quantize: &Quantize) -> Quantize {
     });
     let weight_only = quantize.weight_only.clone().map(|spec| {
         let data = spec.data.as_ref().map(|_| String::new());
-        WeightOnly { data, ..spec }
+        let usual = spec.weights == StoredType::Int4 && spec.block == Some(WeightOnly::BLOCK);
+        let block = spec.block.filter(|_| !usual);
+        WeightOnly { data, block, ..spec }
     });
     Quantize { r#static: fixed, weight_only, ..quantize.clone() }
 }

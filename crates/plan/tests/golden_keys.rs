@@ -22,6 +22,8 @@ fn golden_keys_have_not_moved() {
         "stage": key::stage(&spec.stages[0], &digest("a"), None, None, Backend::Rten),
         "stage of weights alone":
             key::stage(&weight_only(&json!({ "weights": "int4", "block": 64 })), &digest("a"), None, None, Backend::Rten),
+        "stage of four bits": key::stage(&weight_only(&json!({ "weights": "int4" })), &digest("a"), None, None, Backend::Rten),
+        "stage of eight bits": key::stage(&weight_only(&json!({})), &digest("a"), None, None, Backend::Rten),
         "calibration": key::calibration(fixed.calibrates().unwrap(), &spec.data[0], &digest("a"), &digest("d"), Backend::Rten),
         "stage with a calibration": key::stage(&fixed, &digest("a"), Some(&digest("e")), None, Backend::Rten),
         "calibration in ONNX Runtime": key::calibration(
@@ -165,4 +167,7 @@ fn what_decides_the_bytes_is_part_of_a_key() {
         four(json!({ "weights": "int4", "block": 32, "fit": "LeastSquares" }))
     );
     assert_ne!(four(json!({ "weights": "int4" })), four(json!({ "weights": "int4", "block": 64 })));
+    let eight = |block| four(json!({ "weights": "int8", "block": block }));
+    assert_ne!(eight(32), four(json!({})), "a scale a block is not a scale a channel");
+    assert_ne!(eight(32), eight(64));
 }

@@ -72,33 +72,38 @@ pub struct Dynamic {
 #[schemars(transform = schema::closed)]
 #[schemars(extend("x-kubernetes-validations" = [
     {"rule": "!has(self.granularity) || !has(self.weights) || self.weights == 'int8'", "message": "granularity is for weights: int8"},
-    {"rule": "!(has(self.block) || has(self.fit) || has(self.zeroPoints)) || has(self.weights) && self.weights == 'int4'", "message": "block, fit and zeroPoints are for weights: int4"},
+    {"rule": "!has(self.block) || !has(self.weights) || self.weights in ['int8', 'int4']", "message": "block is for weights: int8 and int4"},
+    {"rule": "!has(self.block) || !has(self.granularity)", "message": "a block has a scale of its own: leave granularity or block out"},
+    {"rule": "!has(self.zeroPoints) || has(self.weights) && self.weights == 'int4'", "message": "zeroPoints is for weights: int4"},
+    {"rule": "!has(self.fit) || has(self.weights) && self.weights == 'int4' || has(self.block) && self.fit in ['LeastSquares', 'Nearest']", "message": "fit is for weights: int4, and LeastSquares and Nearest for weights: int8 with a block"},
     {"rule": "!has(self.fit) || self.fit != 'HalfQuadratic' || has(self.zeroPoints) && self.zeroPoints", "message": "fit: HalfQuadratic looks for zero points: it needs zeroPoints: true"},
     {"rule": "has(self.data) == (has(self.fit) && self.fit == 'Gptq')", "message": "fit: Gptq needs data, and data is for fit: Gptq"},
     {"rule": "!has(self.samples) || has(self.data)", "message": "samples is for fit: Gptq"}
 ]))]
 pub struct WeightOnly {
-    /// The type of the stored weights. `int8`: a byte each, and a scale for each channel. `int4`: matrices in blocks
-    /// of four bits, other weights as `int8`. `float16`: half the size, and nearly nothing lost. `bfloat16`: half the
+    /// The type of the stored weights. `int8`: a byte each, and a scale for each channel, or for each `block` of one.
+    /// `int4`: matrices in blocks of four bits, other weights as `int8`. `float16`: half the size, and nearly nothing lost. `bfloat16`: half the
     /// size and the range of singles, for `backend: onnxruntime`. Default: `int8`.
     #[serde(default, skip_serializing_if = "StoredType::is_default")]
     pub weights: StoredType,
     /// One scale for each output channel, or one for the whole tensor; for `int8`. Default: `perChannel`.
     #[serde(default, skip_serializing_if = "Granularity::is_default")]
     pub granularity: Granularity,
-    /// Weights that share a scale, a power of two from 16 to 256; for `int4`. Unless the backend is `onnxruntime`,
-    /// matrices whose depth it does not divide are stored as `int8`. Default: 32.
-    #[serde(default = "default_block", skip_serializing_if = "is_default_block")]
+    /// Weights along the depth of a matrix that share a scale, a power of two from 16 to 256; for `int4`, and for `int8`,
+    /// where rows of tables are cut too. What it does not divide is stored as `int8` with a scale a channel, but for
+    /// `int4` with `backend: onnxruntime`. Default: 32 for `int4`; a scale a channel for `int8`. Example: 64.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 16, max = 256))]
     #[schemars(extend("x-kubernetes-validations" = [
         {"rule": "self in [16, 32, 64, 128, 256]", "message": "block has to be 16, 32, 64, 128 or 256"}
     ]))]
-    pub block: i32,
+    pub block: Option<i32>,
     /// A zero point for each block, for weights that do not lie around zero; for `int4` and `backend: onnxruntime`.
     /// Default: false.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub zero_points: bool,
-    /// How the scale of a block is chosen; for `int4`. Default: `LeastSquares`.
+    /// How the scale of a block is chosen; for `int4`, and `LeastSquares` and `Nearest` for `int8` with a `block`.
+    /// Default: `LeastSquares`.
     #[serde(default, skip_serializing_if = "BlockFit::is_default")]
     pub fit: BlockFit,
     /// The data set of `data` on which the model is run to see what goes into its products; for `fit: Gptq`. Example:
@@ -113,6 +118,9 @@ pub struct WeightOnly {
 }
 
 impl WeightOnly {
+    /// The block of `int4` where none is written.
+    pub const BLOCK: i32 = 32;
+
     /// What of it the built-in engine cannot load, and what to write instead.
     pub fn needs_onnxruntime(&self) -> Option<[&'static str; 2]> {
         let blocks = self.weights == StoredType::Int4 && self.zero_points;
@@ -127,22 +135,13 @@ impl Default for WeightOnly {
         Self {
             weights: StoredType::default(),
             granularity: Granularity::default(),
-            block: default_block(),
+            block: None,
             zero_points: false,
             fit: BlockFit::default(),
             data: None,
             samples: default_samples(),
         }
     }
-}
-
-fn default_block() -> i32 {
-    32
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
-fn is_default_block(block: &i32) -> bool {
-    *block == default_block()
 }
 
 /// The type of multiplied weights.

@@ -29,13 +29,14 @@ pub(crate) struct Method {
     /// One scale for each output channel, or one for the whole tensor.
     #[arg(long, value_enum, default_value_t = Granularity::PerChannel)]
     granularity: Granularity,
-    /// Weights that share a scale, for int4: a power of two from 16 to 256. Default: 32.
+    /// Weights that share a scale, for int4 and int8: a power of two from 16 to 256. Default: 32 for int4, those of a
+    /// channel for int8.
     #[arg(long, value_parser = clap::value_parser!(i32).range(16..=256))]
     block: Option<i32>,
     /// A zero point for each block, for int4 and ONNX Runtime.
     #[arg(long)]
     zero_points: bool,
-    /// How the scale of a block is chosen, for int4. Default: least-squares.
+    /// How the scale of a block is chosen; the first two for int8 too. Default: least-squares.
     #[arg(long, value_enum)]
     fit: Option<Fit>,
     /// For static: the ranges of activations, as `slipway calibrate` wrote them.
@@ -76,7 +77,7 @@ enum Weights {
     Bfloat16,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Granularity {
     PerChannel,
     PerTensor,
@@ -122,16 +123,31 @@ impl Method {
 
     /// Refuses options that would change nothing.
     fn refuse_strays(&self) -> Result<(), Error> {
-        let in_blocks = matches!(self.scheme, Scheme::WeightOnly) && self.weights == Weights::Int4;
-        let given = [
-            ("--block", self.block.is_some()),
-            ("--zero-points", self.zero_points),
-            ("--fit", self.fit.is_some()),
+        let weights = matches!(self.scheme, Scheme::WeightOnly).then_some(self.weights);
+        let (four, eight) = (weights == Some(Weights::Int4), weights == Some(Weights::Int8));
+        let in_eight = eight && self.block.is_some();
+        let for_both = matches!(self.fit, Some(Fit::LeastSquares | Fit::Nearest));
+        let strays = [
+            (
+                self.block.is_some() && !four && !eight,
+                "--block is for --scheme weight-only --weights int4 or int8",
+            ),
+            (self.zero_points && !four, "--zero-points is for --scheme weight-only --weights int4"),
+            (
+                self.fit.is_some() && !four && !in_eight,
+                "--fit is for --scheme weight-only --weights int4, and int8 with --block",
+            ),
+            (
+                self.fit.is_some() && in_eight && !for_both,
+                "--fit half-quadratic and gptq are for --weights int4: blocks of int8 take least-squares or nearest",
+            ),
+            (
+                in_eight && self.granularity == Granularity::PerTensor,
+                "--granularity per-tensor is one scale, and --block one for each block: leave one of them out",
+            ),
         ];
-        match given.into_iter().find(|(_, given)| *given && !in_blocks) {
-            Some((option, _)) => {
-                Err(Error::Usage(format!("{option} is for --scheme weight-only --weights int4")))
-            }
+        match strays.into_iter().find(|(stray, _)| *stray) {
+            Some((_, words)) => Err(Error::Usage(words.into())),
             None => Ok(()),
         }
     }
@@ -145,7 +161,7 @@ impl Method {
         let spec = WeightOnly {
             weights: self.weights.of_api(),
             granularity,
-            block: self.block.unwrap_or(default.block),
+            block: self.block,
             zero_points: self.zero_points,
             fit: fit.of_api(),
             ..default

@@ -23,7 +23,8 @@ use crate::{
 Examples:
   slipway quantize model.onnx small.onnx --scheme dynamic
   slipway quantize model.onnx small.onnx --scheme dynamic --granularity per-tensor --json
-  slipway quantize model.onnx small.onnx --scheme weight-only --weights int4 --block 64
+  slipway quantize model.onnx small.onnx --scheme weight-only --weights int8 --block 64
+  slipway quantize model.onnx small.onnx --scheme weight-only --weights int4 --block 32
   slipway quantize model.onnx small.onnx --scheme weight-only --weights int4 --zero-points --engine onnxruntime
   slipway quantize model.onnx small.onnx --scheme weight-only --weights int4 --fit gptq --data samples.npz
   slipway quantize model.onnx small.onnx --scheme static --data samples.npz

@@ -38,8 +38,12 @@ fn weights_alone_take_four_bits_sixteen_or_none() {
     let (eight, int8) = size("eight.onnx", &[]);
     let (four, int4) = size("four.onnx", &["--weights", "int4", "--block", "16"]);
     let (half, float16) = size("half.onnx", &["--weights", "float16"]);
-    assert!(four < eight && eight < half, "{four} {eight} {half}");
-    assert_eq!([int8.as_str(), &int4, &float16], ["int8/8", "uint4×16", "float16"]);
+    let (finer, in_blocks) = size("blocks.onnx", &["--weights", "int8", "--block", "16"]);
+    assert!(four < eight && eight < finer && finer < half, "{four} {eight} {finer} {half}");
+    assert_eq!([int8.as_str(), &int4, &float16, &in_blocks], ["int8/8", "uint4×16", "float16", "int8×16"]);
+    size("nearest.onnx", &["--block", "16", "--fit", "nearest"]);
+    let read = |file| std::fs::read(room.path(file)).unwrap();
+    assert_ne!(read("nearest.onnx"), read("blocks.onnx"), "the fit is heard");
 
     let kept = room.slipway(&["quantize", &model, "kept.onnx", "--keep-float", "layer0.*"]).text();
     assert!(kept.contains("a rule keeps it"), "{kept}");
@@ -84,8 +88,16 @@ fn the_engine_decides_the_forms() {
         quantize("no.onnx", &["--weights", "bfloat16", "--engine", engine]).fails(1, &words);
     }
     quantize("no.onnx", &["--zero-points"]).fails(2, &["--weights int4"]);
+    for (stray, words) in [
+        (&["--fit", "nearest"][..], "int8 with --block"),
+        (&["--block", "64", "--zero-points"], "--weights int4"),
+        (&["--block", "64", "--fit", "gptq"], "--weights int4"),
+        (&["--block", "64", "--granularity", "per-tensor"], "leave one of them out"),
+        (&["--block", "64", "--weights", "float16"], "int4 or int8"),
+    ] {
+        quantize("no.onnx", stray).fails(2, &[words]);
+    }
     for stray in [["--block", "64"], ["--fit", "nearest"]] {
-        quantize("no.onnx", &stray).fails(2, &[stray[0], "--weights int4"]);
         room.slipway(&["quantize", &model, "no.onnx", stray[0], stray[1]]).fails(2, &[stray[0]]);
     }
     quantize("no.onnx", &["--weights", "int4", "--fit", "half-quadratic"]).fails(2, &["--zero-points"]);

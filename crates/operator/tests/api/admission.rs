@@ -94,8 +94,22 @@ fn bad() -> Vec<(Fixture, &'static str)> {
         ),
         (
             quantize(json!({ "weightOnly": { "weights": "float16", "zeroPoints": true } })),
-            "block, fit and zeroPoints are for weights: int4",
+            "zeroPoints is for weights: int4",
         ),
+        (
+            quantize(json!({ "weightOnly": { "weights": "float16", "block": 64 } })),
+            "block is for weights: int8 and int4",
+        ),
+        (
+            quantize(json!({ "weightOnly": { "block": 64, "granularity": "perTensor" } })),
+            "leave granularity or block out",
+        ),
+        (
+            quantize(json!({ "weightOnly": { "weights": "int8", "block": 64, "fit": "HalfQuadratic" } })),
+            "fit is for weights: int4, and LeastSquares and Nearest",
+        ),
+        (quantize(json!({ "weightOnly": { "fit": "Nearest" } })), "weights: int8 with a block"),
+        (quantize(json!({ "weightOnly": { "block": 48 } })), "block has to be 16, 32, 64, 128 or 256"),
         (
             quantize(json!({ "weightOnly": { "weights": "int4", "fit": "HalfQuadratic" } })),
             "it needs zeroPoints: true",

@@ -67,12 +67,15 @@ def dynamic(per_channel):
     return quantize
 
 
-def blocks(zero_points):
+def blocks(bits, size, zero_points=False, accuracy=None):
     def quantize(source, target):
         import onnx
-        from onnxruntime.quantization.matmul_nbits_quantizer import MatMulNBitsQuantizer
+        from onnxruntime.quantization.matmul_nbits_quantizer import DefaultWeightOnlyQuantConfig, MatMulNBitsQuantizer
 
-        quantizer = MatMulNBitsQuantizer(onnx.load(source), block_size=32, is_symmetric=not zero_points)
+        how = DefaultWeightOnlyQuantConfig(
+            block_size=size, is_symmetric=not zero_points, accuracy_level=accuracy, bits=bits
+        )
+        quantizer = MatMulNBitsQuantizer(onnx.load(source), algo_config=how)
         quantizer.process()
         quantizer.model.save_model_to_file(target, False)
 
@@ -97,14 +100,21 @@ METHODS = [
     Method("dynamic, per tensor", ["--scheme", "dynamic", "--granularity", "per-tensor"]),
     Peer("ONNX Runtime's dynamic, per tensor", dynamic(False)),
     Method("weightOnly int8", ["--scheme", "weight-only"]),
+    *[
+        Method(f"weightOnly int8, blocks of {block}", ["--scheme", "weight-only", "--block", str(block)])
+        for block in (32, 64, 128)
+    ],
+    Method("weightOnly int8, blocks of 64, Nearest", ["--scheme", "weight-only", "--block", "64", "--fit", "nearest"]),
+    Peer("ONNX Runtime's int8 blocks of 64", blocks(8, 64)),
+    Peer("ONNX Runtime's int8 blocks of 64, products in integers", blocks(8, 64, accuracy=4)),
     Method("weightOnly int4", INT4),
     Method("weightOnly int4, Nearest", [*INT4, "--fit", "nearest"]),
     Method("weightOnly int4, Gptq", [*INT4, "--fit", "gptq"], looks=True),
-    Peer("ONNX Runtime's int4 blocks", blocks(False)),
+    Peer("ONNX Runtime's int4 blocks", blocks(4, 32)),
     Method("weightOnly int4, zero points", ZERO_POINTS, (ORT,)),
     Method("weightOnly int4, zero points, HalfQuadratic", [*ZERO_POINTS, "--fit", "half-quadratic"], (ORT,)),
     Method("weightOnly int4, zero points, Gptq", [*ZERO_POINTS, "--fit", "gptq"], (ORT,), looks=True),
-    Peer("ONNX Runtime's int4 blocks, zero points", blocks(True)),
+    Peer("ONNX Runtime's int4 blocks, zero points", blocks(4, 32, zero_points=True)),
     Method("weightOnly float16", ["--scheme", "weight-only", "--weights", "float16"]),
     Peer("ONNX Runtime's float16", half),
 ]

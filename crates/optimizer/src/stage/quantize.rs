@@ -7,6 +7,7 @@
 
 mod account;
 mod choice;
+mod cut;
 mod emit;
 mod error;
 mod form;
@@ -82,10 +83,16 @@ pub fn quantize(
 
 /// Refuses what no model could be made from, or what the engine could not load.
 fn check(options: &Options) -> Result<(), QuantizeError> {
+    let odd = |block: &u32| !(16..=256).contains(block) || !block.is_power_of_two();
+    if let Some(block) = options.method.block().filter(odd) {
+        let reason = format!("a block of {block}: it has to be a power of two from 16 to 256");
+        return Err(QuantizeError::Options { reason });
+    }
     match (options.method, options.engine) {
-        (Method::Four { block, .. }, _) if !(16..=256).contains(&block) || !block.is_power_of_two() => {
+        (Method::EightInBlocks { fit: Fit::HalfQuadratic | Fit::Gptq, .. }, _) => {
             Err(QuantizeError::Options {
-                reason: format!("a block of {block}: it has to be a power of two from 16 to 256"),
+                reason: "blocks of 8 bits are fitted by Nearest or LeastSquares: the others are for 4 bits"
+                    .into(),
             })
         }
         (Method::Four { zero_points: true, .. }, Engine::Rten) => Err(QuantizeError::Options {

@@ -522,6 +522,18 @@ def tables_of_many_kinds():
 
 
 @model
+def a_table_that_is_the_head_too():
+    g = Graph()
+    g.input("ids", [2, 3], np.array([[3, -1, 0], [7, 7, 39]], np.int64), TensorProto.INT64)
+    g.input("one", [], np.array(5, np.int64), TensorProto.INT64)
+    g.weight("table", g.noise(40, 32) * np.logspace(-1, 1, 32).astype(np.float32))
+    rows = g.node("Gather", ["table", "ids"], ["rows"])
+    g.output(g.node("MatMul", [rows, g.node("Transpose", ["table"], ["head"], perm=[1, 0])], ["y"]))
+    g.output(g.node("Gather", ["table", "one"], ["row"]))
+    return g.build()
+
+
+@model
 def doubles_stay():
     g = Graph()
     g.input("x", [3, 32], g.noise(3, 32).astype(np.float64), TensorProto.DOUBLE)

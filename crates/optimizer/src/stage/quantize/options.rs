@@ -40,6 +40,14 @@ pub enum Method {
         /// How many weights share a scale.
         granularity: Granularity,
     },
+    /// Weights alone, in 8 bits, matrices and tables with a scale for each block along their depth; what such blocks do
+    /// not divide as [`Eight`](Self::Eight).
+    EightInBlocks {
+        /// Weights of a block: a power of two from 16 to 256.
+        block: u32,
+        /// How the scale of a block is chosen: [`Fit::Nearest`] or [`Fit::LeastSquares`].
+        fit: Fit,
+    },
     /// Matrices in 4 bits, with a scale for each block of a column; other weights as
     /// [`Eight`](Self::Eight), and matrices too that the engine cannot take in blocks.
     Four {
@@ -103,7 +111,15 @@ impl Method {
             Self::Dynamic { granularity, .. }
             | Self::Static { granularity, .. }
             | Self::Eight { granularity } => granularity,
-            Self::Four { .. } | Self::Half { .. } => Granularity::PerChannel,
+            Self::EightInBlocks { .. } | Self::Four { .. } | Self::Half { .. } => Granularity::PerChannel,
+        }
+    }
+
+    /// Weights that share a scale, where it is a number of them.
+    pub(super) fn block(self) -> Option<u32> {
+        match self {
+            Self::EightInBlocks { block, .. } | Self::Four { block, .. } => Some(block),
+            Self::Dynamic { .. } | Self::Static { .. } | Self::Eight { .. } | Self::Half { .. } => None,
         }
     }
 }

@@ -6,12 +6,13 @@ use slipway_kernels::quantize::Scheme;
 use slipway_model::onnx::proto::{GraphProto, ModelProto};
 use slipway_model::onnx::{DataType, OnnxModel};
 
+use super::cut::Cut;
 use super::emit::{Emitter, is_transposed, kernel_scheme};
 use super::form::{DOMAIN, Site};
 use super::pairs::Pairs;
 use super::report::ActivationReport;
 use super::select::{Selection, Wanted};
-use super::weight::{Bias, BiasTensor, Blocks, Channels, Encoding, Layout, Weight};
+use super::weight::{Bias, BiasTensor, Blocks, Channels, Encoding, Layout, Ordered, Weight};
 use super::{Form, Method, Options, QuantizeError};
 use crate::calibrate::Calibration;
 use crate::file::{FileError, Output, OutputTensor, describe, embed, kept};
@@ -156,7 +157,11 @@ fn layout(wanted: &Wanted) -> Layout {
 }
 
 fn encoding(wanted: &Wanted, method: Method) -> Encoding {
+    let cut = Cut::of(method, wanted.axes, &wanted.dims);
     let scheme = match (method, wanted.form) {
+        (Method::EightInBlocks { fit, .. }, _) if let Some(cut) = cut => {
+            return Encoding::Ordered(Ordered { cut, fit });
+        }
         (Method::Half { float }, _) => return Encoding::Half(float),
         (Method::Four { block, zero_points, fit }, Form::MatMulNBits) => {
             return Encoding::Blocks(Blocks { size: block as usize, zero_points, fit });

@@ -56,9 +56,13 @@ pub fn options(spec: &Quantize, backend: Backend) -> Option<Options> {
 fn weight_only(spec: &WeightOnly) -> Method {
     let WeightOnly { weights, granularity: of, block, zero_points, fit: by, data: _, samples: _ } = spec;
     match weights {
-        StoredType::Int8 => Method::Eight { granularity: granularity(*of) },
+        StoredType::Int8 => match block {
+            Some(block) => Method::EightInBlocks { block: block.unsigned_abs(), fit: fit(*by) },
+            None => Method::Eight { granularity: granularity(*of) },
+        },
         StoredType::Int4 => {
-            Method::Four { block: block.unsigned_abs(), zero_points: *zero_points, fit: fit(*by) }
+            let block = block.unwrap_or(WeightOnly::BLOCK).unsigned_abs();
+            Method::Four { block, zero_points: *zero_points, fit: fit(*by) }
         }
         StoredType::Float16 => Method::Half { float: HalfFloat::Float16 },
         StoredType::Bfloat16 => Method::Half { float: HalfFloat::Bfloat16 },

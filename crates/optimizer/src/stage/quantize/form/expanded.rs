@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! Cast(w) → Mul(w_scale) → the operator
+//! Cast(w) → Mul(w_scale) → Reshape → the operator, in blocks: w [K/b, b, N], w_scale [K/b, 1, N]
 //! ```
 //!
 //! Engines compute this once, when they load the model: the file is small, the speed that of
@@ -10,6 +11,7 @@
 use slipway_model::onnx::proto::NodeProto;
 
 use super::super::Form;
+use super::super::cut::Cut;
 use super::super::emit::Emitter;
 use super::super::select::{Axes, Selector};
 use super::{Site, because};
@@ -29,6 +31,8 @@ struct Input {
     transposed: bool,
     /// The dimensions that spread a scale over the weight.
     scale_dims: Vec<i64>,
+    /// The dimensions to go back to, where it is stored in blocks.
+    dims: Option<Vec<i64>>,
     data_type: i32,
 }
 
@@ -70,11 +74,13 @@ fn least_dims(node: &NodeProto) -> usize {
 
 fn input(selector: &mut Selector<'_>, node: &NodeProto, place: usize, operand: &Operand) -> Input {
     let axes = axes(node, place, operand);
+    let cut = Cut::of(selector.options.method, axes, &operand.dims);
     Input {
         place,
         weight: selector.want(operand, axes, Form::Expanded, false),
         transposed: operand.transposed,
-        scale_dims: axes.scale_dims(&operand.dims),
+        scale_dims: cut.map_or_else(|| axes.scale_dims(&operand.dims), |cut| cut.scale_dims(&operand.dims)),
+        dims: cut.map(|_| operand.dims.clone()),
         data_type: operand.data_type,
     }
 }
@@ -121,6 +127,9 @@ impl Input {
             let dims = emitter.scale_dims(&self.scale_dims);
             let scale = emitter.scale_tensor(self.weight, dims, 1.0);
             value = emitter.apply("Mul", &[&value, &scale], &stored);
+        }
+        if let Some(dims) = &self.dims {
+            value = emitter.reshaped(&value, dims);
         }
         if self.transposed {
             value = emitter.transposed(&value);

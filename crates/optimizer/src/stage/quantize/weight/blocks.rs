@@ -80,7 +80,8 @@ impl Blocks {
     }
 }
 
-fn fit(fit: Fit) -> BlockFit {
+/// The fit as the arithmetic knows it.
+pub(super) fn fit(fit: Fit) -> BlockFit {
     match fit {
         Fit::Nearest => BlockFit::Nearest,
         Fit::LeastSquares | Fit::Gptq => BlockFit::LeastSquares,
@@ -189,6 +190,6 @@ impl Work<'_, '_> {
     }
 }
 
-fn not_finite(_: UnfitBlock) -> MakeError {
+pub(super) fn not_finite(_: UnfitBlock) -> MakeError {
     MakeError::NotFinite
 }

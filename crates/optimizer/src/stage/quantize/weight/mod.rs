@@ -11,6 +11,7 @@ mod gptq;
 mod half;
 mod inputs;
 mod layout;
+mod ordered;
 mod panels;
 mod scales;
 
@@ -29,6 +30,7 @@ pub(super) use channels::Channels;
 pub(super) use gptq::fit;
 pub(super) use inputs::Inputs;
 pub(super) use layout::Layout;
+pub(super) use ordered::Ordered;
 pub(super) use scales::ScaleTensor;
 
 use super::options::HalfFloat;
@@ -40,6 +42,8 @@ pub(super) enum Encoding {
     Channels(Channels),
     /// Four bits a value, with a scale for each block of a column.
     Blocks(Blocks),
+    /// A byte a value, with a scale for each block of a channel.
+    Ordered(Ordered),
     /// 16-bit floats.
     Half(HalfFloat),
 }
@@ -118,6 +122,7 @@ impl Producer for Weight {
         match &self.encoding {
             Encoding::Channels(channels) => channels.parts(self),
             Encoding::Blocks(blocks) => blocks.parts(self),
+            Encoding::Ordered(ordered) => ordered.parts(self),
             Encoding::Half(float) => half::parts(self, *float),
         }
     }
@@ -127,6 +132,7 @@ impl Producer for Weight {
         let outcome = match &self.encoding {
             Encoding::Channels(channels) => channels.make(self, reader, sinks),
             Encoding::Blocks(blocks) => blocks.make(self, reader, sinks),
+            Encoding::Ordered(ordered) => ordered.make(self, reader, sinks),
             Encoding::Half(float) => half::make(self, *float, reader, sinks),
         }?;
         Ok(Stored { loss: outcome.loss, report: self.report(&outcome) })
@@ -139,6 +145,7 @@ impl Weight {
         let (scheme, scales) = match &self.encoding {
             Encoding::Channels(channels) => (channels.name(), channels.scales(&self.layout)),
             Encoding::Blocks(blocks) => (blocks.name(), blocks.scales(&self.layout)),
+            Encoding::Ordered(ordered) => (ordered.name(), ordered.scales(&self.layout)),
             Encoding::Half(float) => (half::name(*float), 0),
         };
         TensorReport {
