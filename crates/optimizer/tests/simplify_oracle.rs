@@ -29,11 +29,21 @@ fn yes() -> bool {
 
 #[test]
 fn models_with_too_much_in_them_come_out_right() {
+    all_come_out_right("simplify_models.py", 52);
+}
+
+#[test]
+fn chains_come_out_as_one_operator_and_what_looks_like_them_stays() {
+    all_come_out_right("fusion_models.py", 19);
+}
+
+/// Simplifies every model that a script makes, at least so many.
+fn all_come_out_right(script: &str, least: usize) {
     let folder = tempfile::tempdir().unwrap();
     let (models, outputs) = (folder.path().join("models"), folder.path().join("outputs"));
     std::fs::create_dir(&models).unwrap();
     std::fs::create_dir(&outputs).unwrap();
-    python("simplify_models.py", &[&models]).unwrap();
+    python(script, &[&models]).unwrap();
     let mut problems = Vec::new();
     let mut seen = 0;
     for name in names(&models) {
@@ -45,7 +55,7 @@ fn models_with_too_much_in_them_come_out_right() {
     if let Err(told) = python("check_simplified.py", &[&models, &outputs]) {
         problems.extend(told.lines().map(str::to_owned));
     }
-    assert!(seen >= 52, "{seen} models");
+    assert!(seen >= least, "{seen} models");
     assert!(problems.is_empty(), "of {seen} models\n{}", problems.join("\n"));
 }
 

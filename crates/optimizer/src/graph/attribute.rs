@@ -38,6 +38,16 @@ pub(crate) fn ints(name: &str, values: &[i64]) -> AttributeProto {
     AttributeProto { ints: values.to_vec(), ..named(name, AttributeType::Ints) }
 }
 
+/// A float attribute.
+pub(crate) fn float(name: &str, value: f32) -> AttributeProto {
+    AttributeProto { f: Some(value), ..named(name, AttributeType::Float) }
+}
+
+/// An attribute of text.
+pub(crate) fn text(name: &str, value: &str) -> AttributeProto {
+    AttributeProto { s: Some(value.as_bytes().to_vec().into()), ..named(name, AttributeType::String) }
+}
+
 /// A tensor attribute.
 pub(crate) fn tensor(name: &str, value: TensorProto) -> AttributeProto {
     AttributeProto { t: Some(value), ..named(name, AttributeType::Tensor) }

@@ -162,12 +162,17 @@ pub(crate) fn raise_to_13(model: &mut ModelProto) -> bool {
         return false;
     }
     raise(model);
-    if let Some(index) = own(model) {
-        model.opset_import[index].version = Some(PER_AXIS);
-    }
+    at_least(model, PER_AXIS, LEAST_IR);
     model.graph.iter_mut().for_each(adapt::to_13);
-    raise_ir(model);
     true
+}
+
+/// Writes an opset and an IR version into a model that has an older one.
+pub(super) fn at_least(model: &mut ModelProto, opset: i64, ir: i64) {
+    if let Some(index) = own(model) {
+        model.opset_import[index].version = Some(model.opset_import[index].version().max(opset));
+    }
+    model.ir_version = Some(model.ir_version().max(ir));
 }
 
 /// Raises the IR version to the one from which initializers need not be inputs.

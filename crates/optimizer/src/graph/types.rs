@@ -6,6 +6,7 @@ use slipway_model::onnx::proto::{GraphProto, NodeProto, TensorProto, ValueInfoPr
 use slipway_model::onnx::{DataType, is_default_domain, subgraphs};
 
 use super::attribute::{attribute, int_or};
+use super::is_contrib_gelu;
 
 const BOOL: i32 = 9;
 const INT32: i32 = 6;
@@ -43,14 +44,14 @@ impl Types {
 
     fn node(&mut self, node: &NodeProto, described: &HashMap<&str, i32>) {
         for (place, output) in node.output.iter().enumerate().filter(|(_, output)| !output.is_empty()) {
-            let told = if is_default_domain(node.domain()) { self.told(node, place) } else { None };
+            let told = if is_known(node) { self.told(node, place) } else { None };
             if let Some(code) = told.or_else(|| described.get(output.as_str()).copied()) {
                 self.0.insert(output.clone(), code);
             }
         }
     }
 
-    /// The type of one output of an operator of ONNX's own domain.
+    /// The type of one output of an operator that [`is_known`].
     fn told(&self, node: &NodeProto, place: usize) -> Option<i32> {
         let input = |place: usize| node.input.get(place).and_then(|name| self.get(name));
         let float = Some(DataType::FLOAT.code());
@@ -91,6 +92,11 @@ impl Types {
             _ => input(0),
         }
     }
+}
+
+/// Whether the types of an operator are known: those of ONNX, and those of others that this crate writes for floats.
+fn is_known(node: &NodeProto) -> bool {
+    is_default_domain(node.domain()) || is_contrib_gelu(node)
 }
 
 fn constant(node: &NodeProto) -> Option<i32> {

@@ -14,6 +14,7 @@ mod dims;
 mod error;
 mod evaluate;
 mod fold;
+mod fuse;
 mod hoist;
 mod infer;
 mod merge;
@@ -150,14 +151,18 @@ impl<'a> Work<'a> {
         let functions = proto.functions.len();
         inline_functions(proto);
         self.changes.add(Change::FunctionInlined, functions - proto.functions.len());
-        let (opset, ir) = (opset(proto), proto.ir_version());
+        let ir = proto.ir_version();
         let graph = proto.graph.get_or_insert_default();
         self.changes.add(Change::DimFixed, dims::fix(graph, &options.dims)?);
         let frozen = if ir < OVERRIDABLE { freeze(graph) } else { Vec::new() };
         names::unique(graph)?;
         for _ in 0..ROUNDS {
-            let before = self.changes.total();
-            self.round(graph, opset)?;
+            let (before, opset) = (self.changes.total(), opset(proto));
+            let mut known = self.round(proto.graph.get_or_insert_default(), opset)?;
+            self.skipped = std::mem::take(&mut known.skipped);
+            if self.changes.total() == before {
+                self.fuse(proto, &known);
+            }
             if self.changes.total() == before {
                 break;
             }
@@ -165,8 +170,17 @@ impl<'a> Work<'a> {
         Ok(frozen)
     }
 
-    /// Makes each kind of change once.
-    fn round(&mut self, graph: &mut GraphProto, opset: i64) -> Result<(), SimplifyError> {
+    /// Fuses chains, which have to be as simple as they can be for that; `known` belongs to the model as it is.
+    fn fuse(&mut self, proto: &mut ModelProto, known: &fold::Knowledge) {
+        let given = proto.graph.as_ref().map(rename::given_names).unwrap_or_default();
+        let fuse::Fused { gelus, norms, skipped } = fuse::fuse(proto, known, &given);
+        self.changes.add(Change::GeluFused, gelus);
+        self.changes.add(Change::LayerNormFused, norms);
+        self.skipped.extend(skipped);
+    }
+
+    /// Makes each kind of change once that leaves operators what they are; what was known of the values before.
+    fn round(&mut self, graph: &mut GraphProto, opset: i64) -> Result<fold::Knowledge, SimplifyError> {
         self.changes.add(Change::ConstantHoisted, hoist::hoist(graph));
         let given = rename::given_names(graph);
         let known = self.fold(graph, opset, &given)?;
@@ -175,13 +189,12 @@ impl<'a> Work<'a> {
         let given = rename::given_names(graph);
         let absorbed = absorb::absorb(self.model, graph, opset, &known, &given, &mut self.budget)?;
         self.changes.add(Change::NodeAbsorbed, absorbed);
-        self.skipped = known.skipped;
         self.changes.add(Change::InitializerMerged, self.digests.merge(self.model, graph, &given)?);
         self.changes.add(Change::NodeMerged, merge::merge_nodes(graph, &given));
         let swept = sweep::sweep(graph);
         self.changes.add(Change::NodeDropped, swept.nodes);
         self.changes.add(Change::InitializerDropped, swept.initializers);
-        Ok(())
+        Ok(known)
     }
 
     /// Computes nodes ahead, as far as the file does not grow.

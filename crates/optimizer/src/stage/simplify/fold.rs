@@ -33,6 +33,13 @@ pub(super) struct Knowledge {
     pub(super) skipped: Vec<Skipped>,
 }
 
+impl Knowledge {
+    /// The number of a value's dimensions.
+    pub(super) fn rank(&self, name: &str) -> Option<usize> {
+        self.infos.get(name).and_then(Info::rank)
+    }
+}
+
 /// Looks at every node of a model, in order.
 pub(super) struct Folder<'a> {
     model: &'a OnnxModel,

@@ -13,7 +13,8 @@ use crate::stage::Skipped;
 pub struct SimplifyReport {
     /// How often each kind of change was made.
     pub changes: BTreeMap<Change, u64>,
-    /// Each node that could have been computed ahead and was not, in the order of the graph.
+    /// Each node that could have been computed ahead and was not, and the last node of each chain that could
+    /// have been fused and was not, each in the order of the graph.
     pub skipped: Vec<Skipped>,
     /// Initializers that were also graph inputs and are constants now.
     pub frozen: Vec<String>,
@@ -49,6 +50,10 @@ pub enum Change {
     NodeBypassed,
     /// A node that only scales and shifts channels became part of the weights before it.
     NodeAbsorbed,
+    /// A chain of nodes that is a `Gelu` became one.
+    GeluFused,
+    /// A chain of nodes that is a `LayerNormalization` became one.
+    LayerNormFused,
     /// A node that computes what another does was merged with it.
     NodeMerged,
     /// An initializer that holds what another does was merged with it.
@@ -69,6 +74,8 @@ impl fmt::Display for Change {
             Self::BranchTaken => "branch taken ahead",
             Self::NodeBypassed => "node that changes nothing removed",
             Self::NodeAbsorbed => "scaling node absorbed by weights",
+            Self::GeluFused => "chain of nodes made one Gelu",
+            Self::LayerNormFused => "chain of nodes made one LayerNormalization",
             Self::NodeMerged => "node merged with its like",
             Self::InitializerMerged => "initializer merged with its like",
             Self::NodeDropped => "unused node removed",

@@ -93,6 +93,12 @@ impl Constant {
         self.code == code && bytes.chunks(element.len()).all(|own| own == element)
     }
 
+    /// The element of a constant that has one, of a type that it is of; `None` for what is not in memory.
+    pub(super) fn one<T: Element>(&self) -> Option<T> {
+        let Data::Here(bytes) = &self.data else { return None };
+        (self.code == T::CODE && bytes.len() == size_of::<T>()).then(|| T::read(bytes))
+    }
+
     /// Reads the elements.
     pub(super) fn load(&self, model: &OnnxModel) -> Result<Tensor, Refusal> {
         let len = self.len();

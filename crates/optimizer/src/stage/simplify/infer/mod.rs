@@ -12,7 +12,7 @@ use slipway_model::onnx::proto::tensor_shape_proto::dimension;
 use slipway_model::onnx::proto::{NodeProto, ValueInfoProto, type_proto};
 
 use super::tensor::Constant;
-use crate::graph::{int_or, ints_of};
+use crate::graph::{int_or, ints_of, is_contrib_gelu};
 
 /// Integers that are followed from one value to the next.
 const MOST_INTEGERS: usize = 64;
@@ -112,7 +112,8 @@ impl Site<'_> {
 pub(super) fn infer(node: &NodeProto, opset: i64, inputs: Vec<Info>) -> Vec<Info> {
     let count = node.output.len();
     let here = Site { node, opset, inputs };
-    let mut outputs = if is_default_domain(node.domain()) { known(&here) } else { Vec::new() };
+    let is_known = is_default_domain(node.domain()) || is_contrib_gelu(node);
+    let mut outputs = if is_known { known(&here) } else { Vec::new() };
     outputs.resize(count, Info::default());
     for info in &mut outputs {
         if info.integers.as_ref().is_some_and(|integers| integers.len() > MOST_INTEGERS) {
@@ -148,6 +149,7 @@ fn known(here: &Site<'_>) -> Vec<Info> {
         | "HardSwish"
         | "Softplus"
         | "Gelu"
+        | "FastGelu"
         | "Not"
         | "Dropout"
         | "BatchNormalization"

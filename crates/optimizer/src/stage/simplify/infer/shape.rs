@@ -2,7 +2,7 @@
 
 use slipway_model::onnx::proto::tensor_proto::DataType as Code;
 
-use super::{Dims, Info, Site, broadcast};
+use super::{Dims, Info, MOST_INTEGERS, Site, broadcast};
 use crate::graph::{attribute, ints_of};
 use crate::stage::simplify::evaluate::{Span, axis, span};
 
@@ -86,8 +86,7 @@ pub(super) fn transpose(here: &Site<'_>) -> Info {
 pub(super) fn reshape(here: &Site<'_>) -> Info {
     let input = here.input(0);
     let Some(target) = here.input(1).integers else {
-        let rank = here.input(1).fixed().and_then(|dims| dims.first().copied());
-        return Info::of(input.code, rank.filter(|rank| *rank <= 64).map(|rank| vec![None; rank]));
+        return Info::of(input.code, open_sizes(&here.input(1)));
     };
     let literal = here.int("allowzero", 0) != 0;
     let whole: Option<Vec<i64>> = target.iter().copied().collect();
@@ -102,6 +101,12 @@ pub(super) fn reshape(here: &Site<'_>) -> Info {
         None => None,
     };
     Info::of(input.code, Some(target.iter().enumerate().map(size).collect()))
+}
+
+/// The sizes that a shape names, where no more is known than how many there are.
+fn open_sizes(shape: &Info) -> Option<Dims> {
+    let rank = shape.fixed().and_then(|dims| dims.first().copied());
+    rank.filter(|rank| *rank <= MOST_INTEGERS).map(|rank| vec![None; rank])
 }
 
 /// `Squeeze` and `Unsqueeze`.
@@ -210,7 +215,11 @@ fn cuts(here: &Site<'_>) -> Option<Vec<(i64, i64, i64, i64)>> {
 pub(super) fn expand(here: &Site<'_>) -> Info {
     let input = here.input(0);
     let size = |size: &Option<i64>| size.and_then(|size| usize::try_from(size).ok());
-    let target = here.input(1).integers.map(|all| all.iter().map(size).collect::<Dims>());
+    let shape = here.input(1);
+    let target = match &shape.integers {
+        Some(all) => Some(all.iter().map(size).collect()),
+        None => open_sizes(&shape),
+    };
     let dims = input.dims.zip(target).and_then(|(dims, target)| broadcast(&dims, &target));
     Info::of(input.code, dims)
 }
