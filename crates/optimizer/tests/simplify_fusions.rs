@@ -1,59 +1,17 @@
-//! What the simplifier says of chains that it makes one operator of, and of those that it leaves; `simplify_oracle.rs`
-//! holds the answers of every form.
+//! What the simplifier says of chains that it makes one operator of; `simplify_lookalikes.rs` has those that it leaves,
+//! and `simplify_oracle.rs` holds the answers of every form.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "these are tests, helpers included")]
 
 mod common;
 
+use common::chains::{ends, gelu, norm, simplified};
 use common::{Case, count, noise};
 use slipway_model::onnx::OnnxModel;
-use slipway_model::onnx::build::{ModelBuilder, int, ints};
-use slipway_model::onnx::proto::NodeProto;
+use slipway_model::onnx::build::{ModelBuilder, int};
+use slipway_model::onnx::proto::{NodeProto, TensorProto};
 use slipway_optimizer::progress::Silent;
 use slipway_optimizer::stage::quantize::{self, Granularity, Method};
-use slipway_optimizer::stage::simplify::{Change, Options, SimplifyReport, simplify};
-
-/// A normalization of `x` as PyTorch writes it, over 16 channels.
-fn norm(model: ModelBuilder, x: &str, y: &str) -> ModelBuilder {
-    let axes = || vec![ints("axes", &[-1])];
-    model
-        .floats("two", &[], &[2.0])
-        .floats("epsilon", &[], &[1e-5])
-        .floats("gamma", &[16], &noise(1, 16))
-        .floats("beta", &[16], &noise(2, 16))
-        .node_with("ReduceMean", &[x], &["mean"], axes())
-        .node("Sub", &[x, "mean"], &["center"])
-        .node("Pow", &["center", "two"], &["square"])
-        .node_with("ReduceMean", &["square"], &["variance"], axes())
-        .node("Add", &["variance", "epsilon"], &["moved"])
-        .node("Sqrt", &["moved"], &["deviation"])
-        .node("Div", &["center", "deviation"], &["normal"])
-        .node("Mul", &["normal", "gamma"], &["scaled"])
-        .node("Add", &["scaled", "beta"], &[y])
-}
-
-/// `y = gelu(x)` as PyTorch writes it.
-fn gelu(model: ModelBuilder, x: &str, y: &str) -> ModelBuilder {
-    model
-        .floats("root", &[], &[std::f32::consts::SQRT_2])
-        .floats("one", &[], &[1.0])
-        .floats("half", &[], &[0.5])
-        .node("Div", &[x, "root"], &["slope"])
-        .node("Erf", &["slope"], &["curve"])
-        .node("Add", &["curve", "one"], &["sum"])
-        .node("Mul", &[x, "sum"], &["product"])
-        .node("Mul", &["product", "half"], &[y])
-}
-
-fn ends() -> ModelBuilder {
-    ModelBuilder::new().input("x", &[-1, 5, 16]).output("y", &[-1, 5, 16])
-}
-
-fn simplified(model: &ModelBuilder) -> (SimplifyReport, OnnxModel) {
-    let case = Case::new(model);
-    let options = Options { allow_unchanged: true, ..Options::default() };
-    let report = simplify(&case.input, &case.output, &options, &Silent).unwrap();
-    (report, case.output_model())
-}
+use slipway_optimizer::stage::simplify::{Change, Options, simplify};
 
 fn imports(model: &OnnxModel) -> Vec<(&str, i64)> {
     model.proto().opset_import.iter().map(|import| (import.domain(), import.version())).collect()
@@ -113,12 +71,12 @@ fn an_operator_that_means_something_else_in_opset_17_keeps_norms_as_they_are() {
         )
     };
     let which = |model: ModelBuilder| {
-        model.initializer(slipway_model::onnx::proto::TensorProto {
+        model.initializer(TensorProto {
             name: Some("which".to_owned()),
             dims: vec![3],
             data_type: Some(7),
             int64_data: vec![0; 3],
-            ..Default::default()
+            ..TensorProto::default()
         })
     };
     let reason = refused(which(boxes()), 15);

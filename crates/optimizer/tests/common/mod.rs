@@ -8,6 +8,7 @@
     reason = "these are tests, helpers included"
 )]
 
+pub mod chains;
 pub mod oracle;
 
 use std::path::{Path, PathBuf};

@@ -105,13 +105,13 @@ WHOLE_POWERS = {
 }
 
 
-def normalized(g, x, axis=-1, variance_axis=None, power=None, twice=False, epsilon=1e-5, opset=17, keepdims=1):
+def normalized(g, x, axis=-1, variance_axis=None, power=None, twice=False, epsilon=1e-5, opset=17):
     """A value without its mean, as a share of its standard deviation."""
 
     def mean(value, axis):
         if opset >= 18:
             return g.do("ReduceMean", value, g.constant([axis]))
-        return g.do("ReduceMean", value, axes=[axis], **({} if keepdims else {"keepdims": 0}))
+        return g.do("ReduceMean", value, axes=[axis])
 
     middle = mean(x, axis)
     center = g.do("Sub", x, middle)
