@@ -39,6 +39,16 @@ fn a_gelu_alone_raises_no_opset_and_a_norm_alone_needs_no_other_domain() {
     assert_eq!(model.proto().ir_version(), 8);
     let (report, _) = simplified(&norm(ends(), "x", "y").opset(19));
     assert_eq!(report.opset, 19);
+    let (_, model) = simplified(&gelu(ends(), "x", "y").opset(20));
+    assert_eq!((count(&model, "Gelu"), imports(&model)), (1, vec![("", 20)]));
+}
+
+#[test]
+fn what_multiplies_a_gelu_by_one_in_two_steps_belongs_to_it_and_is_fused_once() {
+    let model = gelu(ends(), "x", "g").floats("double", &[], &[2.0]);
+    let model = model.node("Mul", &["g", "double"], &["twice"]).node("Mul", &["twice", "half"], &["y"]);
+    let (report, _) = simplified(&model);
+    assert_eq!((report.changes[&Change::GeluFused], report.nodes_after), (1, 1));
 }
 
 #[test]
@@ -146,6 +156,10 @@ fn sizes_are_known_behind_a_gelu_and_an_expand_to_open_sizes() {
         .node("Add", &["x", "wide"], &["h"]);
     let (report, model) = simplified(&norm(gelu(model, "h", "g"), "g", "y"));
     assert_eq!((report.changes[&Change::LayerNormFused], count(&model, "LayerNormalization")), (1, 1));
+    let mut bent = ends().node("Gelu", &["x"], &["g"]);
+    bent.graph().node[0].domain = Some("com.microsoft".to_owned());
+    let (report, _) = simplified(&norm(bent, "g", "y"));
+    assert_eq!(report.changes[&Change::LayerNormFused], 1);
     let table = ModelBuilder::new()
         .input("sizes", &[2])
         .output("y", &[-1, -1, 16])

@@ -92,6 +92,19 @@ fn whatever_is_no_gelu_stays() {
         changed(of, "a difference inside", another("Sub", "slope")),
         changed(of, "a quotient", another("Div", "product")),
         changed(of, "a sum at the end", another("Add", "y")),
+        changed(of, "a slope with a fourth power", |graph| {
+            graph.initializer.push(float_tensor("three", &[], &[3.0]));
+            takes(&["x", "root"], "slope")(graph);
+            of_output(graph, "slope").output[0] = "first".to_owned();
+            graph.node.push(node("Pow", &["x", "three"], &["cube"], vec![]));
+            graph.node.push(node("Mul", &["cube", "x"], &["fourth"], vec![]));
+            graph.node.push(node("Add", &["first", "fourth"], &["slope"], vec![]));
+            // The new nodes go before those that take them.
+            graph.node.rotate_right(3);
+            let first = graph.node.iter().position(|node| node.output[0] == "first").unwrap();
+            let first = graph.node.remove(first);
+            graph.node.insert(0, first);
+        }),
         ("old operators", of().opset(6)),
     ];
     for name in ["slope", "curve", "sum", "product"] {
@@ -111,6 +124,10 @@ fn whatever_is_no_norm_stays() {
         changed(of, "the mean of another value", takes(&["z"], "mean")),
         changed(of, "a mean less a value", takes(&["mean", "x"], "center")),
         changed(of, "squares of another value", takes(&["x", "two"], "square")),
+        changed(of, "squares of another value, and a center that two take", |graph| {
+            takes(&["x", "two"], "square")(graph);
+            seen("center", false)(graph);
+        }),
         changed(of, "another power", constant("two", &[], 3.0)),
         changed(of, "a power that adds a dimension", constant("two", &[1, 1, 1, 1], 2.0)),
         changed(of, "an epsilon for each column", constant("epsilon", &[16], 1e-5)),
@@ -148,7 +165,8 @@ fn what_follows_a_norm_stays_behind_it_where_it_is_no_shift() {
     for (what, model) in [
         changed(of, "one summand for all", constant("beta", &[1], 0.5)),
         changed(of, "a summand for each row", constant("beta", &[5, 1], 0.5)),
-        changed(of, "another operator", another("Sub", "y")),
+        changed(of, "a difference", another("Sub", "y")),
+        changed(of, "another product", another("Mul", "y")),
         changed(of, "the product is an output", seen("scaled", true)),
         changed(of, "another takes the product", seen("scaled", false)),
     ] {

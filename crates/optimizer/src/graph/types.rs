@@ -143,10 +143,15 @@ mod tests {
             .node("Where", &["mask", "y", "x"], &["chosen"])
             .node("MaxPool", &["y"], &["pooled", "places"])
             .node_with("Custom", &["y"], &["foreign"], vec![])
-            .node("Custom", &["y"], &["unknown"]);
+            .node("Custom", &["y"], &["unknown"])
+            .node("Gelu", &["y"], &["bent"])
+            .node("FastGelu", &["y"], &["nearly"]);
         model.graph().value_info = vec![float_value("dims", &[2]), float_value("foreign", &[1])];
         for node in model.graph().node.iter_mut().filter(|node| node.op_type() == "Custom") {
             node.domain = Some("mine".to_owned());
+        }
+        for node in model.graph().node.iter_mut().filter(|node| node.op_type().ends_with("Gelu")) {
+            node.domain = Some("com.microsoft".to_owned());
         }
         let types = Types::of(model.graph());
         for (name, code) in [
@@ -160,6 +165,8 @@ mod tests {
             ("places", Some(7)),
             ("foreign", Some(1)),
             ("unknown", None),
+            ("bent", Some(1)),
+            ("nearly", Some(1)),
         ] {
             assert_eq!(types.get(name), code, "{name}");
         }
