@@ -9,7 +9,7 @@ use crate::schema;
 
 /// Compute ahead what does not depend on inputs, and remove what changes nothing, is not needed or is there twice.
 ///
-/// Outputs stay the same; engines load and run the model faster, and later stages find more weights.
+/// Outputs stay the same but for the last bits; engines load and run the model faster, and later stages find more weights.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(transform = schema::closed)]

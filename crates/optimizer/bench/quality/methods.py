@@ -11,7 +11,8 @@ RTEN, ORT = "rten", "onnxruntime"
 class Method:
     """`make(program, source, target, data)` writes the quantized model or raises `Failed`.
 
-    `looks` says whether the method runs the model on data, and `smooth` whether the model is smoothed on it before.
+    `looks` says whether the method runs the model on data, and `smooth` whether the model is smoothed on it before;
+    `simplify` says whether the model is simplified before all that.
     """
 
     name: str
@@ -19,11 +20,16 @@ class Method:
     engines: tuple = (RTEN, ORT)
     looks: bool = False
     smooth: bool = False
+    simplify: bool = False
 
     def make(self, program, source, target, data):
         if (self.looks or self.smooth) and data is None:
             raise Failed("no data of one shape")
         with tempfile.TemporaryDirectory() as folder:
+            if self.simplify:
+                simplified = f"{folder}/simple.onnx"
+                called(program, "simplify", source, simplified, "--allow-unchanged")
+                source = simplified
             if self.smooth:
                 smoothed = f"{folder}/smooth.onnx"
                 called(program, "smooth", source, data, smoothed)
@@ -95,7 +101,9 @@ METHODS = [
     Method("dynamic, per channel", ["--scheme", "dynamic"]),
     Peer("ONNX Runtime's dynamic, per channel", dynamic(True)),
     Method("smooth, then dynamic, per channel", ["--scheme", "dynamic"], smooth=True),
+    Method("simplify, then dynamic, per channel", ["--scheme", "dynamic"], simplify=True),
     Method("static", ["--scheme", "static"], (ORT,), looks=True),
+    Method("simplify, then static", ["--scheme", "static"], (ORT,), looks=True, simplify=True),
     Method("smooth, then static", ["--scheme", "static"], (ORT,), looks=True, smooth=True),
     Method("dynamic, per tensor", ["--scheme", "dynamic", "--granularity", "per-tensor"]),
     Peer("ONNX Runtime's dynamic, per tensor", dynamic(False)),

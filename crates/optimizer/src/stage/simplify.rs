@@ -1,10 +1,10 @@
 //! The stage `simplify`: the same model, with less in it.
 //!
 //! [`simplify`] computes ahead what does not depend on inputs, removes what changes nothing or is
-//! not needed, and merges what is there twice, until there is nothing left to do. Only weights that
-//! take over the scaling of their channels round; all else stays the same to the bit. Large tensors
-//! are streamed from file to file, the input is never touched, and the output appears whole or not
-//! at all.
+//! not needed, merges what is there twice, and makes one operator of chains that are one, until there
+//! is nothing left to do. Only weights that take over the scaling of their channels and those operators
+//! round otherwise; all else stays the same to the bit. Large tensors are streamed from file to file,
+//! the input is never touched, and the output appears whole or not at all.
 
 mod absorb;
 mod balance;

@@ -1,7 +1,7 @@
 //! What follows a convolution or a product and scales its channels becomes part of its weights.
 //!
-//! This is the one change that rounds: weights are scaled in double precision and rounded once, so
-//! outputs differ in the last bits of single precision.
+//! Weights are scaled in double precision and rounded once, so outputs differ in the last bits of single
+//! precision.
 
 use std::collections::{HashMap, HashSet};
 
