@@ -205,7 +205,7 @@ pub(super) mod tests {
     }
 
     fn pixels(samples: usize) -> (&'static str, &'static str, String, Vec<u8>) {
-        let of_sample = |sample: u16| [(f32::from(sample) + 1.0) / 2.0; 2];
+        let of_sample = |sample: u16| [f32::from(sample + 1) * 0.5; 2];
         let values: Vec<f32> = (0..u16::try_from(samples).unwrap()).flat_map(of_sample).collect();
         ("x", "<f4", format!("({samples}, 2)"), floats(&values))
     }
