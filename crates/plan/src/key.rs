@@ -9,7 +9,7 @@ use slipway_api::{
     Backend, DataSet, Gate, ModelFormat, Serving, Source, Stage, StageKind, canonical_json,
     job::StageData,
     sha256_hex,
-    stage::{Quantize, Smooth, Static, StoredType, WeightOnly},
+    stage::{BiasCorrection, Quantize, Smooth, Static, StoredType, WeightOnly},
 };
 
 /// Counts up when the meaning of a key's text changes, which recomputes everything.
@@ -96,7 +96,11 @@ fn without_names(quantize: &Quantize) -> Quantize {
         let block = spec.block.filter(|_| !usual);
         WeightOnly { data, block, ..spec }
     });
-    Quantize { r#static: fixed, weight_only, ..quantize.clone() }
+    let bias_correction = quantize
+        .bias_correction
+        .as_ref()
+        .map(|BiasCorrection { data: _, samples }| BiasCorrection { data: String::new(), samples: *samples });
+    Quantize { r#static: fixed, weight_only, bias_correction, ..quantize.clone() }
 }
 
 /// The key of running an artifact on data for the ranges of its activations.

@@ -121,7 +121,7 @@ impl Walk<'_> {
     fn stage(&mut self, stage: &Stage, input: Option<String>) -> Option<StageStatus> {
         let kind = StepKind::Stage(stage.kind().map_or("unknown", |kind| kind.key()));
         let calibration = stage.calibrates().map(|spec| self.calibration(stage, spec, input.as_deref()));
-        let data = stage.looks_at().map(|name| self.looked_at(name));
+        let data = stage.looks_at().map(|looks| self.looked_at(looks.data));
         let (Some(input), false, false) = (input, calibration == Some(None), data == Some(None)) else {
             self.pend(&stage.name, kind);
             return None;

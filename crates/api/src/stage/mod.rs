@@ -11,7 +11,8 @@ mod smooth;
 mod static_quantize;
 
 pub use quantize::{
-    BlockFit, Dynamic, Granularity, Quantize, QuantizeMethod, Rule, StoredType, WeightOnly, WeightType,
+    BiasCorrection, BlockFit, Dynamic, Granularity, Quantize, QuantizeMethod, Rule, StoredType, WeightOnly,
+    WeightType,
 };
 pub use simplify::Simplify;
 pub use smooth::Smooth;
@@ -76,23 +77,32 @@ impl Stage {
     }
 
     /// The data set on which the stage itself runs the model, where it does.
-    pub fn looks_at(&self) -> Option<&str> {
+    pub fn looks_at(&self) -> Option<LooksAt<'_>> {
         match self.kind()? {
-            StageKind::Quantize(quantize) => quantize.weight_only.as_ref()?.data.as_deref(),
-            StageKind::Smooth(smooth) => Some(&smooth.data),
+            StageKind::Quantize(quantize) => quantize.looks_at(),
+            StageKind::Smooth(Smooth { data, alpha: _, samples }) => {
+                Some(LooksAt { field: "smooth.data", data, samples: *samples })
+            }
             StageKind::Simplify(_) => None,
         }
     }
 
     /// Every data set that the stage needs, each with the field that names it.
     pub fn data_sets(&self) -> impl Iterator<Item = (&'static str, &str)> {
-        let field = match self.kind() {
-            Some(StageKind::Smooth(_)) => "smooth.data",
-            Some(StageKind::Quantize(_) | StageKind::Simplify(_)) | None => "quantize.weightOnly.data",
-        };
         let calibrates = self.calibrates().map(|spec| ("quantize.static.data", spec.data.as_str()));
-        calibrates.into_iter().chain(self.looks_at().map(|data| (field, data)))
+        calibrates.into_iter().chain(self.looks_at().map(|looks| (looks.field, looks.data)))
     }
+}
+
+/// Data on which a stage runs its model while it works.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LooksAt<'a> {
+    /// The field that names the data. Example: `smooth.data`.
+    pub field: &'static str,
+    /// The data set's name.
+    pub data: &'a str,
+    /// The most samples that are run, the first ones.
+    pub samples: i32,
 }
 
 /// Samples that are run unless a user says otherwise.

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Static, default_samples, is_default_samples};
+use super::{LooksAt, Static, default_samples, is_default_samples};
 use crate::schema;
 
 /// Store weights in fewer bits; exactly one method.
@@ -11,7 +11,9 @@ use crate::schema;
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(transform = schema::closed)]
 #[schemars(extend("x-kubernetes-validations" = [
-    {"rule": "[has(self.dynamic), has(self.static), has(self.weightOnly)].filter(x, x).size() == 1", "message": "quantize needs exactly one method: dynamic, static or weightOnly"}
+    {"rule": "[has(self.dynamic), has(self.static), has(self.weightOnly)].filter(x, x).size() == 1", "message": "quantize needs exactly one method: dynamic, static or weightOnly"},
+    {"rule": "!has(self.biasCorrection) || !has(self.weightOnly) || !has(self.weightOnly.weights) || self.weightOnly.weights in ['int8', 'int4']", "message": "biasCorrection is for integers: leave it out of 16-bit floats"},
+    {"rule": "!has(self.biasCorrection) || !has(self.weightOnly) || !has(self.weightOnly.data)", "message": "fit: Gptq sees its data already: leave biasCorrection out"}
 ]))]
 pub struct Quantize {
     /// Weights quantized ahead, activations while the model runs. Needs no data.
@@ -23,10 +25,35 @@ pub struct Quantize {
     /// Weights alone: a smaller file that computes in floats. Needs no data, but for `fit: Gptq`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weight_only: Option<WeightOnly>,
+    /// Let the bias of each product make up for what quantizing its weight adds to its outputs on average. Default: not done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bias_correction: Option<BiasCorrection>,
     /// Exceptions by name; of those that match, the first counts. Default: none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
     pub rules: Vec<Rule>,
+}
+
+/// On what the outputs of products are looked at for the correction of their biases.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(transform = schema::closed)]
+pub struct BiasCorrection {
+    /// The data set of `data` on which the model is run to see what goes into its products: inputs as they occur in
+    /// production. Example: `calibration`.
+    #[schemars(length(min = 1, max = 32))]
+    pub data: String,
+    /// The most samples that are run, the first of the data set. Default: 128.
+    #[serde(default = "default_samples", skip_serializing_if = "is_default_samples")]
+    #[schemars(range(min = 1, max = 100_000))]
+    pub samples: i32,
+}
+
+impl BiasCorrection {
+    /// Everything at its default.
+    pub fn on(data: impl Into<String>) -> Self {
+        Self { data: data.into(), samples: default_samples() }
+    }
 }
 
 /// The method of a quantization, with what it needs.
@@ -41,6 +68,20 @@ pub enum QuantizeMethod<'a> {
 }
 
 impl Quantize {
+    /// The data set on which the stage itself runs the model, where it does.
+    pub(super) fn looks_at(&self) -> Option<LooksAt<'_>> {
+        let chosen_by =
+            self.weight_only.as_ref().and_then(|spec| Some((spec.data.as_deref()?, spec.samples)));
+        let chosen_by =
+            chosen_by.map(|(data, samples)| LooksAt { field: "quantize.weightOnly.data", data, samples });
+        let corrected_by = self.bias_correction.as_ref().map(|BiasCorrection { data, samples }| LooksAt {
+            field: "quantize.biasCorrection.data",
+            data,
+            samples: *samples,
+        });
+        chosen_by.or(corrected_by)
+    }
+
     /// The method; `None` when the user wrote none, which the CRD refuses.
     pub fn method(&self) -> Option<QuantizeMethod<'_>> {
         let dynamic = self.dynamic.as_ref().map(QuantizeMethod::Dynamic);

@@ -6,7 +6,9 @@ use clap::{Args, ValueEnum};
 use serde_json::Value;
 use slipway_api::{
     Stage,
-    stage::{self, Dynamic, Quantize as Spec, QuantizeMethod, Rule, Static, WeightOnly, WeightType},
+    stage::{
+        self, BiasCorrection, Dynamic, Quantize as Spec, QuantizeMethod, Rule, Static, WeightOnly, WeightType,
+    },
     yaml,
 };
 use slipway_optimizer::{calibrate::Calibration, stage::quantize::Options, work};
@@ -42,8 +44,12 @@ pub(crate) struct Method {
     /// For static: the ranges of activations, as `slipway calibrate` wrote them.
     #[arg(long, value_name = "FILE")]
     calibration: Option<PathBuf>,
-    /// For static and gptq: the data to run the model on first, a .npz file whose leading axes count samples.
-    #[arg(long, value_name = "FILE", conflicts_with = "calibration")]
+    /// Let biases make up for what quantizing the weights of their products adds to the outputs on average, by what goes into
+    /// them on --data.
+    #[arg(long, requires = "data")]
+    correct_bias: bool,
+    /// For static, gptq and --correct-bias: the data to run the model on first, a .npz file whose leading axes count samples.
+    #[arg(long, value_name = "FILE")]
     data: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) ranges: Ranges,
@@ -51,7 +57,7 @@ pub(crate) struct Method {
     #[arg(long, value_name = "NAME")]
     keep_float: Vec<String>,
     /// Take the quantization from the `stages:` of a YAML file instead, such as `slipway sensitivity` writes.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["scheme", "weights", "granularity", "block", "zero_points", "fit", "keep_float", "range", "percentile", "samples"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["scheme", "weights", "granularity", "block", "zero_points", "fit", "correct_bias", "keep_float", "range", "percentile", "samples"])]
     stages: Option<PathBuf>,
 }
 
@@ -107,7 +113,16 @@ impl Method {
             Granularity::PerTensor => stage::Granularity::PerTensor,
         };
         let rules = self.keep_float.iter().map(|matches| Rule { matches: matches.clone(), keep_float: true });
-        let mut spec = Spec { dynamic: None, r#static: None, weight_only: None, rules: rules.collect() };
+        let samples = self.ranges.spec()?.samples;
+        let mut spec = Spec {
+            dynamic: None,
+            r#static: None,
+            weight_only: None,
+            bias_correction: self
+                .correct_bias
+                .then(|| BiasCorrection { samples, ..BiasCorrection::on("data") }),
+            rules: rules.collect(),
+        };
         match self.scheme {
             Scheme::Dynamic | Scheme::Static if self.weights != Weights::Int8 => {
                 return Err(Error::Usage(
@@ -183,22 +198,25 @@ impl Method {
         let mut options = work::quantize::options(spec, self.engine.backend())
             .ok_or_else(|| Error::Usage("the stage's quantize has no method".into()))?;
         let data = self.data.as_deref().or(fallback);
-        match spec.method() {
-            Some(QuantizeMethod::Static(spec)) => {
-                options.calibration = Some(self.calibration(spec, model, data, json)?);
-            }
-            Some(QuantizeMethod::WeightOnly(WeightOnly { data: Some(_), samples, .. })) => {
-                let data = data.ok_or_else(|| Error::Usage("--fit gptq needs --data".into()))?;
-                options.data = Some(self.ranges.binding.data(model, data, *samples, self.engine)?);
-            }
-            _ if self.data.is_some() || self.calibration.is_some() => {
-                return Err(Error::Usage(
-                    "--data is for --scheme static and --fit gptq, --calibration for --scheme static".into(),
-                ));
-            }
-            _ => {}
+        let is_static = matches!(spec.method(), Some(QuantizeMethod::Static(_)));
+        let runs_on_data = looks_at(spec).is_some() || is_static && self.calibration.is_none();
+        if self.data.is_some() && !runs_on_data || self.calibration.is_some() && !is_static {
+            return Err(Error::Usage(
+                "--data is for --scheme static without --calibration, --fit gptq and --correct-bias; --calibration is for \
+                 --scheme static"
+                    .into(),
+            ));
         }
-        Ok(options)
+        if let Some(QuantizeMethod::Static(spec)) = spec.method() {
+            options.calibration = Some(self.calibration(spec, model, data, json)?);
+        }
+        let Some((what, samples)) = looks_at(spec) else { return Ok(options) };
+        let data = data.ok_or_else(|| Error::Usage(format!("{what} needs --data")))?;
+        let data = Some(self.ranges.binding.data(model, data, samples, self.engine)?);
+        if spec.bias_correction.is_some() {
+            return Ok(Options { bias_correction: data, ..options });
+        }
+        Ok(Options { data, ..options })
     }
 
     /// The ranges of activations, read or measured.
@@ -217,6 +235,13 @@ impl Method {
             )),
         }
     }
+}
+
+/// What of a quantization runs the model on data while it works, and on how many samples.
+fn looks_at(spec: &Spec) -> Option<(&'static str, i32)> {
+    let chosen = spec.weight_only.as_ref().filter(|spec| spec.data.is_some());
+    let chosen = chosen.map(|spec| ("--fit gptq", spec.samples));
+    chosen.or(spec.bias_correction.as_ref().map(|spec| ("--correct-bias", spec.samples)))
 }
 
 /// The only quantization among the stages of a file.

@@ -28,6 +28,7 @@ Examples:
   slipway quantize model.onnx small.onnx --scheme weight-only --weights int4 --zero-points --engine onnxruntime
   slipway quantize model.onnx small.onnx --scheme weight-only --weights int4 --fit gptq --data samples.npz
   slipway quantize model.onnx small.onnx --scheme static --data samples.npz
+  slipway quantize model.onnx small.onnx --scheme weight-only --correct-bias --data samples.npz
   slipway quantize model.onnx small.onnx --stages stages.yaml
   slipway quantize model.onnx small.onnx --keep-float '/head/*'")]
 pub(crate) struct Quantize {

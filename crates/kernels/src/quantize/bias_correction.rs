@@ -1,7 +1,9 @@
 //! The shift that quantized weights put on a layer's outputs.
 //!
+//! Errors of a weight do not cancel where the mean of its input is not zero: output `n` is expected to be off by
+//! `Σ mean[k] · (quantized[k, n] - weight[k, n])`, and a bias that is less by as much restores its mean.
 //! Source: M. Nagel, M. van Baalen, T. Blankevoort, M. Welling, "Data-Free Quantization Through Weight Equalization and
-//! Bias Correction" (2019): errors of a weight do not cancel where its input's mean is not zero.
+//! Bias Correction" (2019).
 
 /// The mean of each input channel of a layer, over samples as they come.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,14 +35,21 @@ impl InputMeans {
         }
     }
 
-    /// Adds the samples of other means of as many channels.
+    /// Adds planes of `points` values a channel, one channel after the other and again from the first.
     ///
     /// # Panics
-    /// When the other has another number of channels.
-    pub fn merge(&mut self, other: &Self) {
-        assert_eq!(self.sums.len(), other.sums.len(), "means of the same channels");
-        self.sums.iter_mut().zip(&other.sums).for_each(|(sum, value)| *sum += value);
-        self.rows += other.rows;
+    /// When `planes` does not hold whole planes of every channel.
+    pub fn observe_planes(&mut self, planes: &[f32], points: usize) {
+        if planes.is_empty() {
+            return;
+        }
+        assert_eq!(planes.len() % (self.sums.len() * points), 0, "samples must be whole planes");
+        for sample in planes.chunks_exact(self.sums.len() * points) {
+            for (plane, sum) in sample.chunks_exact(points).zip(&mut self.sums) {
+                *sum += plane.iter().copied().map(f64::from).sum::<f64>();
+            }
+            self.rows += points as u64;
+        }
     }
 
     /// The mean of each channel; nothing where no sample came.
@@ -51,22 +60,28 @@ impl InputMeans {
     }
 }
 
-/// Adds to `shifts[n]` what output `n` is expected to be off by: `Σ mean[k] · (quantized[k, n] - weight[k, n])`.
+/// Adds `Σ mean[k] · weight[k, n]` to `sums[n]`, for a weight that holds a row of all `n` for each mean.
 ///
-/// Both weights hold a row of `shifts.len()` values for each mean; call it with one part of the rows after the other,
-/// starting from zeros. The bias, less the shift, restores the mean of each output.
+/// Call it with one part of the rows after the other, starting from zeros.
 ///
 /// # Panics
-/// When a weight does not hold a row for each mean.
-pub fn output_shift(weight: &[f32], quantized: &[f32], means: &[f64], shifts: &mut [f64]) {
-    assert_eq!(weight.len(), means.len() * shifts.len(), "a row for each mean");
-    assert_eq!(quantized.len(), weight.len(), "weights of one shape");
-    let rows = weight.chunks_exact(shifts.len().max(1)).zip(quantized.chunks_exact(shifts.len().max(1)));
-    for ((weight, quantized), mean) in rows.zip(means) {
-        for ((shift, weight), quantized) in shifts.iter_mut().zip(weight).zip(quantized) {
-            *shift += mean * (f64::from(*quantized) - f64::from(*weight));
+/// When the weight does not hold a row for each mean.
+pub fn expected_of_columns(weight: &[f32], means: &[f64], sums: &mut [f64]) {
+    assert_eq!(weight.len(), means.len() * sums.len(), "a row for each mean");
+    for (row, mean) in weight.chunks_exact(sums.len().max(1)).zip(means) {
+        for (sum, weight) in sums.iter_mut().zip(row) {
+            *sum += mean * f64::from(*weight);
         }
     }
+}
+
+/// The expected value `Σ mean[k] · weight[k]` of an output whose weights lie side by side.
+///
+/// # Panics
+/// When there is not a weight for each mean.
+pub fn expected_of_row(weight: &[f32], means: &[f64]) -> f64 {
+    assert_eq!(weight.len(), means.len(), "a weight for each mean");
+    weight.iter().zip(means).map(|(weight, mean)| mean * f64::from(*weight)).sum()
 }
 
 #[cfg(test)]
@@ -90,8 +105,16 @@ mod tests {
             }
             let means = inputs.means().unwrap();
             let mut shifts = [0.0; 2];
-            output_shift(&weight[..2 * cut], &quantized[..2 * cut], &means[..cut], &mut shifts);
-            output_shift(&weight[2 * cut..], &quantized[2 * cut..], &means[cut..], &mut shifts);
+            for (weights, sign) in [(&quantized, 1.0), (&weight, -1.0)] {
+                let mut sums = [0.0; 2];
+                expected_of_columns(&weights[..2 * cut], &means[..cut], &mut sums);
+                expected_of_columns(&weights[2 * cut..], &means[cut..], &mut sums);
+                for (column, sum) in sums.iter().enumerate() {
+                    let row: Vec<f32> = weights.iter().skip(column).step_by(2).copied().collect();
+                    prop_assert!((expected_of_row(&row, &means) - sum).abs() < 1e-12);
+                    shifts[column] += sign * sum;
+                }
+            }
             for (column, shift) in shifts.iter().enumerate() {
                 let output = |weight: &[f32]| -> f64 {
                     let of = |row: &Vec<f32>| -> f64 {
@@ -110,10 +133,11 @@ mod tests {
         assert_eq!(means.means(), None);
         means.observe(&[]);
         means.observe(&[1.0, 2.0, 3.0, 6.0]);
-        let mut other = InputMeans::new(2);
-        other.observe(&[5.0, 4.0]);
-        means.merge(&other);
-        assert_eq!(means.means(), Some(vec![3.0, 4.0]));
-        output_shift(&[], &[], &[1.0], &mut []);
+        assert_eq!(means.means(), Some(vec![2.0, 4.0]));
+        means.observe_planes(&[], 3);
+        // Two samples of two channels with three points each.
+        means.observe_planes(&[1.0, 2.0, 3.0, 7.0, 8.0, 9.0, 4.0, 5.0, 6.0, 1.0, 1.0, 1.0], 3);
+        assert_eq!(means.means(), Some(vec![25.0 / 8.0, 35.0 / 8.0]));
+        expected_of_columns(&[], &[1.0], &mut []);
     }
 }

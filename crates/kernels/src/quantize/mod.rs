@@ -39,7 +39,7 @@ mod testing;
 pub use abs_max::{abs_max, abs_max_columns};
 pub use affine::quantize;
 pub use bias::{BiasOverflow, quantize_bias};
-pub use bias_correction::{InputMeans, output_shift};
+pub use bias_correction::{InputMeans, expected_of_columns, expected_of_row};
 pub use blocks::{
     BadSample, BlockFit, BlockShape, Blocked, Factor, Hessian, NarrowBits, SingularHessian, UnfitBlock,
     dequantize_block_rows, gptq, quantize_block_columns, quantize_block_rows, transpose_blocks,

@@ -7,6 +7,7 @@
 
 mod account;
 mod choice;
+mod correction;
 mod cut;
 mod emit;
 mod error;
@@ -35,6 +36,7 @@ pub use super::Skipped;
 pub(crate) use choice::activations;
 pub use choice::{Candidate, RTEN_IS_SLOWER, quantizable};
 use choice::{Chosen, choose};
+use correction::Corrections;
 pub use error::QuantizeError;
 pub use options::{Engine, Fit, Granularity, HalfFloat, Method, Options};
 pub use report::{ActivationReport, Form, QuantizeReport, TensorReport};
@@ -67,9 +69,10 @@ pub fn quantize(
     let source = source_of(&model, options.source.as_ref().or(own.as_ref()).map(String::as_str))?;
     let options = &Options { source: Some(source), ..options.clone() };
     let before = total_len(&model)?;
+    let corrections = Corrections::of(&model, options, progress)?;
     let mut lost = BTreeMap::new();
     loop {
-        let attempt = attempt(&model, &target, options, &lost, progress)?;
+        let attempt = attempt(&model, &target, options, &lost, &corrections, progress)?;
         if lost.len() < attempt.lost.len() {
             lost = attempt.lost;
             continue;
@@ -106,6 +109,11 @@ fn check(options: &Options) -> Result<(), QuantizeError> {
         (method, _) if method.looks_at_data() && options.data.is_none() => Err(QuantizeError::Options {
             reason: "fit: Gptq needs data: samples whose activations decide which integers are chosen".into(),
         }),
+        (Method::Half { .. } | Method::Four { fit: Fit::Gptq, .. }, _) if options.bias_correction.is_some() => {
+            Err(QuantizeError::Options {
+                reason: "bias correction is for integers that were not chosen by data: leave it out of 16-bit floats and of fit: Gptq".into(),
+            })
+        }
         (Method::Half { float: HalfFloat::Bfloat16 }, Engine::Rten) => Err(QuantizeError::Options {
             reason: "the built-in engine cannot load bfloat16: take float16, or ONNX Runtime".into(),
         }),
@@ -146,14 +154,16 @@ fn attempt(
     target: &Target,
     options: &Options,
     lost: &BTreeMap<String, Loss>,
+    corrections: &Corrections,
     progress: &dyn Progress,
 ) -> Result<Attempt, QuantizeError> {
-    let Chosen { proto, mut selection, options, mut notes } = choose(model, options, lost)?;
+    let Chosen { proto, mut selection, options, mut notes } = choose(model, options, lost, corrections)?;
     let skipped = selection.skipped();
     if selection.sites.is_empty() {
         return Err(QuantizeError::NothingChanged { skipped });
     }
     let mut rewritten = rewrite::rewrite(model, proto, &selection, &options)?;
+    notes.extend(corrections.attach(&mut rewritten.output, &selection));
     if let Some(data) = options.data.as_ref().filter(|_| options.method.looks_at_data()) {
         let mut weights = rewritten.output.made();
         notes.extend(weight::fit(&mut weights, model.path(), data, target.folder(), progress)?);

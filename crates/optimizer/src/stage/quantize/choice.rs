@@ -6,6 +6,7 @@ use std::path::Path;
 use slipway_model::onnx::proto::{ModelProto, NodeProto};
 use slipway_model::onnx::{Limits, OnnxModel};
 
+use super::correction::Corrections;
 use super::rules::refuse_unmatched;
 use super::select::{Selection, select};
 use super::weight::Loss;
@@ -37,7 +38,7 @@ pub fn quantizable(input: &Path, options: &Options) -> Result<Vec<Candidate>, Qu
     check(options)?;
     let model = OnnxModel::open_with(input, Limits::STREAMED)?;
     refuse_another(&model, options)?;
-    let mut selection = choose(&model, options, &BTreeMap::new())?.selection;
+    let mut selection = choose(&model, options, &BTreeMap::new(), &Corrections::default())?.selection;
     if selection.users.is_empty() {
         return Err(QuantizeError::NothingChanged { skipped: selection.skipped() });
     }
@@ -61,11 +62,12 @@ pub(super) struct Chosen {
     pub(super) notes: Vec<String>,
 }
 
-/// Decides what is quantized, with some weights left as they are.
+/// Decides what is quantized, with some weights left as they are and some biases about to be corrected.
 pub(super) fn choose(
     model: &OnnxModel,
     options: &Options,
     lost: &BTreeMap<String, Loss>,
+    corrections: &Corrections,
 ) -> Result<Chosen, QuantizeError> {
     let mut proto = model.proto().clone();
     inline_functions(&mut proto);
@@ -73,8 +75,10 @@ pub(super) fn choose(
     refuse_bfloat16(options.method, opset(&proto))?;
     let (options, notes) = suited(&mut proto, options);
     refuse_unmatched(&options.rules, &proto)?;
+    corrections.prepare(&mut proto);
     let graph = proto.graph.as_ref().expect("a model without a graph is refused on opening");
-    let selection = select(&proto, graph, &options, reaches_11(&proto), lost);
+    let mut selection = select(&proto, graph, &options, reaches_11(&proto), lost);
+    corrections.replace(graph, &mut selection);
     Ok(Chosen { proto, selection, options, notes })
 }
 

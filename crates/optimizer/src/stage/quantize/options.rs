@@ -149,6 +149,9 @@ pub struct Options {
     pub calibration: Option<Calibration>,
     /// Samples to run the model on: for [`Fit::Gptq`], which needs them.
     pub data: Option<Data>,
+    /// Samples to run the model on, so that the bias of each product can make up for what quantizing its weight adds to its
+    /// outputs on average (bias correction); nothing is corrected without them.
+    pub bias_correction: Option<Data>,
     /// Weights of fewer elements stay float: the nodes around them would cost more bytes.
     pub least_elements: u64,
     /// Bytes of tensors up to which the output keeps them in the model file.
@@ -172,6 +175,7 @@ impl Default for Options {
             rules: Vec::new(),
             calibration: None,
             data: None,
+            bias_correction: None,
             least_elements: 128,
             inline_limit: 1_500_000_000,
             allow_bigger: false,

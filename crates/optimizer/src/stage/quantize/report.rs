@@ -59,6 +59,9 @@ pub struct TensorReport {
     pub zeroed_channels: u64,
     /// Something else still uses the float tensor, so the output holds both.
     pub float_kept: bool,
+    /// Biases of its products make up for what its errors add to their outputs on average.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub bias_corrected: bool,
     /// Its integers were chosen by what goes into its products on data.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub on_data: bool,

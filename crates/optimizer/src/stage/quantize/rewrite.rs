@@ -73,6 +73,7 @@ pub(super) fn rewrite(
             encoding: encoding(wanted, options.method),
             scales: stored.scales,
             biases: biases(model, stored.biases)?,
+            corrected: Vec::new(),
             zero_points: stored.zero_points,
             float_kept,
             inputs: wanted.inputs.clone(),
@@ -94,6 +95,9 @@ pub(super) fn rewrite(
     }
     if let Some(data) = options.data.as_ref().filter(|_| options.method.looks_at_data()) {
         spec["data"] = serde_json::json!({ "digest": data.digest, "samples": data.count() });
+    }
+    if let Some(data) = &options.bias_correction {
+        spec["biasCorrection"] = serde_json::json!({ "digest": data.digest, "samples": data.count() });
     }
     describe(&mut proto, "quantize", spec.to_string(), options.source.as_deref());
     Ok(Rewritten { output: Output { model: proto, tensors: outputs }, frozen, activations })
@@ -136,7 +140,7 @@ fn biases(model: &OnnxModel, tensors: Vec<BiasTensor>) -> Result<Vec<Bias>, File
     let one = |tensor: BiasTensor| {
         let payload = model.payload(&tensor.bias.tensor)?;
         let data_type = DataType::from_code(tensor.bias.tensor.data_type()).unwrap_or(DataType::FLOAT);
-        Ok(Bias { tensor, payload, data_type })
+        Ok(Bias { tensor, payload, data_type, means: None })
     };
     tensors.into_iter().map(one).collect()
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use slipway_api::{
-    DataSet, Stage, StageKind,
+    DataSet, Stage,
     job::{Failure, FailureCategory, StageData},
 };
 use slipway_artifacts::{chain, digest_file};
@@ -56,10 +56,6 @@ impl Local {
 
 /// The most samples that a stage asks for.
 fn most(stage: &Stage) -> usize {
-    let samples = match stage.kind() {
-        Some(StageKind::Smooth(smooth)) => Some(smooth.samples),
-        Some(StageKind::Quantize(quantize)) => quantize.weight_only.as_ref().map(|only| only.samples),
-        Some(StageKind::Simplify(_)) | None => None,
-    };
-    usize::try_from(samples.unwrap_or(1)).unwrap_or_default().max(1)
+    let samples = stage.looks_at().map_or(1, |looks| looks.samples);
+    usize::try_from(samples).unwrap_or_default().max(1)
 }

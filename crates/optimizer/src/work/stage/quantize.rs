@@ -28,7 +28,8 @@ pub(super) fn apply(
     let Given { model, source, calibration, data, backend } = given;
     let options = options(spec, backend)
         .ok_or_else(|| fail(FailureCategory::Internal, "a stage's quantize has no method"))?;
-    let options = Options { source: Some(source), calibration, data, ..options };
+    let (data, bias_correction) = if spec.bias_correction.is_some() { (None, data) } else { (data, None) };
+    let options = Options { source: Some(source), calibration, data, bias_correction, ..options };
     let report = library::quantize(model, output, &options, progress).map_err(|error| of_quantize(&error))?;
     Ok(Outcome {
         size: report.size_after,

@@ -45,6 +45,10 @@ pub(super) fn consider(
 }
 
 impl Conv {
+    pub(super) fn weight(&self) -> usize {
+        self.weight
+    }
+
     pub(super) fn emit(&self, node: &NodeProto, emitter: &mut Emitter<'_>) {
         let output = node.output.first().map_or("", String::as_str);
         let activation = emitter.activation(&node.input[0], self.data_type);

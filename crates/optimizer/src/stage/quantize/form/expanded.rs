@@ -102,6 +102,11 @@ fn axes(node: &NodeProto, place: usize, operand: &Operand) -> Axes {
 }
 
 impl Expanded {
+    /// The weight that is the operator's second input.
+    pub(super) fn weight(&self) -> Option<usize> {
+        self.inputs.iter().find(|input| input.place == 1).map(|input| input.weight)
+    }
+
     pub(super) fn emit(&self, node: &NodeProto, emitter: &mut Emitter<'_>) {
         let mut node = node.clone();
         for input in &self.inputs {

@@ -107,6 +107,10 @@ fn matrix(operand: &Operand, transposed: bool) -> Result<[i64; 2], Unresolved> {
 }
 
 impl MatMul {
+    pub(super) fn weight(&self) -> usize {
+        self.weight
+    }
+
     pub(super) fn emit(&self, node: &NodeProto, emitter: &mut Emitter<'_>) {
         let output = node.output.first().map_or("", String::as_str);
         let activation = emitter.activation(&node.input[0], self.data_type);

@@ -42,6 +42,18 @@ impl Site {
         }
     }
 
+    /// The weight on the right of its product, where there is one.
+    pub(super) fn weight(&self) -> Option<usize> {
+        match self {
+            Self::MatMul(site) => Some(site.weight()),
+            Self::Conv(site) => Some(site.weight()),
+            Self::NBits(site) => Some(site.weight()),
+            Self::Expanded(site) => site.weight(),
+            Self::Qdq(site) => site.weight(),
+            Self::Gather(_) => None,
+        }
+    }
+
     /// Whether an operator of ONNX Runtime's own domain is needed.
     pub(super) fn needs_contrib(&self) -> bool {
         matches!(self, Self::NBits(_))

@@ -58,6 +58,10 @@ pub(super) fn consider(
 }
 
 impl MatMulNBits {
+    pub(super) fn weight(&self) -> usize {
+        self.weight
+    }
+
     pub(super) fn emit(&self, node: &NodeProto, emitter: &mut Emitter<'_>) {
         let output = node.output.first().map_or("", String::as_str);
         let mut left = emitter.as_float(&node.input[0], self.data_type);

@@ -150,6 +150,10 @@ fn bias(selector: &mut Selector<'_>, node: &NodeProto, width: i64) -> Bias {
 }
 
 impl Qdq {
+    pub(super) fn weight(&self) -> Option<usize> {
+        self.weight.as_ref().map(|weight| weight.index)
+    }
+
     pub(super) fn emit(&self, node: &NodeProto, emitter: &mut Emitter<'_>) {
         let mut made = node.clone();
         for place in &self.places {

@@ -1,11 +1,13 @@
 //! Biases of integer sums: `int32` at the scale of the sum, the activation's times the weight's.
 
 use std::io::{self, Write};
+use std::sync::Arc;
 
 use slipway_kernels::quantize::quantize_bias;
 use slipway_model::onnx::{DataType, Payload};
 
 use super::super::form::IntegerBias;
+use super::corrected::less;
 use crate::file::{MakeError, Part, Reader};
 use crate::graph::header;
 
@@ -26,6 +28,8 @@ pub(in super::super) struct Bias {
     pub(in super::super) tensor: BiasTensor,
     pub(in super::super) payload: Payload,
     pub(in super::super) data_type: DataType,
+    /// The means of what goes into its product, where it is going to be corrected.
+    pub(in super::super) means: Option<Arc<[f64]>>,
 }
 
 /// Reads every bias, times its factor.
@@ -76,13 +80,17 @@ impl Bias {
         ]
     }
 
-    /// Writes integers and scales to two sinks.
+    /// Writes integers and scales to two sinks; the integers of the values less a shift, where there is one.
     pub(super) fn write(
         &self,
         values: &[f32],
+        shift: Option<&[f64]>,
         scales: &[f32],
         sinks: &mut [&mut dyn Write],
     ) -> Result<(), MakeError> {
+        let shifted: Option<Vec<f32>> =
+            shift.map(|shift| values.iter().zip(shift).map(|(value, shift)| less(*value, *shift)).collect());
+        let values = shifted.as_deref().unwrap_or(values);
         let products: Vec<f32> = scales.iter().map(|scale| scale * self.tensor.bias.input_scale).collect();
         let exact: Vec<f64> = products.iter().copied().map(f64::from).collect();
         let mut integers = vec![0; values.len()];

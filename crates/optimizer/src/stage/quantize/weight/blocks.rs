@@ -4,12 +4,14 @@ use std::borrow::Cow;
 use std::io::Write;
 
 use slipway_kernels::quantize::{
-    BlockFit, BlockShape, Blocked, NarrowBits, Quality, UnfitBlock, quantize_block_columns,
-    quantize_block_rows,
+    BlockFit, BlockShape, Blocked, NarrowBits, Quality, UnfitBlock, dequantize_block_rows,
+    quantize_block_columns, quantize_block_rows,
 };
 use slipway_model::onnx::DataType;
 
 use super::super::options::Fit;
+use super::corrected::CorrectedBias;
+use super::expected::Expected;
 use super::layout::Layout;
 use super::{Outcome, Weight};
 use crate::file::{MakeError, PIECE, Part, Reader};
@@ -60,6 +62,7 @@ impl Blocks {
             let length = columns * shape.zero_point_bytes();
             Part { header: tensor(name, &[length]), length: length as u64 }
         }));
+        parts.extend(weight.corrected.iter().map(CorrectedBias::part));
         parts
     }
 
@@ -73,9 +76,14 @@ impl Blocks {
         if let Some(fitted) = &weight.fitted {
             return fitted.copy(&self.parts(weight), sinks);
         }
-        let mut work = Work { shape: self.shape(layout), fit: fit(self.fit), reader, sinks };
+        let (sinks, of_corrected) = sinks.split_at_mut(sinks.len() - weight.corrected.len());
+        let expected = Expected::of(weight);
+        let mut work = Work { shape: self.shape(layout), fit: fit(self.fit), reader, sinks, expected };
         let columns = layout.width();
         let quality = if layout.inner() == 1 { work.columns(columns) } else { work.rows(columns) }?;
+        for ((bias, shift), sink) in weight.corrected.iter().zip(work.expected.shifts()).zip(of_corrected) {
+            bias.write(&shift, *sink)?;
+        }
         Ok(Outcome { quality, zeroed_channels: 0, loss: None })
     }
 }
@@ -121,6 +129,7 @@ struct Work<'a, 'b> {
     fit: BlockFit,
     reader: Reader,
     sinks: &'a mut [&'b mut dyn Write],
+    expected: Expected<'a>,
 }
 
 impl Work<'_, '_> {
@@ -139,9 +148,13 @@ impl Work<'_, '_> {
                 let rows = (blocks * shape.size()).min(shape.rows() - first);
                 let band = &mut band[..rows * width];
                 self.read_band(first, columns, start, width, band)?;
+                for (row, values) in band.chunks_exact(width).enumerate() {
+                    self.expected.add_floats((first + row) * columns + start, values);
+                }
                 let made = quantize_block_columns(band, width, block, shape, self.fit, panel.out());
                 quality.merge(made.map_err(not_finite)?);
             }
+            self.expect(start, &panel);
             self.write(&panel)?;
         }
         Ok(quality)
@@ -177,9 +190,27 @@ impl Work<'_, '_> {
             let values = &mut values[..count * depth];
             self.reader.read(start * depth, values)?;
             quality.merge(quantize_block_rows(values, shape, self.fit, piece.out()).map_err(not_finite)?);
+            self.expected.add_floats(start * depth, values);
+            self.expect(start, &piece);
             self.write(&piece)?;
         }
         Ok(quality)
+    }
+
+    /// Tells what is expected of whole columns from `first` on, where it is asked.
+    fn expect(&mut self, first: usize, columns: &Columns) {
+        if !self.expected.is_asked() {
+            return;
+        }
+        let shape = self.shape;
+        let mut values = vec![0.0; shape.rows()];
+        for (index, integers) in columns.integers.chunks_exact(shape.column_bytes()).enumerate() {
+            let scales = &columns.scales[index * shape.blocks()..][..shape.blocks()];
+            let zero_points =
+                &columns.zero_points[index * shape.zero_point_bytes()..][..shape.zero_point_bytes()];
+            dequantize_block_rows(integers, scales, zero_points, shape, &mut values);
+            self.expected.add_stored_channel(first + index, &values);
+        }
     }
 
     fn write(&mut self, columns: &Columns) -> Result<(), MakeError> {

@@ -4,12 +4,15 @@ use std::io::Write;
 use std::ops::Range;
 
 use slipway_kernels::quantize::{
-    Quality, Scheme, abs_max, abs_max_columns, quantize, quantize_columns, symmetric_scale, transpose,
+    Quality, Scheme, abs_max, abs_max_columns, dequantize, quantize, quantize_columns, symmetric_scale,
+    transpose,
 };
 use slipway_model::onnx::DataType;
 
 use super::super::Granularity;
 use super::bias;
+use super::corrected::CorrectedBias;
+use super::expected::Expected;
 use super::layout::Layout;
 use super::{Loss, Outcome, Weight};
 use crate::file::{MakeError, PIECE, Part, Reader};
@@ -36,7 +39,8 @@ impl Channels {
         let biases =
             weight.biases.iter().flat_map(|bias| bias.parts(weight.layout.channels(), count, per_channel));
         let scales = weight.scales.iter().map(|scale| scale.part(count));
-        std::iter::once(data).chain(scales).chain(biases).collect()
+        let corrected = weight.corrected.iter().map(CorrectedBias::part);
+        std::iter::once(data).chain(scales).chain(biases).chain(corrected).collect()
     }
 
     pub(super) fn make(
@@ -51,13 +55,20 @@ impl Channels {
         let Lost { zeroed, most } = lost_channels(&maxima, &scales);
         let biases = bias::read(&weight.biases, weight.layout.channels())?;
         bias::raise(&weight.biases, &biases, &mut scales);
-        let quality = self.write(&weight.layout, &mut reader, &scales, *data)?;
+        let mut expected = Expected::of(weight);
+        let quality = self.write(&weight.layout, &mut reader, &scales, *data, &mut expected)?;
         let (of_scales, of_biases) = rest.split_at_mut(weight.scales.len());
         for (tensor, sink) in weight.scales.iter().zip(of_scales) {
             tensor.write(&scales, *sink).map_err(MakeError::Write)?;
         }
+        let (of_biases, of_corrected) = of_biases.split_at_mut(2 * weight.biases.len());
+        let mut shifts = expected.shifts();
         for ((bias, values), sinks) in weight.biases.iter().zip(&biases).zip(of_biases.chunks_exact_mut(2)) {
-            bias.write(values, &scales, sinks)?;
+            let shift = bias.means.as_ref().and_then(|_| shifts.next());
+            bias.write(values, shift.as_deref(), &scales, sinks)?;
+        }
+        for ((bias, shift), sink) in weight.corrected.iter().zip(shifts).zip(of_corrected) {
+            bias.write(&shift, *sink)?;
         }
         Ok(Outcome { quality, zeroed_channels: zeroed, loss: most.then_some(Loss::Channels) })
     }
@@ -96,9 +107,10 @@ impl Channels {
         reader: &mut Reader,
         scales: &[f32],
         sink: &mut dyn Write,
+        expected: &mut Expected<'_>,
     ) -> Result<Quality, MakeError> {
         if layout.transposed {
-            return self.panels(layout, reader, scales, sink);
+            return self.panels(layout, reader, scales, sink, expected);
         }
         let mut quality = Quality::default();
         let (mut floats, mut bytes) = (buffer(layout, 0.0), buffer(layout, 0));
@@ -106,6 +118,7 @@ impl Channels {
             let (floats, bytes) = (&mut floats[..piece.len()], &mut bytes[..piece.len()]);
             reader.read(piece.start, floats)?;
             quality.merge(self.piece(layout, piece.start, floats, scales, bytes));
+            self.expect(layout, piece.start, floats, scales, bytes, expected);
             sink.write_all(bytes).map_err(MakeError::Write)?;
         }
         Ok(quality)
@@ -127,6 +140,32 @@ impl Channels {
         quality
     }
 
+    /// Tells what is expected of values from index `start` on, and of the bytes that stand for them, where it is asked.
+    fn expect(
+        self,
+        layout: &Layout,
+        start: usize,
+        floats: &[f32],
+        scales: &[f32],
+        bytes: &[u8],
+        expected: &mut Expected<'_>,
+    ) {
+        if !expected.is_asked() {
+            return;
+        }
+        let mut stored = vec![0.0; bytes.len()];
+        dequantize(bytes, 1.0, self.scheme, &mut stored);
+        for run in runs(layout, start, bytes.len()) {
+            let stored = &mut stored[run.values];
+            match (scales, run.channels) {
+                ([scale], _) => scaled(stored, std::iter::repeat(scale)),
+                (_, Channel::One(channel)) => scaled(stored, std::iter::repeat(&scales[channel])),
+                (_, Channel::Rows(channels)) => scaled(stored, scales[channels].iter().cycle()),
+            }
+        }
+        expected.add(start, floats, &stored);
+    }
+
     /// The columns of the stored matrix are the rows of the written one: a panel of them at a time.
     fn panels(
         self,
@@ -134,6 +173,7 @@ impl Channels {
         reader: &mut Reader,
         scales: &[f32],
         sink: &mut dyn Write,
+        expected: &mut Expected<'_>,
     ) -> Result<Quality, MakeError> {
         let columns = Layout { axis: 1, ..layout.clone() }.width();
         let rows = layout.elements().checked_div(columns).unwrap_or(0);
@@ -148,12 +188,17 @@ impl Channels {
                 let (start, floats) = (row * columns + column, &mut floats[..width]);
                 reader.read(start, floats)?;
                 quality.merge(self.piece(layout, start, floats, scales, out));
+                self.expect(layout, start, floats, scales, out, expected);
             }
             transpose(&panel[..size], rows, width, &mut turned[..size]);
             sink.write_all(&turned[..size]).map_err(MakeError::Write)?;
         }
         Ok(quality)
     }
+}
+
+fn scaled<'s>(integers: &mut [f32], scales: impl Iterator<Item = &'s f32>) {
+    integers.iter_mut().zip(scales).for_each(|(integer, scale)| *integer *= scale);
 }
 
 /// Channels that one scale for all turns to zero.

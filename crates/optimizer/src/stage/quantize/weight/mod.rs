@@ -6,6 +6,8 @@
 mod bias;
 mod blocks;
 mod channels;
+mod corrected;
+mod expected;
 mod fitted;
 mod gptq;
 mod half;
@@ -27,6 +29,7 @@ use fitted::Fitted;
 pub(super) use bias::{Bias, BiasTensor};
 pub(super) use blocks::Blocks;
 pub(super) use channels::Channels;
+pub(super) use corrected::CorrectedBias;
 pub(super) use gptq::fit;
 pub(super) use inputs::Inputs;
 pub(super) use layout::Layout;
@@ -63,6 +66,8 @@ pub(super) struct Weight {
     pub(super) scales: Vec<ScaleTensor>,
     /// Biases of the sums of its products.
     pub(super) biases: Vec<Bias>,
+    /// Biases in floats that are corrected with it.
+    pub(super) corrected: Vec<CorrectedBias>,
     /// The name of the tensor of zero points, where blocks have them.
     pub(super) zero_points: Option<String>,
     /// Something else still uses the float tensor.
@@ -159,6 +164,7 @@ impl Weight {
             saturated: quality.saturated,
             zeroed_channels: outcome.zeroed_channels,
             float_kept: self.float_kept,
+            bias_corrected: !self.corrected.is_empty() || self.biases.iter().any(|bias| bias.means.is_some()),
             on_data: self.fitted.is_some(),
         }
     }

@@ -3,13 +3,16 @@
 use std::io::Write;
 
 use slipway_kernels::quantize::{
-    BlockShape, NarrowBits, Quality, quantize_block_columns, quantize_block_rows, transpose,
+    BlockShape, NarrowBits, Quality, Scheme, dequantize, dequantize_block_rows, quantize_block_columns,
+    quantize_block_rows, transpose,
 };
 use slipway_model::onnx::DataType;
 
 use super::super::cut::Cut;
 use super::super::options::Fit;
 use super::blocks::{Columns, fit, not_finite};
+use super::corrected::CorrectedBias;
+use super::expected::Expected;
 use super::layout::Layout;
 use super::{Outcome, Weight};
 use crate::file::{MakeError, PIECE, Part, Reader};
@@ -38,7 +41,8 @@ impl Ordered {
         let header = header(&weight.stored, &self.cut.dims(&layout.dims), DataType::INT8);
         let data = Part { header, length: layout.elements() as u64 };
         let scales = weight.scales.iter().map(|scale| scale.part(self.scales(layout)));
-        std::iter::once(data).chain(scales).collect()
+        let corrected = weight.corrected.iter().map(CorrectedBias::part);
+        std::iter::once(data).chain(scales).chain(corrected).collect()
     }
 
     pub(super) fn make(
@@ -47,9 +51,13 @@ impl Ordered {
         reader: Reader,
         sinks: &mut [&mut dyn Write],
     ) -> Result<Outcome, MakeError> {
-        let mut work = Work { ordered: self, reader, sinks };
+        let (sinks, of_corrected) = sinks.split_at_mut(sinks.len() - weight.corrected.len());
+        let mut work = Work { ordered: self, reader, sinks, expected: Expected::of(weight) };
         let quality =
             if weight.layout.inner() == 1 { work.bands(&weight.layout) } else { work.rows(&weight.layout) }?;
+        for ((bias, shift), sink) in weight.corrected.iter().zip(work.expected.shifts()).zip(of_corrected) {
+            bias.write(&shift, *sink)?;
+        }
         Ok(Outcome { quality, zeroed_channels: 0, loss: None })
     }
 
@@ -63,6 +71,7 @@ struct Work<'a, 'b> {
     ordered: Ordered,
     reader: Reader,
     sinks: &'a mut [&'b mut dyn Write],
+    expected: Expected<'a>,
 }
 
 impl Work<'_, '_> {
@@ -79,6 +88,11 @@ impl Work<'_, '_> {
             let mut rows = Columns::new(shape, count);
             let made = quantize_block_rows(values, shape, fit(self.ordered.fit), rows.out());
             quality.merge(made.map_err(not_finite)?);
+            if self.expected.is_asked() {
+                let mut stored = vec![0.0; values.len()];
+                dequantize_block_rows(&rows.integers, &rows.scales, &rows.zero_points, shape, &mut stored);
+                self.expected.add(start * depth, values, &stored);
+            }
             self.write(&mut rows.integers, &rows.scales)?;
         }
         Ok(quality)
@@ -119,12 +133,26 @@ impl Work<'_, '_> {
             let made = quantize_block_columns(values, count, 0, shape, fit(self.ordered.fit), columns.out());
             quality.merge(made.map_err(not_finite)?);
             transpose(&columns.integers, count, size, turned);
-            for (row, turned) in turned.chunks_exact(count).enumerate() {
+            for (row, (turned, values)) in
+                turned.chunks_exact(count).zip(values.chunks_exact(count)).enumerate()
+            {
                 integers[row * width + start..][..count].copy_from_slice(turned);
+                self.expect(first + row * width + start, values, turned, &columns.scales);
             }
             scales[start..start + count].copy_from_slice(&columns.scales);
         }
         Ok(quality)
+    }
+
+    /// Tells what is expected of a row from index `start` on, one value a channel, where it is asked.
+    fn expect(&mut self, start: usize, values: &[f32], integers: &[u8], scales: &[f32]) {
+        if !self.expected.is_asked() {
+            return;
+        }
+        let mut stored = vec![0.0; integers.len()];
+        dequantize(integers, 1.0, Scheme::UINT8, &mut stored);
+        stored.iter_mut().zip(scales).for_each(|(integer, scale)| *integer *= scale);
+        self.expected.add(start, values, &stored);
     }
 
     /// Writes integers around 128 as signed ones, and their scales.

@@ -1,0 +1,65 @@
+//! The means of what goes into products, on data.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use slipway_kernels::quantize::InputMeans;
+
+use super::products::{Along, Product};
+use crate::calibrate::{CalibrateError, Data, Shown};
+use crate::progress::Progress;
+use crate::stage::quantize::QuantizeError;
+
+/// What products share: the activation, which axis counts its channels, and how many there are.
+type Key = (String, Along, usize);
+
+/// The mean of each channel that goes into a product, or why it is not known.
+pub(super) type Means = Result<Arc<[f64]>, String>;
+
+/// The means of each product's input.
+pub(super) fn of(
+    products: &[Product],
+    model: &Path,
+    data: &Data,
+    progress: &dyn Progress,
+) -> Result<Vec<Means>, QuantizeError> {
+    let key = |product: &Product| (product.input.clone(), product.along, product.depth);
+    let mut seen: BTreeMap<Key, Result<InputMeans, String>> =
+        products.iter().map(|product| (key(product), Ok(InputMeans::new(product.depth)))).collect();
+    let mut names: Vec<String> = seen.keys().map(|(name, ..)| name.clone()).collect();
+    names.dedup();
+    let shown = data.show(model, names, progress, &mut |shown| {
+        for ((_, along, depth), means) in seen.iter_mut().filter(|((name, ..), _)| name == shown.name) {
+            observe(means, &shown, *along, *depth);
+        }
+        Ok(())
+    });
+    shown.map_err(CalibrateError::from)?;
+    let known: BTreeMap<Key, Means> =
+        seen.into_iter().map(|(key, means)| (key, means.and_then(|means| finished(&means)))).collect();
+    Ok(products.iter().map(|product| known[&key(product)].clone()).collect())
+}
+
+fn observe(means: &mut Result<InputMeans, String>, shown: &Shown<'_>, along: Along, depth: usize) {
+    let Ok(of_inputs) = means else { return };
+    let axis = match along {
+        Along::Second => shown.shape.get(1),
+        Along::Last => shown.shape.last(),
+    };
+    if axis != Some(&depth) {
+        *means =
+            Err(format!("its input has the shape {:?}, which does not hold {depth} channels", shown.shape));
+    } else if let Some(place) = shown.values.iter().position(|value| !value.is_finite()) {
+        *means = Err(format!("its input holds {} in sample {}", shown.values[place], shown.sample));
+    } else {
+        match along {
+            Along::Last => of_inputs.observe(shown.values),
+            Along::Second => of_inputs.observe_planes(shown.values, shown.shape[2..].iter().product()),
+        }
+    }
+}
+
+fn finished(means: &InputMeans) -> Means {
+    means.means().map(Arc::from).ok_or_else(|| "its input has no element in any sample".to_owned())
+}
