@@ -11,7 +11,8 @@ mod common;
 use std::sync::Arc;
 
 use common::{Case, count, noise, run, tensor};
-use slipway_model::onnx::build::{ModelBuilder, float, int};
+use slipway_model::onnx::build::{ModelBuilder, float, int, ints};
+use slipway_model::onnx::proto::AttributeProto;
 use slipway_optimizer::calibrate::{CalibrateOptions, Calibrator, Data};
 use slipway_optimizer::progress::Silent;
 use slipway_optimizer::stage::quantize::{
@@ -28,8 +29,6 @@ struct Product {
     name: &'static str,
     model: ModelBuilder,
     dims: Vec<usize>,
-    /// The axis of the output's channels.
-    channels: usize,
 }
 
 fn matrix() -> ModelBuilder {
@@ -51,9 +50,15 @@ fn kernel(dims: &[i64], channels: i64) -> ModelBuilder {
         .floats("b", &[outputs], &noise(4, usize::try_from(outputs).unwrap()))
 }
 
+/// What rten wants to read of a convolution.
+fn spelled(groups: i64) -> Vec<AttributeProto> {
+    let ones = |name| ints(name, &[1, 1]);
+    vec![int("group", groups), ones("strides"), ones("dilations"), ints("pads", &[0; 4])]
+}
+
 fn products() -> Vec<Product> {
-    let rows = |name, model| Product { name, model, dims: vec![4, DEPTH], channels: 1 };
-    let planes = |name, model, channels| Product { name, model, dims: vec![1, channels, 4, 4], channels: 1 };
+    let rows = |name, model| Product { name, model, dims: vec![4, DEPTH] };
+    let planes = |name, model, channels| Product { name, model, dims: vec![1, channels, 4, 4] };
     let turned = ModelBuilder::new()
         .input("x", &[-1, DEPTH as i64])
         .output("y", &[-1, WIDTH as i64])
@@ -67,11 +72,19 @@ fn products() -> Vec<Product> {
         ),
         rows("Gemm without a bias, the other way round", turned),
         rows("MatMul and Add", matrix().node("MatMul", &["x", "w"], &["m"]).node("Add", &["b", "m"], &["y"])),
-        planes("Conv", kernel(&[8, 16, 1, 1], 16).node("Conv", &["x", "w", "b"], &["y"]), 16),
-        planes("Conv without a bias", kernel(&[8, 16, 1, 1], 16).node("Conv", &["x", "w"], &["y"]), 16),
+        planes(
+            "Conv",
+            kernel(&[8, 16, 1, 1], 16).node_with("Conv", &["x", "w", "b"], &["y"], spelled(1)),
+            16,
+        ),
+        planes(
+            "Conv without a bias",
+            kernel(&[8, 16, 1, 1], 16).node_with("Conv", &["x", "w"], &["y"], spelled(1)),
+            16,
+        ),
         planes(
             "Conv in groups",
-            kernel(&[32, 4, 1, 1], 16).node_with("Conv", &["x", "w", "b"], &["y"], vec![int("group", 4)]),
+            kernel(&[32, 4, 1, 1], 16).node_with("Conv", &["x", "w", "b"], &["y"], spelled(4)),
             16,
         ),
     ]
@@ -190,7 +203,7 @@ fn an_integer_bias_of_static_quantization_is_corrected() {
 fn the_old_bias_goes_and_one_that_others_use_stays() {
     let method = Method::Eight { granularity: Granularity::PerChannel };
     let of = |model: ModelBuilder| {
-        let product = Product { name: "", model, dims: vec![4, DEPTH], channels: 1 };
+        let product = Product { name: "", model, dims: vec![4, DEPTH] };
         quantized(&product, method, true).0.output_model()
     };
     let alone = of(matrix().node("Gemm", &["x", "w", "b"], &["y"]));
@@ -204,7 +217,7 @@ fn the_old_bias_goes_and_one_that_others_use_stays() {
 #[test]
 fn what_cannot_be_corrected_is_named_with_the_reason() {
     let reason = |model: ModelBuilder| {
-        let product = Product { name: "", model, dims: vec![4, DEPTH], channels: 1 };
+        let product = Product { name: "", model, dims: vec![4, DEPTH] };
         let (case, report) =
             quantized(&product, Method::Eight { granularity: Granularity::PerChannel }, true);
         assert!(!report.tensors[0].bias_corrected);
@@ -214,7 +227,7 @@ fn what_cannot_be_corrected_is_named_with_the_reason() {
     let alone = reason(matrix().node("MatMul", &["x", "w"], &["y"]));
     assert_eq!(
         alone,
-        "the bias of \"y\" is not corrected: no constant of one float a channel is added to it"
+        "the bias of \"node_y\" is not corrected: no constant of one float a channel is added to it"
     );
     let twice = matrix().node("MatMul", &["x", "w"], &["m"]).node("Add", &["m", "b"], &["a"]);
     assert!(reason(twice.node("Mul", &["a", "m"], &["y"])).contains("no constant"));
@@ -230,7 +243,6 @@ fn inputs_that_are_no_numbers_correct_nothing_and_the_note_says_so() {
         name: "",
         model: matrix().node("Log", &["x"], &["l"]).node("Gemm", &["l", "w", "b"], &["y"]),
         dims: vec![4, DEPTH],
-        channels: 1,
     };
     let mut zero = values(&product.dims, 0);
     zero[5] = 0.0;
@@ -240,7 +252,7 @@ fn inputs_that_are_no_numbers_correct_nothing_and_the_note_says_so() {
     let method = Method::Eight { granularity: Granularity::PerChannel };
     let options = Options { method, bias_correction: Some(data), allow_bigger: true, ..Options::default() };
     let report = case.quantize(&options).unwrap();
-    assert_eq!(report.notes, ["the bias of \"y\" is not corrected: its input holds -inf in sample 0"]);
+    assert_eq!(report.notes, ["the bias of \"node_y\" is not corrected: its input holds -inf in sample 0"]);
 }
 
 #[test]

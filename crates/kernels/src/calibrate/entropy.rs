@@ -10,6 +10,10 @@ use super::{Histogram, Span};
 /// Bins between two thresholds.
 const STRIDE: usize = 8;
 
+/// The largest share of the values that a threshold may clip. A distribution that is clipped to a single bin does not
+/// diverge from itself at all, though nothing is left of it: so it is where values lie away from zero.
+const MOST_CLIPPED: f64 = 0.05;
+
 impl Histogram {
     /// The span of the magnitude at which `levels` integers lose least information, cut to the range of the values.
     ///
@@ -43,11 +47,14 @@ impl Histogram {
 }
 
 /// The divergence of the distribution of the first `bins`, all beyond being moved to the last of them that is filled,
-/// from itself in `levels` steps; infinite where none is filled.
+/// from itself in `levels` steps; infinite where none is filled or too much is moved.
 fn divergence(magnitudes: &[f64], bins: usize, levels: usize) -> f64 {
     let (inside, outside) = magnitudes.split_at(bins);
     let Some(last) = inside.iter().rposition(|amount| *amount > 0.0) else { return f64::INFINITY };
     let (kept, clipped) = (inside.iter().sum::<f64>(), outside.iter().sum::<f64>());
+    if clipped > MOST_CLIPPED * (kept + clipped) {
+        return f64::INFINITY;
+    }
     let levels = levels.min(bins);
     let mut divergence = 0.0;
     for level in 0..levels {
@@ -98,6 +105,16 @@ mod tests {
         let values: Vec<f32> = (0..=u16::MAX).map(|index| f32::from(index) / 65_535.0).collect();
         histogram.observe(&values).unwrap();
         assert!(histogram.entropy(256).high() > 0.98);
+    }
+
+    #[test]
+    fn values_away_from_zero_are_not_clipped_to_the_few_nearest_it() {
+        let mut histogram = Histogram::default();
+        let values: Vec<f32> = normal(10_000).iter().map(|value| 2.0 + value / 4.0).collect();
+        histogram.observe(&values).unwrap();
+        let most = histogram.percentile(0.95).high();
+        let span = histogram.entropy(256);
+        assert!(span.high() >= most, "{span:?} cuts below {most}");
     }
 
     #[test]
