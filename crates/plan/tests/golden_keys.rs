@@ -14,6 +14,8 @@ fn golden_keys_have_not_moved() {
     let fixed = fixed(&json!({ "data": "holdout" }));
     let inputs = key::GateInputs { candidate: &digest("c"), baseline: &digest("b"), data: &digest("d") };
     let four = weight_only(&json!({ "weights": "int4", "fit": "Gptq", "data": "holdout" }));
+    let corrected = json!({ "dynamic": {}, "biasCorrection": { "data": "holdout" } });
+    let corrected = serde_json::from_value(json!({ "name": "int8", "quantize": corrected })).unwrap();
     let smooth = serde_json::from_value(json!({ "name": "even", "smooth": { "data": "holdout" } })).unwrap();
     let seen = StageData { data: spec.data[0].clone(), digest: digest("d") };
     let keys = json!({
@@ -31,6 +33,7 @@ fn golden_keys_have_not_moved() {
         ),
         "stage for ONNX Runtime": key::stage(&spec.stages[0], &digest("a"), None, None, Backend::Onnxruntime),
         "stage that looks at data": key::stage(&four, &digest("a"), None, Some(&seen), Backend::Rten),
+        "stage that corrects biases": key::stage(&corrected, &digest("a"), None, Some(&seen), Backend::Rten),
         "stage that smooths": key::stage(&smooth, &digest("a"), None, Some(&seen), Backend::Rten),
         "stage that simplifies": key::stage(&simplify(&json!({})), &digest("a"), None, None, Backend::Rten),
         "stage that fixes dimensions": key::stage(&simplify(&json!({ "dims": { "batch": 1 } })), &digest("a"), None, None, Backend::Rten),

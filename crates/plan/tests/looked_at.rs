@@ -24,13 +24,18 @@ fn four(data: &str, samples: i32) -> Value {
     json!({ "name": "small", "quantize": { "weightOnly": method } })
 }
 
+fn corrected(data: &str, samples: i32) -> Value {
+    let correction = json!({ "data": data, "samples": samples });
+    json!({ "name": "small", "quantize": { "dynamic": {}, "biasCorrection": correction } })
+}
+
 fn steps(world: &World) -> Vec<&str> {
     world.observed.deployment.status.stages.iter().map(|stage| stage.name.as_str()).collect()
 }
 
 #[test]
 fn a_stage_waits_for_the_data_that_it_looks_at() {
-    for stage in [smooth("usual"), four("usual", 64)] {
+    for stage in [smooth("usual"), four("usual", 64), corrected("usual", 64)] {
         let mut world = World::new(looking(&stage));
         world.step();
         assert_eq!(steps(&world), ["source", "data-usual", "small", "data-unseen", "gate"]);
@@ -47,9 +52,11 @@ fn one_data_set_for_stage_and_gate_is_one_step_and_a_missing_one_is_named() {
     let mut world = World::new(looking(&smooth("unseen")));
     world.settle();
     assert_eq!(steps(&world), ["source", "data-unseen", "small", "gate"]);
-    for (stage, field) in
-        [(smooth("absent"), "smooth.data"), (four("absent", 64), "quantize.weightOnly.data")]
-    {
+    for (stage, field) in [
+        (smooth("absent"), "smooth.data"),
+        (four("absent", 64), "quantize.weightOnly.data"),
+        (corrected("absent", 64), "quantize.biasCorrection.data"),
+    ] {
         let mut world = World::new(looking(&stage));
         world.settle();
         let (state, reason, message) = world.condition("Accepted");
@@ -66,7 +73,7 @@ fn data_and_samples_decide_the_bytes_and_the_name_of_the_data_does_not() {
         let stage = serde_json::from_value(stage.clone()).expect("a stage of the API");
         key::stage(&stage, &digest("a"), None, Some(seen), Backend::Rten)
     };
-    for stage in [smooth, |name: &str| four(name, 64)] {
+    for stage in [smooth, |name: &str| four(name, 64), |name: &str| corrected(name, 64)] {
         let base = of(&stage("usual"), &seen(digest("d")));
         assert_eq!(of(&stage("other"), &seen(digest("d"))), base);
         assert_ne!(of(&stage("usual"), &seen(digest("e"))), base);
@@ -74,7 +81,9 @@ fn data_and_samples_decide_the_bytes_and_the_name_of_the_data_does_not() {
         bound.data.inputs.insert("pixels".into(), "others".into());
         assert_ne!(of(&stage("usual"), &bound), base);
     }
-    assert_ne!(of(&four("usual", 1), &seen(digest("d"))), of(&four("usual", 2), &seen(digest("d"))));
+    for stage in [four, corrected] {
+        assert_ne!(of(&stage("usual", 1), &seen(digest("d"))), of(&stage("usual", 2), &seen(digest("d"))));
+    }
 }
 
 #[test]

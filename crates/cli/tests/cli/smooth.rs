@@ -99,3 +99,25 @@ fn stages_that_look_at_data_go_the_whole_way_and_are_done_once() {
         other["stages"].as_array().unwrap().iter().find(|stage| stage["name"] == "even").unwrap().clone();
     assert_ne!(other["outputDigest"], stage("even")["outputDigest"]);
 }
+
+#[test]
+fn biases_are_corrected_on_data_by_the_command_and_by_a_stage() {
+    let room = Room::new();
+    let (model, data) = (example("model.onnx"), example("holdout.npz"));
+    let call = ["quantize", &model, "small.onnx", "--scheme", "weight-only", "--correct-bias"];
+    let report = room.slipway(&[&call[..], &["--data", &data, "--samples", "64", "--json"]].concat()).json();
+    let tensors = report["tensors"].as_array().unwrap();
+    assert!(tensors.len() == 3 && tensors.iter().all(|tensor| tensor["biasCorrected"] == true), "{report}");
+    room.slipway(&call).fails(2, &["--data"]);
+    room.slipway(&[&call[..], &["--weights", "float16", "--data", &data]].concat())
+        .fails(1, &["bias correction"]);
+
+    let original = "    - name: int8\n      quantize:\n        dynamic:\n          granularity: perChannel\n";
+    let stages = "    - name: int8\n      quantize:\n        weightOnly: {}\n        biasCorrection: { data: holdout, samples: 64 }\n";
+    let folder = room.deployment(original, stages);
+    let report = room.slipway(&["run", "-f", &folder, "--json"]).json();
+    assert_eq!(report["gate"]["verdict"], "Pass", "{report}");
+    let bytes = std::fs::metadata(room.path("small.onnx")).unwrap().len();
+    let stage = report["stages"].as_array().unwrap().iter().find(|stage| stage["name"] == "int8").unwrap();
+    assert_eq!(stage["sizeBytes"], bytes, "the command and the stage write the same");
+}

@@ -108,6 +108,19 @@ fn bad() -> Vec<(Fixture, &'static str)> {
             quantize(json!({ "weightOnly": { "weights": "int8", "block": 64, "fit": "HalfQuadratic" } })),
             "fit is for weights: int4, and LeastSquares and Nearest",
         ),
+        (
+            quantize(
+                json!({ "weightOnly": { "weights": "float16" }, "biasCorrection": { "data": "holdout" } }),
+            ),
+            "biasCorrection is for integers",
+        ),
+        (
+            quantize(json!({
+                "weightOnly": { "weights": "int4", "fit": "Gptq", "data": "holdout" },
+                "biasCorrection": { "data": "holdout" }
+            })),
+            "leave biasCorrection out",
+        ),
         (quantize(json!({ "weightOnly": { "fit": "Nearest" } })), "weights: int8 with a block"),
         (quantize(json!({ "weightOnly": { "block": 48 } })), "block has to be 16, 32, 64, 128 or 256"),
         (

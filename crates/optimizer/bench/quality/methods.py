@@ -5,6 +5,8 @@ import tempfile
 from dataclasses import dataclass, field
 
 RTEN, ORT = "rten", "onnxruntime"
+# What the commands look at unless told otherwise.
+SAMPLES = 128
 
 
 @dataclass
@@ -50,10 +52,13 @@ class Peer:
     name: str
     quantizer: object
     engines: tuple = (ORT,)
+    looks: bool = False
 
-    def make(self, _program, source, target, _data):
+    def make(self, _program, source, target, data):
+        if self.looks and data is None:
+            raise Failed("no data of one shape")
         try:
-            self.quantizer(source, target)
+            self.quantizer(source, target, *([data] if self.looks else []))
         except Exception as error:
             raise Failed(f"{type(error).__name__}: {error}") from error
 
@@ -71,6 +76,25 @@ def dynamic(per_channel):
         )
 
     return quantize
+
+
+def static(source, target, data):
+    """Quantizes with the ranges of the same samples that ours sees: its own default, minima and maxima."""
+    import numpy as np
+    from onnxruntime.quantization import CalibrationDataReader, quantize_static
+
+    class Samples(CalibrationDataReader):
+        def __init__(self):
+            arrays = dict(np.load(data))
+            count = min(len(array) for array in arrays.values())
+            self._samples = iter(
+                {name: array[index : index + 1] for name, array in arrays.items()} for index in range(min(count, SAMPLES))
+            )
+
+        def get_next(self):
+            return next(self._samples, None)
+
+    quantize_static(source, target, Samples(), per_channel=True, reduce_range=True)
 
 
 def blocks(bits, size, zero_points=False, accuracy=None):
@@ -95,19 +119,24 @@ def half(source, target):
     onnx.save(convert_float_to_float16(onnx.load(source), keep_io_types=True), target)
 
 
+CORRECT = ["--correct-bias"]
 INT4 = ["--scheme", "weight-only", "--weights", "int4"]
 ZERO_POINTS = [*INT4, "--zero-points", "--engine", "onnxruntime"]
 METHODS = [
     Method("dynamic, per channel", ["--scheme", "dynamic"]),
+    Method("dynamic, per channel, biases corrected", ["--scheme", "dynamic", *CORRECT], looks=True),
     Peer("ONNX Runtime's dynamic, per channel", dynamic(True)),
     Method("smooth, then dynamic, per channel", ["--scheme", "dynamic"], smooth=True),
     Method("simplify, then dynamic, per channel", ["--scheme", "dynamic"], simplify=True),
     Method("static", ["--scheme", "static"], (ORT,), looks=True),
+    Method("static, biases corrected", ["--scheme", "static", *CORRECT], (ORT,), looks=True),
+    Peer("ONNX Runtime's static", static, looks=True),
     Method("simplify, then static", ["--scheme", "static"], (ORT,), looks=True, simplify=True),
     Method("smooth, then static", ["--scheme", "static"], (ORT,), looks=True, smooth=True),
     Method("dynamic, per tensor", ["--scheme", "dynamic", "--granularity", "per-tensor"]),
     Peer("ONNX Runtime's dynamic, per tensor", dynamic(False)),
     Method("weightOnly int8", ["--scheme", "weight-only"]),
+    Method("weightOnly int8, biases corrected", ["--scheme", "weight-only", *CORRECT], looks=True),
     *[
         Method(f"weightOnly int8, blocks of {block}", ["--scheme", "weight-only", "--block", str(block)])
         for block in (32, 64, 128)
@@ -116,6 +145,7 @@ METHODS = [
     Peer("ONNX Runtime's int8 blocks of 64", blocks(8, 64)),
     Peer("ONNX Runtime's int8 blocks of 64, products in integers", blocks(8, 64, accuracy=4)),
     Method("weightOnly int4", INT4),
+    Method("weightOnly int4, biases corrected", [*INT4, *CORRECT], looks=True),
     Method("weightOnly int4, Nearest", [*INT4, "--fit", "nearest"]),
     Method("weightOnly int4, Gptq", [*INT4, "--fit", "gptq"], looks=True),
     Peer("ONNX Runtime's int4 blocks", blocks(4, 32)),
