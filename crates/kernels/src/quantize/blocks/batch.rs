@@ -1,7 +1,7 @@
 //! Rounding to nearest of a weight that lies column after column: eight blocks at a time, so that none waits for the
 //! divisions of the one before.
 
-use super::grid::{Grid, nearest_code};
+use super::grid::{Grid, byte, nearest_code};
 use super::lanes::{GridLanes, RangeLanes};
 use super::pack::pack;
 use super::range::Range;
@@ -46,10 +46,9 @@ impl Batch {
     ) -> Result<Quality, UnfitBlock> {
         let (shape, count) = (self.shape, values.len() / self.shape.size());
         let codes = &mut self.codes[..values.len()];
-        let mut sums = Sums::default();
-        if !encode(values, shape, &mut self.grids, codes, &mut sums) {
+        let Some(quality) = encode(values, shape, &mut self.grids, codes) else {
             return Err(self.unfit(values, column, first));
-        }
+        };
         let start = column * shape.column_bytes() + first * shape.block_bytes();
         pack(codes, shape.bits(), &mut out.integers[start..start + count * shape.block_bytes()]);
         let mut zero_points = [0; MOST];
@@ -59,27 +58,28 @@ impl Batch {
             (*scale, *zero_point) = (grid.scale, grid.zero_byte());
         }
         out.set_zero_points(shape, column, first, &zero_points[..count]);
-        Ok(sums.quality())
+        Ok(quality)
     }
 
     /// The first block that no grid fits.
     fn unfit(&self, values: &[f32], column: usize, first: usize) -> UnfitBlock {
         let mut blocks = values.chunks_exact(self.shape.size());
-        let block = blocks.position(|values| Grid::nearest(Range::of(values), self.shape).is_none());
+        let block = blocks.position(|values| {
+            Range::of(values).and_then(|range| Grid::nearest(range, self.shape)).is_none()
+        });
         UnfitBlock { column, block: first + block.unwrap_or(0) }
     }
 }
 
 wide! {
-    /// Grids and codes of some blocks; says whether all have one.
+    /// Grids and codes of some blocks; `None` where one has no grid.
     fn encode(
         values: &[f32],
         shape: BlockShape,
         grids: &mut [GridLanes; MOST / LANES],
         codes: &mut [u8],
-        sums: &mut Sums,
-    ) -> bool {
-        let (size, mut local, mut any) = (shape.size(), *sums, [0; LANES]);
+    ) -> Option<Quality> {
+        let (size, mut sums, mut any) = (shape.size(), Sums::default(), [0; LANES]);
         let groups = values.chunks(LANES * size).zip(codes.chunks_mut(LANES * size));
         for ((values, codes), grids) in groups.zip(grids) {
             // In two loops, since a compiler that sees both at once shuffles lanes for every value.
@@ -99,12 +99,13 @@ wide! {
                 let (values, codes) = (values.as_chunks::<LANES>().0, codes.as_chunks_mut::<LANES>().0);
                 for (values, codes) in values.iter().zip(codes) {
                     for lane in 0..LANES {
-                        codes[lane] = nearest_code(values[lane], grid, lane, &mut local).to_le_bytes()[0];
+                        codes[lane] = byte(nearest_code(values[lane], grid, lane, &mut sums));
                     }
                 }
             }
         }
-        *sums = local;
-        any == [0; LANES]
+        let quality = sums.quality();
+        // No range holds NaN, but the sum of the squares does.
+        (any == [0; LANES] && !quality.squared_value.is_nan()).then_some(quality)
     }
 }

@@ -2,10 +2,10 @@
 
 use super::fit::{BlockFit, Fitter};
 use super::pack::pack;
-use super::quads::STRIP;
 use super::rows::{Meter, encode};
 use super::shape::{BlockShape, Blocked, UnfitBlock};
-use super::strips::{Part, Strip};
+use super::strips::Strip;
+use super::walk::Rows;
 use crate::quantize::Quality;
 
 /// Quantizes whole rows of a weight `[K, N]`, or of some of its columns.
@@ -37,28 +37,9 @@ pub fn quantize_block_columns(
     assert!(end == shape.rows() || end < shape.rows() && end.is_multiple_of(shape.size()), "whole blocks");
     let strip = if fit == BlockFit::Nearest { Strip::new(shape) } else { None };
     match strip {
-        Some(mut strip) => nearest(&mut strip, values, columns, first, &mut out),
+        Some(mut strip) => strip.quantize(Rows { values, columns, first, shape }, &mut out),
         None => fitted(values, columns, first, shape, fit, &mut out),
     }
-}
-
-fn nearest(
-    strip: &mut Strip,
-    values: &[f32],
-    columns: usize,
-    first: usize,
-    out: &mut Blocked<'_>,
-) -> Result<Quality, UnfitBlock> {
-    let mut quality = Quality::default();
-    let blocks = strip.blocks();
-    for (index, values) in values.chunks(strip.rows() * columns).enumerate() {
-        for start in (0..columns).step_by(STRIP) {
-            let width = STRIP.min(columns - start);
-            let part = Part { values, columns, start, width, block: first + index * blocks };
-            quality.merge(strip.quantize(part, out)?);
-        }
-    }
-    Ok(quality)
 }
 
 /// Gathers each column and lets the fitter choose.

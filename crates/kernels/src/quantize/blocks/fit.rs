@@ -41,7 +41,7 @@ impl Fitter {
 
     /// The grid of a block that is not empty; `None` where it holds what no grid can.
     pub(super) fn fit(&mut self, values: &[f32]) -> Option<Grid> {
-        let range = Range::of(values);
+        let range = Range::of(values)?;
         let nearest = Grid::nearest(range, self.shape)?;
         let farthest = range.farthest().abs();
         if self.fit == BlockFit::Nearest || farthest < LEAST {
@@ -50,7 +50,7 @@ impl Fitter {
         let power = power_of_two(farthest);
         self.unit.clear();
         self.unit.extend(values.iter().map(|value| value / power));
-        let range = Range { low: range.low / power, high: range.high / power, nan: 0 };
+        let range = Range { low: range.low / power, high: range.high / power };
         let nearest = Grid::new(self.shape, nearest.scale / power, nearest.zero_point);
         let mut best = Best::new(&self.unit, nearest);
         if self.fit == BlockFit::HalfQuadratic && self.shape.has_zero_points() {

@@ -75,7 +75,7 @@ fn quantize_block(rows: &mut [f32], grids: &[Grid], factor: &Factor, first: usiz
         for (((value, grid), out), error) in cells {
             let code = grid.code(*value);
             *out = byte(code);
-            *error = (*value - (code - grid.zero_point) * grid.scale) / single(weights[0]);
+            *error = (*value - grid.step(code) * grid.scale) / single(weights[0]);
         }
         for (line, weight) in later.chunks_exact_mut(columns).zip(&weights[1..]) {
             subtract(single(*weight), errors, line);

@@ -2,7 +2,7 @@
 
 use super::range::Range;
 use super::shape::BlockShape;
-use crate::quantize::lanes::{ROUNDER, clamp};
+use crate::quantize::lanes::clamp;
 use crate::quantize::quality::{OUTSIDE, Sums};
 
 /// The real numbers that a block can hold: `(q - zero_point) · scale`.
@@ -28,7 +28,7 @@ impl Grid {
     /// The grid that ONNX Runtime chooses; `None` where the scale is not finite.
     pub(super) fn nearest(range: Range, shape: BlockShape) -> Option<Self> {
         let grid = Self::of_range(range.low, range.high, shape);
-        (!range.has_nan() && grid.scale.is_finite()).then_some(grid)
+        grid.scale.is_finite().then_some(grid)
     }
 
     /// The grid that ONNX Runtime chooses for values between two, whether it is of use or not.
@@ -44,11 +44,19 @@ impl Grid {
         }
     }
 
-    /// The whole number of steps above the lowest that stands for a value, `0 ..= top`; 0 for NaN.
+    /// The code of a value; 0 for NaN.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "the loops vectorise only when this is part of them")]
-    pub(super) fn code(self, value: f32) -> f32 {
-        raise(clamp(self.place(value), 0.0, self.top)) - ROUNDER
+    pub(super) fn code(self, value: f32) -> i32 {
+        round(self.place(value), self.top)
+    }
+
+    /// What a code stands for, in units of the scale.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "the loops vectorise only when this is part of them")]
+    #[expect(clippy::cast_precision_loss, reason = "a code has eight bits at most")]
+    pub(super) fn step(self, code: i32) -> f32 {
+        code as f32 - self.zero_point
     }
 
     /// Where a value lies, in steps above the lowest.
@@ -60,7 +68,7 @@ impl Grid {
 
     /// The zero point as it is stored.
     pub(super) fn zero_byte(self) -> u8 {
-        byte(self.zero_point)
+        byte(round(self.zero_point, self.top))
     }
 }
 
@@ -71,35 +79,35 @@ pub(super) fn farthest(low: f32, high: f32) -> f32 {
     if high.abs() > low.abs() { high } else { low }
 }
 
-/// A whole number of `0 ..= 255` as a byte.
+/// A code as it is stored.
 #[inline(always)]
 #[expect(clippy::inline_always, reason = "the loops vectorise only when this is part of them")]
-#[expect(clippy::cast_possible_truncation, reason = "the low byte is the integer")]
-pub(super) fn byte(code: f32) -> u8 {
-    (code + ROUNDER).to_bits() as u8
+pub(super) fn byte(code: i32) -> u8 {
+    code.to_le_bytes()[0]
 }
 
-/// Rounds a value of `0 ..= 255`, halves up, and adds [`ROUNDER`].
+/// Clamps to `0 ..= top`, a number of eight bits, NaN to 0, and rounds halves up.
 #[inline(always)]
-#[expect(clippy::inline_always, reason = "the loops vectorise only when this is part of them")]
-pub(super) fn raise(value: f32) -> f32 {
-    let even = value + ROUNDER;
-    // The difference is exact; a half that went down to even goes up instead, by the last bit.
-    let down = value - (even - ROUNDER) >= 0.5;
-    f32::from_bits(even.to_bits() + u32::from(down))
+fn round(place: f32, top: f32) -> i32 {
+    // The last float below one half: a half itself would lift that float to 1.
+    const HALF: f32 = 0.5_f32.next_down();
+    let raised = clamp(place, 0.0, top) + HALF;
+    #[expect(unsafe_code, reason = "a checked conversion is no single instruction")]
+    // SAFETY: `clamp` leaves numbers of `0 ..= top` only, and `top` is at most 255.
+    unsafe {
+        raised.to_int_unchecked()
+    }
 }
 
-/// The code of one value as [`raise`] leaves it, and what it cost, where the grid comes from the range.
+/// The code of one value, and what it cost, where the grid comes from the range.
 ///
 /// No value is more than a rounding below such a grid, so only those above are looked for.
 #[inline(always)]
 #[expect(clippy::inline_always, reason = "the loops vectorise only when this is part of them")]
-pub(super) fn nearest_code(value: f32, grid: Grid, lane: usize, sums: &mut Sums) -> u32 {
-    let place = grid.place(value);
-    let raised = raise(clamp(place, 0.0, grid.top));
-    let step = raised - (ROUNDER + grid.zero_point);
-    sums.add(lane, value, grid.scale, step, place > grid.top + OUTSIDE);
-    raised.to_bits()
+pub(super) fn nearest_code(value: f32, grid: Grid, lane: usize, sums: &mut Sums) -> i32 {
+    let code = grid.code(value);
+    sums.add(lane, value, grid.scale, grid.step(code), grid.place(value) > grid.top + OUTSIDE);
+    code
 }
 
 #[inline(always)]
@@ -108,5 +116,22 @@ fn asymmetric(low: f32, high: f32, top: f32) -> (f32, f32) {
     let (low, high) = (if low < 0.0 { low } else { 0.0 }, if high > 0.0 { high } else { 0.0 });
     let scale = (high - low) / top;
     let zero_point = if scale == 0.0 { 0.0 } else { -low / scale };
-    (scale, raise(clamp(zero_point, 0.0, top)) - ROUNDER)
+    #[expect(clippy::cast_precision_loss, reason = "a code has eight bits at most")]
+    (scale, round(zero_point, top) as f32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn halves_round_up_and_nothing_below_them_does() {
+        for code in 0..=255_u8 {
+            let (half, top) = (f32::from(code) + 0.5, 255.0);
+            assert_eq!(round(half.next_down(), top), i32::from(code));
+            assert_eq!(round(half, top), i32::from(code.saturating_add(1)));
+        }
+        let extremes = [-0.0, -1.0, f32::NEG_INFINITY, f32::NAN, f32::INFINITY, f32::MAX];
+        assert_eq!(extremes.map(|place| round(place, 15.0)), [0, 0, 0, 0, 15, 15]);
+    }
 }

@@ -11,37 +11,32 @@ use crate::wide::wide;
 pub(super) struct RangeLanes {
     low: [f32; LANES],
     high: [f32; LANES],
-    nan: [u32; LANES],
 }
 
 impl RangeLanes {
-    pub(super) const EMPTY: Self = Self {
-        low: [Range::EMPTY.low; LANES],
-        high: [Range::EMPTY.high; LANES],
-        nan: [Range::EMPTY.nan; LANES],
-    };
+    pub(super) const EMPTY: Self = Self { low: [Range::EMPTY.low; LANES], high: [Range::EMPTY.high; LANES] };
 
     /// Those of blocks of zeros.
-    pub(super) const ZERO: Self = Self { low: [0.0; LANES], high: [0.0; LANES], nan: [0; LANES] };
+    pub(super) const ZERO: Self = Self { low: [0.0; LANES], high: [0.0; LANES] };
 
-    /// Widens each range by a value.
+    /// Widens each range by a value, unless that is NaN.
     #[inline(always)]
     #[must_use]
     #[expect(clippy::inline_always, reason = "the loops vectorise only when this is part of them")]
     pub(super) fn widen(self, values: &[f32; LANES]) -> Self {
         // By value, since a minimum in memory becomes a conditional store.
-        let Self { mut low, mut high, mut nan } = self;
+        let Self { mut low, mut high } = self;
         for lane in 0..LANES {
-            (low[lane], high[lane], nan[lane]) = widen(values[lane], low[lane], high[lane], nan[lane]);
+            (low[lane], high[lane]) = widen(values[lane], low[lane], high[lane]);
         }
-        Self { low, high, nan }
+        Self { low, high }
     }
 
     /// The range of all; of equal values that of the lowest lane stays, so the first of zeros does where all are.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "the loops vectorise only when this is part of them")]
     pub(super) fn fold(self) -> Range {
-        let Self { mut low, mut high, nan } = self;
+        let Self { mut low, mut high } = self;
         for apart in [4, 2, 1] {
             for lane in 0..apart {
                 low[lane] = if low[lane + apart] < low[lane] { low[lane + apart] } else { low[lane] };
@@ -52,17 +47,13 @@ impl RangeLanes {
                 high[lane] = if high[lane + apart] > high[lane] { high[lane + apart] } else { high[lane] };
             }
         }
-        Range { low: low[0], high: high[0], nan: nan.iter().fold(0, |nan, lane| nan | lane) }
-    }
-
-    pub(super) fn get(&self, lane: usize) -> Range {
-        Range { low: self.low[lane], high: self.high[lane], nan: self.nan[lane] }
+        Range { low: low[0], high: high[0] }
     }
 
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "the loops vectorise only when this is part of them")]
     pub(super) fn set(&mut self, lane: usize, range: Range) {
-        (self.low[lane], self.high[lane], self.nan[lane]) = (range.low, range.high, range.nan);
+        (self.low[lane], self.high[lane]) = (range.low, range.high);
     }
 }
 
@@ -89,7 +80,7 @@ impl GridLanes {
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "the loops vectorise only when this is part of them")]
     pub(super) fn nearest(ranges: &RangeLanes, shape: BlockShape) -> (Self, [u32; LANES]) {
-        let (mut grids, mut unfit) = (Self::EMPTY, ranges.nan);
+        let (mut grids, mut unfit) = (Self::EMPTY, [0; LANES]);
         for (lane, unfit) in unfit.iter_mut().enumerate() {
             let grid = Grid::of_range(ranges.low[lane], ranges.high[lane], shape);
             grids.scale[lane] = grid.scale;

@@ -13,6 +13,7 @@
 mod batch;
 mod columns;
 mod dequantize;
+mod eights;
 mod fit;
 mod gptq;
 mod grid;
@@ -21,13 +22,13 @@ mod hessian;
 mod lanes;
 mod least_squares;
 mod pack;
-mod quads;
 mod range;
 mod rows;
 mod score;
 mod shape;
 mod strips;
 mod transposed;
+mod walk;
 
 #[cfg(test)]
 mod tests;

@@ -32,6 +32,16 @@ wide! {
     }
 }
 
+/// Sets the codes from a place on to 0.
+pub(super) fn clear(bytes: &mut [u8], bits: NarrowBits, from: usize) {
+    let (whole, rest) = (from * bits.count() / 8, from * bits.count() % 8);
+    let bytes = &mut bytes[whole..];
+    if rest > 0 {
+        bytes[0] &= 0x0f;
+    }
+    bytes[rest.div_ceil(8)..].fill(0);
+}
+
 /// The code at a place of a packed slice.
 pub(super) fn code(bytes: &[u8], bits: NarrowBits, index: usize) -> u8 {
     match bits {

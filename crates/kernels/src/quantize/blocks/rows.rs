@@ -109,7 +109,7 @@ wide! {
 #[expect(clippy::inline_always, reason = "the loops vectorise only when this is part of them")]
 fn one(value: f32, grid: Grid, lane: usize, sums: &mut Sums) -> u8 {
     let code = grid.code(value);
-    let step = code - grid.zero_point;
+    let step = grid.step(code);
     sums.add(lane, value, grid.scale, step, (value * grid.reciprocal - step).abs() > OUTSIDE);
     byte(code)
 }

@@ -94,7 +94,7 @@ wide! {
         for chunk in chunks.iter().chain(rest) {
             for lane in 0..LANES {
                 let value = chunk[lane];
-                let step = grid.code(value) - grid.zero_point;
+                let step = grid.step(grid.code(value));
                 let distance = value - step * grid.scale;
                 error[lane] += distance * distance;
                 product[lane] += value * step;

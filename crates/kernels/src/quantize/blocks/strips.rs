@@ -1,150 +1,154 @@
-//! Rounding to nearest of a weight that lies row after row: some columns at a time, eight of them in a vector.
-//!
-//! While a block is encoded the next one is read, so that arithmetic and memory do not wait for each other.
+//! Rounding to nearest of a weight that lies row after row: a strip of columns at a time, eight of them in a vector.
 
-use super::grid::{Grid, byte};
+use super::eights::{Eight, GROUPS, Given, LINE, ROWS, Taken, WORD, Words, step, turn};
 use super::lanes::{GridLanes, RangeLanes, nearest};
-use super::quads::{GROUPS, LINE, QUAD, Quad, WORD, both, encode, scan, turn};
+use super::pack::clear;
 use super::shape::{BlockShape, Blocked, UnfitBlock};
+use super::walk::{Place, Rows};
 use crate::quantize::Quality;
 use crate::quantize::lanes::LANES;
-
-/// Adjacent columns of a band of rows.
-#[derive(Clone, Copy)]
-pub(super) struct Part<'a> {
-    /// All columns.
-    pub(super) values: &'a [f32],
-    pub(super) columns: usize,
-    /// The columns meant.
-    pub(super) start: usize,
-    pub(super) width: usize,
-    /// The first block.
-    pub(super) block: usize,
-}
 
 /// Room for one strip.
 pub(super) struct Strip {
     shape: BlockShape,
-    /// The floats of the block being encoded, and of the one being read; columns that the weight does not have are
-    /// zeros.
-    current: Vec<Quad<f32>>,
-    next: Vec<Quad<f32>>,
+    /// The block being encoded, and the one being taken in; what the weight does not have is zeros.
+    current: Vec<Vec<Eight>>,
+    next: Vec<Vec<Eight>>,
+    /// Room for rows with fewer columns than whole groups.
+    padded: Vec<[[f32; LANES]; GROUPS]>,
     ranges: [RangeLanes; GROUPS],
-    /// The grids of each block, and the codes of each four rows.
-    grids: Vec<[GridLanes; GROUPS]>,
-    codes: Vec<[[u32; LANES]; GROUPS]>,
+    grids: [GridLanes; GROUPS],
+    /// Of each block: of each group of columns, the codes.
+    codes: Vec<Words>,
+    /// Of each group: of each block, the grids.
+    kept: Vec<GridLanes>,
 }
 
 impl Strip {
     /// Room for blocks of whole words; nothing for others, or for blocks too large to be kept.
     pub(super) fn new(shape: BlockShape) -> Option<Self> {
-        if !shape.block_bytes().is_multiple_of(WORD) || shape.block_bytes() > LINE {
+        if !shape.block_bytes().is_multiple_of(2 * WORD) || shape.block_bytes() > LINE {
             return None;
         }
-        let (blocks, quads) = (LINE / shape.block_bytes(), shape.size() / QUAD);
+        let (blocks, eights) = (LINE / shape.block_bytes(), shape.size() / ROWS);
         Some(Self {
             shape,
-            current: vec![[[[0.0; LANES]; QUAD]; GROUPS]; quads],
-            next: vec![[[[0.0; LANES]; QUAD]; GROUPS]; quads],
+            current: vec![vec![[[0.0; LANES]; ROWS]; GROUPS]; eights],
+            next: vec![vec![[[0.0; LANES]; ROWS]; GROUPS]; eights],
+            padded: vec![[[0.0; LANES]; GROUPS]; ROWS],
             ranges: [RangeLanes::EMPTY; GROUPS],
-            grids: vec![[GridLanes::EMPTY; GROUPS]; blocks],
-            codes: vec![[[0; LANES]; GROUPS]; blocks * quads],
+            grids: [GridLanes::EMPTY; GROUPS],
+            codes: vec![[0; LANES]; GROUPS * LINE / WORD],
+            kept: vec![GridLanes::EMPTY; GROUPS * blocks],
         })
     }
 
-    /// Blocks worked on before they are written.
-    pub(super) fn blocks(&self) -> usize {
-        self.grids.len()
+    /// Blocks of a column that are kept before they are written.
+    fn blocks(&self) -> usize {
+        LINE / self.shape.block_bytes()
     }
 
-    /// Rows of these.
-    pub(super) fn rows(&self) -> usize {
-        self.blocks() * self.shape.size()
-    }
-
-    /// Quantizes at most [`blocks`](Self::blocks) blocks of each column.
-    pub(super) fn quantize(&mut self, part: Part<'_>, out: &mut Blocked<'_>) -> Result<Quality, UnfitBlock> {
+    /// Quantizes all columns.
+    pub(super) fn quantize(&mut self, rows: Rows<'_>, out: &mut Blocked<'_>) -> Result<Quality, UnfitBlock> {
         let mut quality = Quality::default();
-        let mut blocks = part.values.chunks(self.shape.size() * part.columns).peekable();
-        let count = blocks.len();
-        self.ranges = [RangeLanes::EMPTY; GROUPS];
-        for quad in 0..self.next.len() {
-            if let Some(rows) = blocks.peek().and_then(|values| part.quad(values, quad)) {
-                scan(&rows, &mut self.next[quad], &mut self.ranges);
+        let mut places = rows.places(self.blocks()).peekable();
+        self.advance(rows, 0, 0, places.peek().copied());
+        while let Some(place) = places.next() {
+            let ranges = &self.ranges[..place.groups()];
+            let fits = nearest(ranges, self.shape, &mut self.grids);
+            let made = self.advance(rows, place.slot, place.groups(), places.peek().copied());
+            // No range holds NaN, but the sum of the squares does.
+            if !fits || made.squared_value.is_nan() {
+                return Err(rows.unfit(place));
+            }
+            self.keep(place);
+            quality.merge(made);
+            if place.is_last {
+                self.write(place, out);
             }
         }
-        for index in 0..count {
-            if !nearest(&self.ranges[..part.groups()], self.shape, &mut self.grids[index]) {
-                return Err(self.unfit(part, part.block + index));
-            }
-            std::mem::swap(&mut self.current, &mut self.next);
-            self.ranges = [RangeLanes::EMPTY; GROUPS];
-            let rows = blocks.next().map_or(0, <[f32]>::len) / part.columns;
-            quality.merge(self.step(part, rows, blocks.peek().copied(), index));
-        }
-        self.write(count, part, out);
         Ok(quality)
     }
 
-    /// Encodes a block and reads the next one.
-    fn step(&mut self, part: Part<'_>, rows: usize, next: Option<&[f32]>, index: usize) -> Quality {
-        let mut quality = Quality::default();
-        let (quads, groups, bits) = (self.current.len(), part.groups(), self.shape.bits());
-        let grids = &self.grids[index][..groups];
-        for quad in 0..quads {
-            let (values, codes) = (&self.current[quad], &mut self.codes[index * quads + quad]);
-            let have = rows.saturating_sub(quad * QUAD).min(QUAD);
-            quality.merge(match next.and_then(|values| part.quad(values, quad)) {
-                Some(rows) => both(&rows, &mut self.next[quad], &mut self.ranges, values, grids, bits, codes),
-                None => encode(values, have, grids, bits, codes),
-            });
+    /// Notes the grids of a block for when it is written.
+    fn keep(&mut self, place: Place) {
+        let blocks = self.blocks();
+        for (group, grids) in self.grids[..place.groups()].iter().enumerate() {
+            self.kept[group * blocks + place.slot] = *grids;
+        }
+    }
+
+    /// Encodes the block that was taken in last, and takes in the next one.
+    fn advance(&mut self, rows: Rows<'_>, slot: usize, groups: usize, next: Option<Place>) -> Quality {
+        std::mem::swap(&mut self.current, &mut self.next);
+        self.ranges = [RangeLanes::EMPTY; GROUPS];
+        let (stride, mut quality) = (self.shape.block_bytes() / WORD, Quality::default());
+        let codes = &mut self.codes[slot * GROUPS * stride..][..GROUPS * stride];
+        for (eight, (values, given)) in self.next.iter_mut().zip(&self.current).enumerate() {
+            let source = next.map_or([&[][..]; ROWS], |place| rows.eight(place, eight));
+            let groups_taken = next.map_or(0, Place::groups);
+            let mut taken = Taken {
+                groups: groups_taken,
+                rows: whole(source, groups_taken, &mut self.padded),
+                values,
+                ranges: &mut self.ranges,
+            };
+            let mut given = Given {
+                groups,
+                values: given,
+                grids: &self.grids,
+                bits: self.shape.bits(),
+                codes: &mut codes[eight * stride * ROWS / self.shape.size()..],
+                stride,
+            };
+            quality.merge(step(&mut taken, &mut given));
         }
         quality
     }
 
-    /// The first block that no grid fits.
-    fn unfit(&self, part: Part<'_>, block: usize) -> UnfitBlock {
-        let range = |column: usize| self.ranges[column / LANES].get(column % LANES);
-        let column = (0..part.width).find(|column| Grid::nearest(range(*column), self.shape).is_none());
-        UnfitBlock { column: part.start + column.unwrap_or(0), block }
-    }
-
-    /// Writes what was made of the first blocks.
-    fn write(&self, blocks: usize, part: Part<'_>, out: &mut Blocked<'_>) {
-        let (shape, size) = (self.shape, blocks * self.shape.block_bytes());
-        let codes = &self.codes[..blocks * self.current.len()];
-        let mut lines = [[[0; WORD]; LINE / WORD]; LANES];
-        let (mut scales, mut zero_points) = ([[0.0; LINE / WORD]; LANES], [[0; LINE / WORD]; LANES]);
-        for group in 0..part.groups() {
-            turn(codes, group, shape.bits(), &mut lines);
-            for (block, grids) in self.grids[..blocks].iter().enumerate() {
-                for lane in 0..LANES {
-                    scales[lane][block] = grids[group].scale[lane];
-                    zero_points[lane][block] = byte(grids[group].zero_point[lane]);
-                }
-            }
-            let start = part.start + group * LANES;
-            let end = (start + LANES).min(part.start + part.width);
+    /// Writes what is kept of a strip whose last block is given.
+    fn write(&self, last: Place, out: &mut Blocked<'_>) {
+        let (shape, blocks) = (self.shape, last.slot + 1);
+        let (first, size) = (last.block - last.slot, shape.block_bytes());
+        let used = shape.size().min(shape.rows() - last.block * shape.size());
+        let mut lines = [[[0; 2 * WORD]; LINE / WORD / 2]; LANES];
+        for group in 0..last.groups() {
+            turn(&self.codes, group, size / WORD, blocks, &mut lines);
+            let kept = &self.kept[group * self.blocks()..][..blocks];
+            let start = last.start + group * LANES;
+            let end = (start + LANES).min(last.start + last.width);
             for (column, lane) in (start..end).zip(0..LANES) {
-                let first = column * shape.blocks() + part.block;
-                let bytes = &mut out.integers[first * shape.block_bytes()..][..size];
-                bytes.copy_from_slice(&lines[lane].as_flattened()[..size]);
-                out.scales[first..][..blocks].copy_from_slice(&scales[lane][..blocks]);
-                out.set_zero_points(shape, column, part.block, &zero_points[lane][..blocks]);
+                let place = column * shape.blocks() + first;
+                let bytes = &mut out.integers[place * size..][..blocks * size];
+                bytes.copy_from_slice(&lines[lane].as_flattened()[..blocks * size]);
+                clear(&mut bytes[last.slot * size..], shape.bits(), used);
+                let mut zero_points = [0; LINE / WORD];
+                let scales = &mut out.scales[place..][..blocks];
+                for ((scale, zero_point), grids) in scales.iter_mut().zip(&mut zero_points).zip(kept) {
+                    let grid = grids.get(lane, shape.bits().top());
+                    (*scale, *zero_point) = (grid.scale, grid.zero_byte());
+                }
+                out.set_zero_points(shape, column, first, &zero_points[..blocks]);
             }
         }
     }
 }
 
-impl<'a> Part<'a> {
-    fn groups(self) -> usize {
-        self.width.div_ceil(LANES)
-    }
-
-    /// Four rows of a block, or fewer with the last one again, which changes no range; `None` beyond the last.
-    fn quad(self, values: &'a [f32], quad: usize) -> Option<[&'a [f32]; QUAD]> {
-        let rows = values.len() / self.columns;
-        let row = |index: usize| (quad * QUAD + index).min(rows - 1) * self.columns + self.start;
-        (quad * QUAD < rows).then(|| std::array::from_fn(|index| &values[row(index)..][..self.width]))
-    }
+/// Some groups of each row, padded by zeros where the row has fewer.
+fn whole<'a>(
+    rows: [&'a [f32]; ROWS],
+    groups: usize,
+    padded: &'a mut [[[f32; LANES]; GROUPS]],
+) -> [&'a [[f32; LANES]]; ROWS] {
+    let mut padded = padded.iter_mut();
+    rows.map(|row| {
+        let padded = padded.next().expect("as many as rows");
+        if row.len() >= groups * LANES {
+            return row.as_chunks().0;
+        }
+        let (values, rest) = padded.as_flattened_mut().split_at_mut(row.len());
+        values.copy_from_slice(row);
+        rest.fill(0.0);
+        &*padded
+    })
 }
