@@ -61,7 +61,9 @@ build() {
 # program of tools/ uses; the patterns are expanded there.
 share() {
     local folder=$CACHE/share/$2 dir
-    dir=$(cd "$TOOLS/$1" && go list -m -f '{{.Dir}}' "$3")
+    # A module that was never downloaded has no folder to list.
+    dir=$(cd "$TOOLS/$1" && go mod download "$3" && go list -m -f '{{.Dir}}' "$3")
+    [ -d "$dir" ] || die "module $3 could not be downloaded"
     mkdir -p "$folder"
     # shellcheck disable=SC2068 # patterns without spaces
     (cd "$dir" && install -m 644 ${@:4} "$folder/")

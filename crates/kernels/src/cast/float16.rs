@@ -1,4 +1,5 @@
 //! IEEE 754 binary16.
+#![expect(clippy::inline_always, reason = "loops vectorise only when what they call is part of them")]
 
 use super::losses::{INFINITE, Losses, MAGNITUDE, cast, sign};
 use crate::wide::wide;
@@ -33,7 +34,6 @@ wide! {
 }
 
 #[inline(always)]
-#[expect(clippy::inline_always, reason = "the loops vectorise only when this is part of them")]
 #[expect(clippy::cast_possible_truncation, reason = "sixteen bits are left")]
 fn narrow(value: f32) -> (u16, u32, u32) {
     let bits = value.to_bits();
@@ -51,7 +51,6 @@ fn narrow(value: f32) -> (u16, u32, u32) {
 }
 
 #[inline(always)]
-#[expect(clippy::inline_always, reason = "the loops vectorise only when this is part of them")]
 fn widen(bits: u16) -> f32 {
     let bits = u32::from(bits);
     let magnitude = (bits & 0x7fff) << 13;

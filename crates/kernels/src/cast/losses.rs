@@ -1,4 +1,5 @@
 //! What a cast could not keep.
+#![expect(clippy::inline_always, reason = "loops vectorise only when what they call is part of them")]
 
 /// Values that a narrower float does not hold.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -22,7 +23,6 @@ const BLOCK: usize = 1 << 20;
 
 /// Casts in parts, `one` for each value: its bits, and 1 where it overflowed and where it underflowed.
 #[inline(always)]
-#[expect(clippy::inline_always, reason = "the loops vectorise only when this is part of them")]
 pub(super) fn cast(values: &[f32], out: &mut [u16], one: impl Fn(f32) -> (u16, u32, u32)) -> Losses {
     let mut losses = Losses::default();
     for (values, out) in values.chunks(BLOCK).zip(out.chunks_mut(BLOCK)) {
@@ -45,7 +45,6 @@ pub(super) const INFINITE: u32 = 0x7f80_0000;
 
 /// The sign of a float where a 16-bit float has it.
 #[inline(always)]
-#[expect(clippy::inline_always, reason = "the loops vectorise only when this is part of them")]
 pub(super) fn sign(bits: u32) -> u32 {
     bits >> 16 & 0x8000
 }

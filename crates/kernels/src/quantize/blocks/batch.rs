@@ -31,13 +31,26 @@ impl Batch {
         })
     }
 
+    /// Quantizes the whole blocks of columns that lie one after the other.
+    pub(super) fn columns(&mut self, values: &[f32], out: &mut Blocked<'_>) -> Result<Quality, UnfitBlock> {
+        let (size, mut quality) = (self.shape.size(), Quality::default());
+        for (column, values) in values.chunks_exact(self.shape.rows()).enumerate() {
+            let whole = values.len() - values.len() % size;
+            let most = self.values();
+            for (index, values) in values[..whole].chunks(most).enumerate() {
+                quality.merge(self.quantize(values, column, index * most / size, out)?);
+            }
+        }
+        Ok(quality)
+    }
+
     /// Values of as many blocks as are taken at a time.
-    pub(super) fn values(&self) -> usize {
+    fn values(&self) -> usize {
         (BLOCK / self.shape.size()).min(MOST) * self.shape.size()
     }
 
     /// Quantizes whole blocks of a column, from `first` on, at most [`values`](Self::values).
-    pub(super) fn quantize(
+    fn quantize(
         &mut self,
         values: &[f32],
         column: usize,

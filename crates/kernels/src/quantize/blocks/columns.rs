@@ -1,12 +1,12 @@
 //! Blocks of a weight that lies row after row, `[K, N]`.
 
-use super::fit::{BlockFit, Fitter};
-use super::pack::pack;
-use super::rows::{Meter, encode};
+use super::fit::BlockFit;
+use super::group::Group;
 use super::shape::{BlockShape, Blocked, UnfitBlock};
 use super::strips::Strip;
 use super::walk::Rows;
 use crate::quantize::Quality;
+use crate::quantize::lanes::LANES;
 
 /// Quantizes whole rows of a weight `[K, N]`, or of some of its columns.
 ///
@@ -42,7 +42,7 @@ pub fn quantize_block_columns(
     }
 }
 
-/// Gathers each column and lets the fitter choose.
+/// Eight columns at a time, whose grids are fitted side by side.
 fn fitted(
     values: &[f32],
     columns: usize,
@@ -51,18 +51,12 @@ fn fitted(
     fit: BlockFit,
     out: &mut Blocked<'_>,
 ) -> Result<Quality, UnfitBlock> {
-    let (mut fitter, mut meter) = (Fitter::new(shape, fit), Meter::default());
-    let (mut of_column, mut codes) = (vec![0.0; shape.size()], vec![0; shape.size()]);
+    let mut group = Group::new(shape, fit);
     for (index, values) in values.chunks(shape.size() * columns).enumerate() {
-        let (block, used) = (first + index, values.len() / columns);
-        for column in 0..columns {
-            let source = values.iter().skip(column).step_by(columns);
-            of_column.iter_mut().zip(source).for_each(|(to, from)| *to = *from);
-            let grid = fitter.fit(&of_column[..used]).ok_or(UnfitBlock { column, block })?;
-            encode(&of_column[..used], grid, &mut codes[..used], &mut meter);
-            pack(&codes[..used], shape.bits(), out.block(shape, column, block));
-            out.set(shape, column, block, grid.scale, grid.zero_byte());
+        for start in (0..columns).step_by(LANES) {
+            group.take_columns(values, columns, start);
+            group.write(start, columns, first + index, out)?;
         }
     }
-    Ok(meter.finish())
+    Ok(group.finish())
 }

@@ -1,4 +1,5 @@
 //! The loops over a strip of columns: eight rows at a time, eight columns in a vector.
+#![expect(clippy::inline_always, reason = "loops vectorise only when what they call is part of them")]
 
 use super::grid::nearest_code;
 use super::lanes::{GridLanes, RangeLanes};
@@ -57,7 +58,6 @@ wide! {
 }
 
 #[inline(always)]
-#[expect(clippy::inline_always, reason = "the loops vectorise only when this is part of them")]
 fn step_as<const BITS: usize>(taken: &mut Taken<'_>, given: &mut Given<'_>) -> Quality {
     let mut sums = Sums::default();
     for (group, codes) in given.codes.chunks_mut(given.stride).enumerate() {
@@ -77,7 +77,6 @@ fn step_as<const BITS: usize>(taken: &mut Taken<'_>, given: &mut Given<'_>) -> Q
 }
 
 #[inline(always)]
-#[expect(clippy::inline_always, reason = "the loops vectorise only when this is part of them")]
 fn take(rows: &[&[[f32; LANES]]; ROWS], group: usize, out: &mut Eight, range: RangeLanes) -> RangeLanes {
     rows.iter().zip(out).fold(range, |range, (row, out)| {
         *out = row[group];
@@ -87,7 +86,6 @@ fn take(rows: &[&[[f32; LANES]]; ROWS], group: usize, out: &mut Eight, range: Ra
 
 /// The codes of the rows of one word.
 #[inline(always)]
-#[expect(clippy::inline_always, reason = "the loops vectorise only when this is part of them")]
 fn encode<const BITS: usize>(rows: &[[f32; LANES]], grids: &GridLanes, top: f32, sums: &mut Sums) -> Words {
     let mut words = [0; LANES];
     for (row, values) in rows.iter().enumerate() {

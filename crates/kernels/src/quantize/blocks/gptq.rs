@@ -4,11 +4,13 @@
 //! Pre-trained Transformers" (2022). Inputs are taken in the order they have, since the formats written know no other;
 //! a block's scale is chosen when its turn comes, from the weights as corrected by then.
 
-use super::fit::{BlockFit, Fitter};
+use super::fit::BlockFit;
 use super::grid::{Grid, byte};
+use super::group::Group;
 use super::hessian::Factor;
 use super::pack::pack;
 use super::shape::{BlockShape, Blocked, UnfitBlock};
+use crate::quantize::lanes::LANES;
 use crate::wide::wide;
 
 /// Quantizes some columns of a weight `[K, N]` so that the outputs on the samples of `factor` change least.
@@ -38,11 +40,11 @@ pub fn gptq(
     if values.is_empty() {
         return Ok(());
     }
-    let mut fitter = Fitter::new(shape, fit);
+    let mut group = Group::new(shape, fit);
     for (block, first) in (0..shape.rows()).step_by(shape.size()).enumerate() {
         let (current, rest) =
             values[first * columns..].split_at_mut(shape.size().min(shape.rows() - first) * columns);
-        let grids = grids(current, columns, block, &mut fitter)?;
+        let grids = grids(current, columns, block, shape, &mut group)?;
         for (column, grid) in grids.iter().enumerate() {
             out.set(shape, column, block, grid.scale, grid.zero_byte());
         }
@@ -54,13 +56,20 @@ pub fn gptq(
 }
 
 /// The grid of each column of one block.
-fn grids(rows: &[f32], columns: usize, block: usize, fitter: &mut Fitter) -> Result<Vec<Grid>, UnfitBlock> {
-    let mut values = vec![0.0; rows.len() / columns];
-    let of_column = |column: usize| {
-        values.iter_mut().zip(rows.iter().skip(column).step_by(columns)).for_each(|(to, from)| *to = *from);
-        fitter.fit(&values).ok_or(UnfitBlock { column, block })
-    };
-    (0..columns).map(of_column).collect()
+fn grids(
+    rows: &[f32],
+    columns: usize,
+    block: usize,
+    shape: BlockShape,
+    group: &mut Group,
+) -> Result<Vec<Grid>, UnfitBlock> {
+    let mut grids = Vec::with_capacity(columns);
+    for start in (0..columns).step_by(LANES) {
+        group.take_columns(rows, columns, start);
+        let of_columns = group.grids(start, block)?;
+        grids.extend((0..LANES.min(columns - start)).map(|lane| of_columns.get(lane, shape.bits().top())));
+    }
+    Ok(grids)
 }
 
 /// Quantizes the rows of a block one after the other; the codes, and the errors that later blocks must make up for.

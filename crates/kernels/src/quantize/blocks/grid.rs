@@ -1,4 +1,5 @@
 //! The integers of one block: where they lie on the real line, and which of them a value becomes.
+#![expect(clippy::inline_always, reason = "loops vectorise only when what they call is part of them")]
 
 use super::range::Range;
 use super::shape::BlockShape;
@@ -19,10 +20,8 @@ pub(super) struct Grid {
 impl Grid {
     /// A grid of a given scale; zero means that the block is all zeros.
     #[inline(always)]
-    #[expect(clippy::inline_always, reason = "the loops vectorise only when this is part of them")]
     pub(super) fn new(shape: BlockShape, scale: f32, zero_point: f32) -> Self {
-        let reciprocal = if scale == 0.0 { 0.0 } else { 1.0 / scale };
-        Self { scale, reciprocal, zero_point, top: shape.bits().top() }
+        Self { scale, reciprocal: reciprocal(scale), zero_point, top: shape.bits().top() }
     }
 
     /// The grid that ONNX Runtime chooses; `None` where the scale is not finite.
@@ -33,7 +32,6 @@ impl Grid {
 
     /// The grid that ONNX Runtime chooses for values between two, whether it is of use or not.
     #[inline(always)]
-    #[expect(clippy::inline_always, reason = "the loops vectorise only when this is part of them")]
     pub(super) fn of_range(low: f32, high: f32, shape: BlockShape) -> Self {
         if shape.has_zero_points() {
             let (scale, zero_point) = asymmetric(low, high, shape.bits().top());
@@ -46,14 +44,12 @@ impl Grid {
 
     /// The code of a value; 0 for NaN.
     #[inline(always)]
-    #[expect(clippy::inline_always, reason = "the loops vectorise only when this is part of them")]
     pub(super) fn code(self, value: f32) -> i32 {
         round(self.place(value), self.top)
     }
 
     /// What a code stands for, in units of the scale.
     #[inline(always)]
-    #[expect(clippy::inline_always, reason = "the loops vectorise only when this is part of them")]
     #[expect(clippy::cast_precision_loss, reason = "a code has eight bits at most")]
     pub(super) fn step(self, code: i32) -> f32 {
         code as f32 - self.zero_point
@@ -61,7 +57,6 @@ impl Grid {
 
     /// Where a value lies, in steps above the lowest.
     #[inline(always)]
-    #[expect(clippy::inline_always, reason = "the loops vectorise only when this is part of them")]
     pub(super) fn place(self, value: f32) -> f32 {
         value * self.reciprocal + self.zero_point
     }
@@ -72,16 +67,20 @@ impl Grid {
     }
 }
 
+/// What values are multiplied with in place of a division by a scale; 0 for a scale of 0.
+#[inline(always)]
+pub(super) fn reciprocal(scale: f32) -> f32 {
+    if scale == 0.0 { 0.0 } else { 1.0 / scale }
+}
+
 /// The value of largest magnitude with its sign; the lower one of two equal magnitudes.
 #[inline(always)]
-#[expect(clippy::inline_always, reason = "the loops vectorise only when this is part of them")]
 pub(super) fn farthest(low: f32, high: f32) -> f32 {
     if high.abs() > low.abs() { high } else { low }
 }
 
 /// A code as it is stored.
 #[inline(always)]
-#[expect(clippy::inline_always, reason = "the loops vectorise only when this is part of them")]
 pub(super) fn byte(code: i32) -> u8 {
     code.to_le_bytes()[0]
 }
@@ -103,7 +102,6 @@ fn round(place: f32, top: f32) -> i32 {
 ///
 /// No value is more than a rounding below such a grid, so only those above are looked for.
 #[inline(always)]
-#[expect(clippy::inline_always, reason = "the loops vectorise only when this is part of them")]
 pub(super) fn nearest_code(value: f32, grid: Grid, lane: usize, sums: &mut Sums) -> i32 {
     let code = grid.code(value);
     sums.add(lane, value, grid.scale, grid.step(code), grid.place(value) > grid.top + OUTSIDE);
@@ -111,7 +109,6 @@ pub(super) fn nearest_code(value: f32, grid: Grid, lane: usize, sums: &mut Sums)
 }
 
 #[inline(always)]
-#[expect(clippy::inline_always, reason = "the loops vectorise only when this is part of them")]
 fn asymmetric(low: f32, high: f32, top: f32) -> (f32, f32) {
     let (low, high) = (if low < 0.0 { low } else { 0.0 }, if high > 0.0 { high } else { 0.0 });
     let scale = (high - low) / top;

@@ -1,49 +1,63 @@
-//! The zero point by half-quadratic splitting.
+//! Zero points by half-quadratic splitting.
+#![expect(clippy::inline_always, reason = "loops vectorise only when what they call is part of them")]
 
-use super::grid::Grid;
+use super::lanes::GridLanes;
 use super::score::Best;
 use super::shape::BlockShape;
-use crate::quantize::lanes::ROUNDER;
-use crate::quantize::lanes::clamp;
+use crate::quantize::lanes::{LANES, ROUNDER, clamp};
+use crate::wide::wide;
 
 /// Rounds, the weight of the coupling, and its growth a round, as published.
 const ROUNDS: usize = 20;
 const COUPLING: f32 = 10.0;
 const GROWTH: f32 = 1.01;
 
-/// Offers the whole zero points on both sides of the one that the splitting finds, then refines the best.
-///
-/// Works in steps of the first grid: `x` becomes `q = round(x + z)`, the residual `r = x - (q - z)` is split into
-/// outliers `e = shrink(r)` and the rest, and `z` is the mean of `q - (x - e)`.
-pub(super) fn half_quadratic(best: &mut Best<'_>, start: Grid, shape: BlockShape) {
-    let mut zero_point = start.zero_point;
-    let mut coupling = COUPLING;
-    for _ in 0..ROUNDS {
-        zero_point = update(best.values(), start, zero_point, coupling);
-        coupling *= GROWTH;
+wide! {
+    /// The best grids with one of the whole zero points on both sides of the one that the splitting finds, refined.
+    ///
+    /// Works in steps of the first grid: `x` becomes `q = round(x + z)`, the residual `r = x - (q - z)` is split into
+    /// outliers `e = shrink(r)` and the rest, and `z` is the mean of `q - (x - e)`.
+    pub(super) fn half_quadratic(rows: &[[f32; LANES]], start: &GridLanes, shape: BlockShape) -> GridLanes {
+        let mut best = Best::new(rows, *start, shape);
+        let (mut zero_point, mut coupling) = (start.zero_point, COUPLING);
+        for _ in 0..ROUNDS {
+            zero_point = update(best.rows(), start, zero_point, coupling, shape.bits().top());
+            coupling *= GROWTH;
+        }
+        for whole in [zero_point.map(f32::floor), zero_point.map(f32::ceil)] {
+            let zero_point = whole.map(|whole| clamp(whole, 0.0, shape.bits().top()));
+            let mut candidate = Best::new(rows, GridLanes::new(start.scale, zero_point), shape);
+            candidate.refine();
+            best.offer(&candidate.grids());
+        }
+        best.refine();
+        best.grids()
     }
-    for whole in [zero_point.floor(), zero_point.ceil()] {
-        let grid = Grid::new(shape, start.scale, clamp(whole, 0.0, start.top));
-        let mut candidate = Best::new(best.values(), grid);
-        candidate.refine(shape);
-        best.offer(candidate.grid());
-    }
-    best.refine(shape);
 }
 
-fn update(values: &[f32], grid: Grid, zero_point: f32, coupling: f32) -> f32 {
-    let mut sum = 0.0;
-    for value in values {
-        let x = value * grid.reciprocal;
-        let q = (clamp(x + zero_point, 0.0, grid.top) + ROUNDER) - ROUNDER;
-        sum += q - x + shrink(x - (q - zero_point), coupling);
+#[inline(always)]
+fn update(
+    rows: &[[f32; LANES]],
+    grids: &GridLanes,
+    zero_point: [f32; LANES],
+    coupling: f32,
+    top: f32,
+) -> [f32; LANES] {
+    let mut sum = [0.0; LANES];
+    for row in rows {
+        for lane in 0..LANES {
+            let x = row[lane] * grids.reciprocal[lane];
+            let q = (clamp(x + zero_point[lane], 0.0, top) + ROUNDER) - ROUNDER;
+            sum[lane] += q - x + shrink(x - (q - zero_point[lane]), coupling);
+        }
     }
     #[expect(clippy::cast_precision_loss, reason = "a block is small")]
-    let count = values.len() as f32;
-    sum / count
+    let count = rows.len() as f32;
+    sum.map(|sum| sum / count)
 }
 
 /// The generalised soft threshold of the norm 0.75: `sign(r) · max(0, |r| - |r|^-0.25 / coupling)`.
+#[inline(always)]
 fn shrink(residual: f32, coupling: f32) -> f32 {
     let magnitude = residual.abs();
     let kept = magnitude - 1.0 / (coupling * magnitude.sqrt().sqrt());

@@ -1,6 +1,7 @@
 //! Ranges and grids of eight blocks side by side.
+#![expect(clippy::inline_always, reason = "loops vectorise only when what they call is part of them")]
 
-use super::grid::Grid;
+use super::grid::{Grid, farthest, reciprocal};
 use super::range::{Range, widen};
 use super::shape::BlockShape;
 use crate::quantize::lanes::LANES;
@@ -22,7 +23,6 @@ impl RangeLanes {
     /// Widens each range by a value, unless that is NaN.
     #[inline(always)]
     #[must_use]
-    #[expect(clippy::inline_always, reason = "the loops vectorise only when this is part of them")]
     pub(super) fn widen(self, values: &[f32; LANES]) -> Self {
         // By value, since a minimum in memory becomes a conditional store.
         let Self { mut low, mut high } = self;
@@ -34,7 +34,6 @@ impl RangeLanes {
 
     /// The range of all; of equal values that of the lowest lane stays, so the first of zeros does where all are.
     #[inline(always)]
-    #[expect(clippy::inline_always, reason = "the loops vectorise only when this is part of them")]
     pub(super) fn fold(self) -> Range {
         let Self { mut low, mut high } = self;
         for apart in [4, 2, 1] {
@@ -50,8 +49,25 @@ impl RangeLanes {
         Range { low: low[0], high: high[0] }
     }
 
+    /// The value of largest magnitude of each block with its sign; the lower one of two equal magnitudes.
     #[inline(always)]
-    #[expect(clippy::inline_always, reason = "the loops vectorise only when this is part of them")]
+    pub(super) fn farthest(&self) -> [f32; LANES] {
+        std::array::from_fn(|lane| farthest(self.low[lane], self.high[lane]))
+    }
+
+    /// One range, widened to hold zero.
+    #[inline(always)]
+    pub(super) fn with_zero(&self, lane: usize) -> (f32, f32) {
+        widen(0.0, self.low[lane], self.high[lane])
+    }
+
+    /// Each range times a positive number.
+    pub(super) fn times(&self, factors: [f32; LANES]) -> Self {
+        let times = |ends: &[f32; LANES]| std::array::from_fn(|lane| ends[lane] * factors[lane]);
+        Self { low: times(&self.low), high: times(&self.high) }
+    }
+
+    #[inline(always)]
     pub(super) fn set(&mut self, lane: usize, range: Range) {
         (self.low[lane], self.high[lane]) = (range.low, range.high);
     }
@@ -69,8 +85,14 @@ impl GridLanes {
     pub(super) const EMPTY: Self =
         Self { scale: [0.0; LANES], reciprocal: [0.0; LANES], zero_point: [0.0; LANES] };
 
+    /// Grids of given scales; zero means that the block is all zeros.
     #[inline(always)]
-    #[expect(clippy::inline_always, reason = "the loops vectorise only when this is part of them")]
+    pub(super) fn new(scale: [f32; LANES], zero_point: [f32; LANES]) -> Self {
+        let reciprocal = scale.map(reciprocal);
+        Self { scale, reciprocal, zero_point }
+    }
+
+    #[inline(always)]
     pub(super) fn get(&self, lane: usize, top: f32) -> Grid {
         let Self { scale, reciprocal, zero_point } = self;
         Grid { scale: scale[lane], reciprocal: reciprocal[lane], zero_point: zero_point[lane], top }
@@ -78,7 +100,6 @@ impl GridLanes {
 
     /// The grid of each block as ONNX Runtime chooses it; says by zeros which are of use.
     #[inline(always)]
-    #[expect(clippy::inline_always, reason = "the loops vectorise only when this is part of them")]
     pub(super) fn nearest(ranges: &RangeLanes, shape: BlockShape) -> (Self, [u32; LANES]) {
         let (mut grids, mut unfit) = (Self::EMPTY, [0; LANES]);
         for (lane, unfit) in unfit.iter_mut().enumerate() {

@@ -1,43 +1,62 @@
-//! The grid of least squared error among shrunk ranges.
+//! The grids of least squared error among shrunk ranges.
+#![expect(clippy::inline_always, reason = "loops vectorise only when what they call is part of them")]
 
-use super::grid::Grid;
-use super::range::Range;
+use super::lanes::{GridLanes, RangeLanes};
 use super::score::Best;
 use super::shape::BlockShape;
+use crate::quantize::lanes::{LANES, ROUNDER, clamp};
+use crate::wide::wide;
 
 /// Ranges tried, in fortieths of the full one: a little wider, since other values may fall on better integers, down
 /// to where clipping has long cost more than it gains.
 const FORTIETHS: std::ops::RangeInclusive<u8> = 24..=44;
 
-/// Offers every candidate, then refines the best.
-pub(super) fn least_squares(best: &mut Best<'_>, range: Range, shape: BlockShape) {
-    for fortieths in FORTIETHS.rev() {
-        let factor = f32::from(fortieths) / 40.0;
-        if shape.has_zero_points() {
-            asymmetric(best, range, shape, factor);
-        } else {
-            symmetric(best, range, shape, factor);
+wide! {
+    /// The best grids after every candidate was offered and the best of them refined.
+    pub(super) fn least_squares(
+        rows: &[[f32; LANES]],
+        nearest: &GridLanes,
+        ranges: &RangeLanes,
+        shape: BlockShape,
+    ) -> GridLanes {
+        let mut best = Best::new(rows, *nearest, shape);
+        for fortieths in FORTIETHS.rev() {
+            let factor = f32::from(fortieths) / 40.0;
+            if shape.has_zero_points() {
+                asymmetric(&mut best, ranges, shape, factor);
+            } else {
+                symmetric(&mut best, ranges, shape, factor);
+            }
         }
+        best.refine();
+        best.grids()
     }
-    best.refine(shape);
 }
 
 /// The far end at the lowest integer, and at the highest.
-fn symmetric(best: &mut Best<'_>, range: Range, shape: BlockShape, factor: f32) {
+#[inline(always)]
+fn symmetric(best: &mut Best<'_>, ranges: &RangeLanes, shape: BlockShape, factor: f32) {
     let middle = f32::from(shape.bits().middle());
-    let far = range.farthest() * factor;
-    best.offer(Grid::new(shape, -far / middle, middle));
-    best.offer(Grid::new(shape, far / (middle - 1.0), middle));
+    let farthest = ranges.farthest();
+    for steps in [-middle, middle - 1.0] {
+        let scale = std::array::from_fn(|lane| farthest[lane] * factor / steps);
+        best.offer(&GridLanes::new(scale, [middle; LANES]));
+    }
 }
 
 /// The range shrunk around its middle, with the zero point nearest to it and those beside.
-fn asymmetric(best: &mut Best<'_>, range: Range, shape: BlockShape, factor: f32) {
-    let (low, high) = (range.low.min(0.0), range.high.max(0.0));
-    let (middle, half) = (f32::midpoint(low, high), (high - low) / 2.0 * factor);
-    let scale = 2.0 * half / shape.bits().top();
-    let zero_point = ((half - middle) / scale).round();
+#[inline(always)]
+fn asymmetric(best: &mut Best<'_>, ranges: &RangeLanes, shape: BlockShape, factor: f32) {
+    let (mut scale, mut zero_point) = ([0.0; LANES], [0.0; LANES]);
+    for lane in 0..LANES {
+        let (low, high) = ranges.with_zero(lane);
+        let (middle, half) = ((low + high) * 0.5, (high - low) * 0.5 * factor);
+        scale[lane] = 2.0 * half / shape.bits().top();
+        zero_point[lane] = ((half - middle) / scale[lane] + ROUNDER) - ROUNDER;
+    }
     for beside in [0.0, -1.0, 1.0] {
-        let zero_point = (zero_point + beside).clamp(0.0, shape.bits().top());
-        best.offer(Grid::new(shape, scale, zero_point));
+        let zero_point =
+            std::array::from_fn(|lane| clamp(zero_point[lane] + beside, 0.0, shape.bits().top()));
+        best.offer(&GridLanes::new(scale, zero_point));
     }
 }

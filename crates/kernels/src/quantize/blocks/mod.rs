@@ -17,6 +17,7 @@ mod eights;
 mod fit;
 mod gptq;
 mod grid;
+mod group;
 mod half_quadratic;
 mod hessian;
 mod lanes;

@@ -1,6 +1,5 @@
 //! The range of one block.
 
-use super::grid::farthest;
 use super::lanes::RangeLanes;
 use crate::wide::wide;
 
@@ -15,11 +14,6 @@ pub(super) struct Range {
 
 impl Range {
     pub(super) const EMPTY: Self = Self { low: f32::INFINITY, high: f32::NEG_INFINITY };
-
-    /// The value of largest magnitude with its sign; the lower one of two equal magnitudes.
-    pub(super) fn farthest(self) -> f32 {
-        farthest(self.low, self.high)
-    }
 
     /// The range of a slice; `None` where it holds NaN.
     pub(super) fn of(values: &[f32]) -> Option<Self> {
@@ -53,6 +47,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::quantize::blocks::grid::farthest;
     use crate::quantize::testing::any_floats;
 
     fn reference(values: &[f32]) -> Option<Range> {
@@ -72,7 +67,7 @@ mod tests {
         #[test]
         fn the_first_zero_decides_the_sign(negative in prop::collection::vec(any::<bool>(), 1..40)) {
             let values: Vec<f32> = negative.iter().map(|negative| if *negative { -0.0 } else { 0.0 }).collect();
-            let sign = |range: Option<Range>| range.map(|range| range.farthest().to_bits());
+            let sign = |range: Option<Range>| range.map(|range| farthest(range.low, range.high).to_bits());
             prop_assert_eq!(sign(Range::of(&values)), sign(reference(&values)));
         }
     }

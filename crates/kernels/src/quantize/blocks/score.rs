@@ -1,106 +1,114 @@
-//! Which of several grids is the best for a block.
+//! Which of several grids is the best for a block, for eight blocks side by side.
+#![expect(clippy::inline_always, reason = "loops vectorise only when what they call is part of them")]
 
 use super::grid::Grid;
+use super::lanes::GridLanes;
 use super::shape::BlockShape;
 use crate::quantize::lanes::LANES;
-use crate::quantize::quality::BLOCK;
-use crate::wide::wide;
 
 /// Rounds of refinement at most; each lowers the error, and few blocks take more than three.
 const ROUNDS: usize = 8;
 
-/// The best grid so far.
+/// Rows summed before the sum is added to that of the others, so that rounding does not grow with the block.
+const PART: usize = 16;
+
+/// The best grids so far.
 pub(super) struct Best<'a> {
-    values: &'a [f32],
-    grid: Grid,
-    score: Score,
+    rows: &'a [[f32; LANES]],
+    top: f32,
+    grids: GridLanes,
+    errors: [f32; LANES],
 }
 
 impl<'a> Best<'a> {
-    pub(super) fn new(values: &'a [f32], grid: Grid) -> Self {
-        Self { values, grid, score: Score::of(values, grid) }
+    #[inline(always)]
+    pub(super) fn new(rows: &'a [[f32; LANES]], grids: GridLanes, shape: BlockShape) -> Self {
+        let top = shape.bits().top();
+        Self { rows, top, grids, errors: errors(rows, &grids, top) }
     }
 
-    pub(super) fn grid(&self) -> Grid {
-        self.grid
+    pub(super) fn grids(&self) -> GridLanes {
+        self.grids
     }
 
-    pub(super) fn values(&self) -> &'a [f32] {
-        self.values
+    pub(super) fn rows(&self) -> &'a [[f32; LANES]] {
+        self.rows
     }
 
-    /// Takes a grid if it is better; says whether it was.
-    pub(super) fn offer(&mut self, grid: Grid) -> bool {
-        if !grid.scale.is_normal() || !grid.reciprocal.is_normal() {
-            return false;
-        }
-        let score = Score::of(self.values, grid);
-        let better = score.error < self.score.error;
-        if better {
-            (self.grid, self.score) = (grid, score);
-        }
-        better
+    /// Takes each grid that is better; says whether any was.
+    ///
+    /// A scale that is zero, infinite or NaN is never taken: its error is that of zeros, or NaN.
+    #[inline(always)]
+    pub(super) fn offer(&mut self, grids: &GridLanes) -> bool {
+        let errors = errors(self.rows, grids, self.top);
+        let better = std::array::from_fn(|lane| errors[lane] < self.errors[lane]);
+        choose(better, &errors, &mut self.errors);
+        choose(better, &grids.scale, &mut self.grids.scale);
+        choose(better, &grids.reciprocal, &mut self.grids.reciprocal);
+        choose(better, &grids.zero_point, &mut self.grids.zero_point);
+        better.contains(&true)
     }
 
-    /// Sets the scale to the one of least squares for the integers it gives, as long as that helps.
-    pub(super) fn refine(&mut self, shape: BlockShape) {
+    /// Sets scales to those of least squares for the integers they give, as long as that helps any.
+    #[inline(always)]
+    pub(super) fn refine(&mut self) {
         for _ in 0..ROUNDS {
-            let Some(scale) = self.score.least_squares() else { return };
-            if !self.offer(Grid::new(shape, scale, self.grid.zero_point)) {
+            let scale = least_squares(self.rows, &self.grids, self.top);
+            if !self.offer(&GridLanes::new(scale, self.grids.zero_point)) {
                 return;
             }
         }
     }
 }
 
-/// What a grid makes of a block.
-#[derive(Clone, Copy)]
-struct Score {
-    /// Sum of squared errors.
-    error: f64,
-    /// Sums of values times steps, and of squared steps.
-    product: f64,
-    square: f64,
-}
-
-impl Score {
-    fn of(values: &[f32], grid: Grid) -> Self {
-        let mut score = Self { error: 0.0, product: 0.0, square: 0.0 };
-        for values in values.chunks(BLOCK) {
-            let [error, product, square] = sums(values, grid);
-            let sum = |lanes: [f32; LANES]| lanes.into_iter().map(f64::from).sum::<f64>();
-            score.error += sum(error);
-            score.product += sum(product);
-            score.square += sum(square);
-        }
-        score
-    }
-
-    #[expect(clippy::cast_possible_truncation, reason = "a scale is single precision")]
-    fn least_squares(self) -> Option<f32> {
-        (self.square > 0.0).then(|| (self.product / self.square) as f32)
+#[inline(always)]
+fn choose(better: [bool; LANES], new: &[f32; LANES], best: &mut [f32; LANES]) {
+    for lane in 0..LANES {
+        best[lane] = if better[lane] { new[lane] } else { best[lane] };
     }
 }
 
-wide! {
-    /// The sums of a [`Score`], lane by lane.
-    fn sums(values: &[f32], grid: Grid) -> [[f32; LANES]; 3] {
-        let (mut error, mut product, mut square) = ([0.0_f32; LANES], [0.0_f32; LANES], [0.0_f32; LANES]);
-        let (chunks, tail) = values.as_chunks::<LANES>();
-        let mut rest = [0.0; LANES];
-        rest[..tail.len()].copy_from_slice(tail);
-        // A zero more costs nothing where zero is exact, as it is in every grid.
-        let rest = if tail.is_empty() { &[][..] } else { std::slice::from_ref(&rest) };
-        for chunk in chunks.iter().chain(rest) {
+/// What a value becomes, in units of the scale.
+#[inline(always)]
+fn step(grid: Grid, value: f32) -> f32 {
+    grid.step(grid.code(value))
+}
+
+/// The sum of squared errors of each block.
+#[inline(always)]
+fn errors(rows: &[[f32; LANES]], grids: &GridLanes, top: f32) -> [f32; LANES] {
+    let mut sums = [0.0; LANES];
+    for rows in rows.chunks(PART) {
+        let mut part = [0.0; LANES];
+        for row in rows {
             for lane in 0..LANES {
-                let value = chunk[lane];
-                let step = grid.step(grid.code(value));
-                let distance = value - step * grid.scale;
-                error[lane] += distance * distance;
-                product[lane] += value * step;
+                let grid = grids.get(lane, top);
+                let distance = row[lane] - step(grid, row[lane]) * grid.scale;
+                part[lane] += distance * distance;
+            }
+        }
+        (0..LANES).for_each(|lane| sums[lane] += part[lane]);
+    }
+    sums
+}
+
+/// The scale of each block that is the best for the integers of a grid; 0 where they are all zeros.
+#[inline(always)]
+fn least_squares(rows: &[[f32; LANES]], grids: &GridLanes, top: f32) -> [f32; LANES] {
+    let (mut products, mut squares) = ([0.0; LANES], [0.0; LANES]);
+    for rows in rows.chunks(PART) {
+        let (mut product, mut square) = ([0.0; LANES], [0.0; LANES]);
+        for row in rows {
+            for lane in 0..LANES {
+                let step = step(grids.get(lane, top), row[lane]);
+                product[lane] += row[lane] * step;
                 square[lane] += step * step;
             }
         }
-        [error, product, square]
+        for lane in 0..LANES {
+            products[lane] += product[lane];
+            squares[lane] += square[lane];
+        }
     }
+    std::array::from_fn(|lane| if squares[lane] > 0.0 { products[lane] / squares[lane] } else { 0.0 })
 }
