@@ -11,6 +11,8 @@ export CARGO_BUILD_TARGET=x86_64-unknown-linux-gnu
 export RUSTFLAGS="-C target-feature=+crt-static"
 # ONNX Runtime 1.29 and newer report to their makers otherwise; the peers of benchmarks and the examples use them.
 export ORT_DISABLE_TELEMETRY=1
+# The quantizer of another project, for benchmarks.
+QUANTIZE_RS=$CACHE/quantize-rs-0.10.0/bin/quantize-rs
 PROGRAMS=$CARGO_TARGET_DIR/$CARGO_BUILD_TARGET/release
 # Where setup.sh puts Go when the machine's own is too old.
 PATH=$CACHE/go/bin:$PATH
@@ -65,4 +67,12 @@ ensure_venv() {
     { python3 -m venv "$venv" && "$venv/bin/pip" install --quiet --requirement "$wanted"; } \
         >"$CACHE/logs/pip.log" 2>&1 || die "pip: $(tail -n 20 "$CACHE/logs/pip.log")"
     cp "$wanted" "$venv/requirements.txt"
+}
+
+# ensure_quantize_rs: builds $QUANTIZE_RS.
+ensure_quantize_rs() {
+    [ ! -x "$QUANTIZE_RS" ] || return 0
+    say cargo "quantize-rs"
+    cargo install --quiet --locked quantize-rs --version 0.10.0 --no-default-features --features mmap \
+        --root "$CACHE/quantize-rs-0.10.0"
 }

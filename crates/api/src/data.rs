@@ -24,6 +24,11 @@ pub struct DataSet {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend("maxProperties" = 32), schema_with = "pod::strings")]
     pub inputs: BTreeMap<String, String>,
+    /// Model input to the array that says how much of each sample counts, as integers: what is behind is padding and cut off,
+    /// along the last axis that the model leaves open. Example: `{ input_ids: n }`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("maxProperties" = 32), schema_with = "pod::strings")]
+    pub lengths: BTreeMap<String, String>,
     /// The array that holds the true class of each sample, as integers. Example: `labels`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 128))]

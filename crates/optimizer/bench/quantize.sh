@@ -12,7 +12,6 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=scripts/lib.sh
 source "$here/../../../scripts/lib.sh"
 venv=$CACHE/venv-bench
-peer=$CACHE/quantize-rs-0.10.0
 work=$(mktemp -d)
 cgroup=
 cleanup() {
@@ -40,10 +39,7 @@ limit() {
 }
 
 ensure_venv bench crates/optimizer/bench/requirements.txt >&2
-if [ ! -x "$peer/bin/quantize-rs" ]; then
-    say cargo "quantize-rs" >&2
-    cargo install --quiet --locked quantize-rs --version 0.10.0 --no-default-features --features mmap --root "$peer"
-fi
+ensure_quantize_rs >&2
 (cd "$ROOT" && cargo build --release --locked --package slipway-optimizer --examples)
 table=("$venv/bin/python" "$here/quantize_table.py")
 ours=$PROGRAMS/examples/quantize_file
@@ -53,7 +49,7 @@ status=0
 "${table[@]}" inline "$work"
 # All read from the page cache: what is compared is the work, not the disk.
 cat "$work/model.onnx.data" "$work/inline.onnx" >/dev/null
-"${table[@]}" "$ours" "$peer/bin/quantize-rs" "$work" "$rounds" || status=1
+"${table[@]}" "$ours" "$QUANTIZE_RS" "$work" "$rounds" || status=1
 rm -f "$work"/inline.onnx
 limit
 "${table[@]}" limited "$ours" "$work" "$cgroup" || status=1

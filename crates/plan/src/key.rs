@@ -47,7 +47,7 @@ pub fn source(source: &Source, format: Option<ModelFormat>, backend: Backend) ->
 
 /// The key of fetching a data set; how it is bound to a model is not part of it.
 pub fn data(data: &DataSet) -> String {
-    let DataSet { name: _, source, format, inputs: _, labels: _ } = data;
+    let DataSet { name: _, source, format, inputs: _, lengths: _, labels: _ } = data;
     key("data", &json!({ "source": origin(source), "format": format }))
 }
 
@@ -78,9 +78,19 @@ pub fn stage(
     let mut inputs =
         json!({ "stage": kind, "input": input_digest, "calibration": calibration, "preset": preset });
     if let Some(StageData { data, digest }) = data {
-        inputs["data"] = json!({ "binding": { "inputs": data.inputs }, "digest": digest });
+        inputs["data"] = json!({ "binding": binding(data), "digest": digest });
     }
     key("stage", &inputs)
+}
+
+/// Which arrays go to which inputs of a model, and how much of them.
+fn binding(data: &DataSet) -> Value {
+    let DataSet { name: _, source: _, format: _, inputs, lengths, labels: _ } = data;
+    let mut binding = json!({ "inputs": inputs });
+    if !lengths.is_empty() {
+        binding["lengths"] = json!(lengths);
+    }
+    binding
 }
 
 /// A quantization without what decides its calibration, without the name of its data and without the block that it has
@@ -113,7 +123,7 @@ pub fn calibration(
 ) -> String {
     let Static { data: _, range, percentile, samples, granularity: _ } = spec;
     let ranges = json!({ "range": range, "percentile": percentile, "samples": samples });
-    let binding = json!({ "inputs": data.inputs });
+    let binding = binding(data);
     let artifacts = json!({ "input": input_digest, "data": data_digest });
     let preset = forms(backend);
     key(
@@ -143,7 +153,8 @@ pub fn gate(gate: &Gate, data: &DataSet, serving: &Serving, inputs: GateInputs<'
         "minSamples": min_samples,
         "checks": checks,
     });
-    let binding = json!({ "inputs": data.inputs, "labels": data.labels });
+    let mut binding = binding(data);
+    binding["labels"] = json!(data.labels);
     key(
         "gate",
         &json!({ "gate": judged, "binding": binding, "artifacts": inputs, "runtime": serving.runtime }),

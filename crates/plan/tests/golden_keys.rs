@@ -68,6 +68,28 @@ fn an_engine_is_part_of_the_keys_whose_output_it_changes() {
     );
 }
 
+#[test]
+fn lengths_are_part_of_the_keys_of_what_runs_on_data() {
+    let spec = World::new(spec()).observed.deployment.spec;
+    let gate = spec.gate.as_ref().unwrap();
+    let fixed = fixed(&json!({ "data": "holdout" }));
+    let inputs = key::GateInputs { candidate: "sha256:c", baseline: "sha256:b", data: "sha256:d" };
+    let keys = |data: &slipway_api::DataSet| {
+        let seen = StageData { data: data.clone(), digest: digest("d") };
+        [
+            key::data(data),
+            key::calibration(fixed.calibrates().unwrap(), data, "sha256:a", "sha256:d", Backend::Rten),
+            key::stage(&spec.stages[0], "sha256:a", None, Some(&seen), Backend::Rten),
+            key::gate(gate, data, &spec.serving, inputs),
+        ]
+    };
+    let mut cut = spec.data[0].clone();
+    cut.lengths.insert("pixels".into(), "n".into());
+    let (whole, cut) = (keys(&spec.data[0]), keys(&cut));
+    let moved: [bool; 4] = std::array::from_fn(|index| whole[index] != cut[index]);
+    assert_eq!(moved, [false, true, true, true], "the data itself stays");
+}
+
 fn weight_only(method: &serde_json::Value) -> slipway_api::Stage {
     serde_json::from_value(json!({ "name": "small", "quantize": { "weightOnly": method } }))
         .expect("a stage of the API")

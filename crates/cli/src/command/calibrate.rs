@@ -1,23 +1,19 @@
 //! `slipway calibrate`: the ranges of a model's activations on data.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
-use serde_json::json;
 use slipway_api::{
-    DataSet, Percent,
+    Percent,
     stage::{CalibrationRange, Static},
 };
 use slipway_artifacts::digest_file;
-use slipway_model::npz::NpzFile;
 use slipway_optimizer::{
-    calibrate::{Calibration, Calibrator, Data, inputs},
-    evaluate::{Samples, TensorSpec},
+    calibrate::{Calibration, Calibrator},
     work,
 };
 
-use super::engine::Engine;
+use super::{binding::Binding, engine::Engine};
 use crate::{
     error::Error,
     output::{self, table},
@@ -115,51 +111,6 @@ impl Ranges {
             return Err(Error::Usage("--percentile is for --range percentile".into()));
         }
         Ok(Static { range, percentile: self.percentile.clone(), samples: self.samples, ..Static::on("data") })
-    }
-}
-
-/// Which array goes to which input.
-#[derive(Args, Clone)]
-pub(crate) struct Binding {
-    /// A model input and the array for it, where the names differ: INPUT=ARRAY.
-    #[arg(long = "input", value_parser = super::evaluate::pair)]
-    inputs: Vec<(String, String)>,
-}
-
-impl Binding {
-    /// A file's samples for the inputs of a model.
-    pub(crate) fn samples(&self, model: &Path, data: &Path) -> Result<Samples, Error> {
-        let inputs = inputs(model).map_err(|error| Error::file(model, &error))?;
-        self.bound(data, &inputs)
-    }
-
-    /// A file for a stage that runs the model on so many of its samples.
-    pub(crate) fn data(
-        &self,
-        model: &Path,
-        data: &Path,
-        samples: i32,
-        engine: Engine,
-    ) -> Result<Data, Error> {
-        let (digest, _) = digest_file(data)?;
-        let samples = usize::try_from(samples).unwrap_or_default();
-        let feeds = Arc::new(self.samples(model, data)?);
-        let capture = work::capture_options(engine.backend());
-        Ok(Data { samples, capture, ..Data::new(feeds, digest.to_string()) })
-    }
-
-    fn bound(&self, data: &Path, inputs: &[TensorSpec]) -> Result<Samples, Error> {
-        let mut file = NpzFile::open(data).map_err(|error| Error::file(data, &error))?;
-        Samples::bind(&mut file, &self.spec(data)?, inputs).map_err(|error| Error::file(data, &error))
-    }
-
-    fn spec(&self, data: &Path) -> Result<DataSet, Error> {
-        let binding = json!({
-            "name": "data",
-            "source": { "uri": format!("file://{}", data.display()) },
-            "inputs": self.inputs.iter().cloned().collect::<std::collections::BTreeMap<_, _>>(),
-        });
-        serde_json::from_value(binding).map_err(|error| Error::Usage(error.to_string()))
     }
 }
 

@@ -15,6 +15,7 @@ use slipway_optimizer::evaluate::{
 };
 use slipway_server::{Config, SelfCheck};
 
+use super::binding::Binding;
 use crate::{
     error::Error,
     local::{Started, started, verdict_table},
@@ -53,9 +54,8 @@ pub(crate) struct Evaluate {
     /// The array with the true classes.
     #[arg(long, requires = "output")]
     labels: Option<String>,
-    /// A model input and the array for it, where the names differ: INPUT=ARRAY.
-    #[arg(long = "input", value_parser = pair)]
-    inputs: Vec<(String, String)>,
+    #[command(flatten)]
+    binding: Binding,
     #[command(flatten)]
     wanted: Wanted,
 }
@@ -85,11 +85,6 @@ struct Wanted {
     /// Samples below which nothing that counts them is judged.
     #[arg(long, value_name = "N", default_value_t = 1)]
     min_samples: u32,
-}
-
-pub(super) fn pair(text: &str) -> Result<(String, String), String> {
-    let (input, array) = text.split_once('=').ok_or("write INPUT=ARRAY")?;
-    Ok((input.to_owned(), array.to_owned()))
 }
 
 impl Evaluate {
@@ -139,12 +134,7 @@ impl Evaluate {
 
     /// The data set's binding and a gate; everything passes a threshold that nobody gave.
     fn spec(&self) -> Result<(DataSet, Gate), Error> {
-        let data = json!({
-            "name": "data",
-            "source": { "uri": format!("file://{}", self.data.display()) },
-            "inputs": self.inputs.iter().cloned().collect::<std::collections::BTreeMap<_, _>>(),
-            "labels": self.labels,
-        });
+        let data = DataSet { labels: self.labels.clone(), ..self.binding.spec(&self.data)? };
         let Wanted { minimum, max_drop, agreement, max_ratio, p95, max_latency_ratio, min_samples } =
             &self.wanted;
         let or = |given: &Option<String>, open: &str| given.clone().unwrap_or_else(|| open.to_owned());
@@ -163,8 +153,7 @@ impl Evaluate {
             "data": "data", "minSamples": min_samples, "checks": checks,
             "task": { "classification": { "output": self.output.as_deref().unwrap_or_default() } },
         });
-        let wrong = |error: serde_json::Error| Error::Usage(error.to_string());
-        Ok((serde_json::from_value(data).map_err(wrong)?, serde_json::from_value(gate).map_err(wrong)?))
+        Ok((data, serde_json::from_value(gate).map_err(|error| Error::Usage(error.to_string()))?))
     }
 }
 

@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+pub(crate) mod binding;
 pub(crate) mod calibrate;
 pub(crate) mod completions;
 pub(crate) mod engine;

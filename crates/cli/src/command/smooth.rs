@@ -9,7 +9,7 @@ use slipway_optimizer::{
     work,
 };
 
-use super::{calibrate::Binding, engine::Engine};
+use super::{binding::Binding, engine::Engine};
 use crate::{
     error::Error,
     output::{self, bytes, table},

@@ -51,6 +51,17 @@ fn ranges_become_the_same_model_whether_they_are_kept_or_not() {
 }
 
 #[test]
+fn lengths_are_heard() {
+    let room = Room::new();
+    let [model, data] = model_and_data();
+    let calibrate = |length| room.slipway(&["calibrate", &model, &data, "no.json", "--length", length]);
+    let words = "the model's input \"pixels\" leaves no axis but the batch open: leave its `lengths` out";
+    calibrate("pixels=labels").fails(1, &[words]);
+    calibrate("pixel=labels").fails(1, &["the model has no input \"pixel\"; it takes pixels"]);
+    calibrate("pixels").fails(2, &["write INPUT=ARRAY"]);
+}
+
+#[test]
 fn a_wrong_call_says_what_is_missing() {
     let room = Room::new();
     let [model, data] = model_and_data();

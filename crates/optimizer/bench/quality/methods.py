@@ -4,14 +4,33 @@ import subprocess
 import tempfile
 from dataclasses import dataclass, field
 
+import numpy as np
+
 RTEN, ORT = "rten", "onnxruntime"
 # What the commands look at unless told otherwise.
 SAMPLES = 128
 
 
+class Data:
+    """Feeds in a file as the commands take them: padded, with the length of each where they differ."""
+
+    def __init__(self, path, feeds):
+        self.path, self.feeds, self.lengths = path, feeds, []
+        arrays = {}
+        for name in feeds[0]:
+            rows = [feed[name] for feed in feeds]
+            sizes = [row.shape[-1] for row in rows]
+            widths = [(0, 0)] * (rows[0].ndim - 1)
+            arrays[name] = np.concatenate([np.pad(row, [*widths, (0, max(sizes) - row.shape[-1])]) for row in rows])
+            if len(set(sizes)) > 1:
+                arrays["lengths"] = np.array(sizes)
+                self.lengths += ["--length", f"{name}=lengths"]
+        np.savez(path, **arrays)
+
+
 @dataclass
 class Method:
-    """`make(program, source, target, data)` writes the quantized model or raises `Failed`.
+    """`make(program, source, target, data)` writes the quantized model or raises `Failed`; `data` is a `Data` or nothing.
 
     `looks` says whether the method runs the model on data, and `smooth` whether the model is smoothed on it before;
     `simplify` says whether the model is simplified before all that.
@@ -26,7 +45,7 @@ class Method:
 
     def make(self, program, source, target, data):
         if (self.looks or self.smooth) and data is None:
-            raise Failed("no data of one shape")
+            raise Failed("no data")
         with tempfile.TemporaryDirectory() as folder:
             if self.simplify:
                 simplified = f"{folder}/simple.onnx"
@@ -34,9 +53,10 @@ class Method:
                 source = simplified
             if self.smooth:
                 smoothed = f"{folder}/smooth.onnx"
-                called(program, "smooth", source, data, smoothed)
+                called(program, "smooth", source, data.path, smoothed, *data.lengths)
                 source = smoothed
-            called(program, "quantize", source, target, *self.arguments, *(["--data", data] if self.looks else []))
+            looked_at = ["--data", data.path, *data.lengths] if self.looks else []
+            called(program, "quantize", source, target, *self.arguments, *looked_at)
 
 
 def called(*command):
@@ -56,9 +76,9 @@ class Peer:
 
     def make(self, _program, source, target, data):
         if self.looks and data is None:
-            raise Failed("no data of one shape")
+            raise Failed("no data")
         try:
-            self.quantizer(source, target, *([data] if self.looks else []))
+            self.quantizer(source, target, *([data.feeds] if self.looks else []))
         except Exception as error:
             raise Failed(f"{type(error).__name__}: {error}") from error
 
@@ -78,18 +98,13 @@ def dynamic(per_channel):
     return quantize
 
 
-def static(source, target, data):
+def static(source, target, feeds):
     """Quantizes with the ranges of the same samples that ours sees: its own default, minima and maxima."""
-    import numpy as np
     from onnxruntime.quantization import CalibrationDataReader, quantize_static
 
     class Samples(CalibrationDataReader):
         def __init__(self):
-            arrays = dict(np.load(data))
-            count = min(len(array) for array in arrays.values())
-            self._samples = iter(
-                {name: array[index : index + 1] for name, array in arrays.items()} for index in range(min(count, SAMPLES))
-            )
+            self._samples = iter(feeds[:SAMPLES])
 
         def get_next(self):
             return next(self._samples, None)

@@ -16,9 +16,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-import numpy as np
 from engines import Refused, Served
-from methods import METHODS, ORT, RTEN, Failed
+from methods import METHODS, ORT, RTEN, Data, Failed
 from subjects import SUBJECTS
 
 PAIRS = 50
@@ -71,11 +70,8 @@ def rows(options, subject, scratch):
     programs = {RTEN: options.rten, ORT: options.onnxruntime}
     cases = subject.cases(options.samples)
     methods = [m for m in METHODS if not options.methods or any(text in m.name for text in options.methods)]
-    made, data = {}, None
-    samples = subject.usual(USUAL)
-    if samples is not None:
-        data = str(scratch / "usual.npz")
-        np.savez(data, **samples)
+    made, usual = {}, subject.usual(USUAL)
+    data = usual and Data(str(scratch / "usual.npz"), usual)
     for method in methods:
         target = scratch / f"{len(made)}.onnx"
         try:

@@ -32,7 +32,7 @@ class Subject:
         raise NotImplementedError
 
     def usual(self, _count):
-        """Returns arrays of other inputs than those of `cases`, for methods that run the model; None where shapes vary."""
+        """Returns feeds of other inputs than those of `cases`, for methods that run the model; None where there are none."""
         return None
 
     def decisions(self, answers):
@@ -53,8 +53,13 @@ class FileTypes(Subject):
         self.model = self._prepare.MODEL / "model.onnx"
 
     def cases(self, count):
-        tokens = self._prepare.collect([Path("/usr/share"), Path("/usr/lib")], count)
-        return [[{"bytes": sample[None]}] for sample in tokens]
+        return [[{"bytes": sample[None]}] for sample in self._files(count)]
+
+    def usual(self, count):
+        return [{"bytes": sample[None]} for sample in self._files(MOST + count)[MOST:]]
+
+    def _files(self, count):
+        return self._prepare.collect([Path("/usr/share"), Path("/usr/lib")], count)
 
     def decisions(self, answers):
         return [int(answer[-1]["target_label"].argmax()) for answer in answers]
@@ -71,10 +76,8 @@ class Sentences(Subject):
         return [[{"input_ids": row, "attention_mask": np.ones_like(row)}] for row in self._ids(slice(count), 128)]
 
     def usual(self, count):
-        tokens = 24
-        rows = [row for row in self._ids(slice(MOST, None), tokens) if row.shape[1] == tokens][:count]
-        ids = np.concatenate(rows)
-        return {"input_ids": ids, "attention_mask": np.ones_like(ids)}
+        rows = self._ids(slice(MOST, MOST + count), 128)
+        return [{"input_ids": row, "attention_mask": np.ones_like(row)} for row in rows]
 
     def _ids(self, part, most):
         from tokenizers import Tokenizer
@@ -103,11 +106,7 @@ class Lines(Subject):
         return [[{"x": pixels}] for pixels in self._pictures(fortunes(8, 40, count))]
 
     def usual(self, count):
-        """Returns the left parts of lines that are wide enough."""
-        width = 240
-        pictures = self._pictures(fortunes(8, 40, None)[MOST : MOST + 2 * count])
-        wide = [pixels[..., :width] for pixels in pictures if pixels.shape[-1] >= width][:count]
-        return {"x": np.concatenate(wide)}
+        return [{"x": pixels} for pixels in self._pictures(fortunes(8, 40, None)[MOST : MOST + count])]
 
     def _pictures(self, texts):
         from PIL import Image, ImageDraw, ImageFont
@@ -139,21 +138,27 @@ class Pictures(Subject):
         self.model = packages / "nudenet/320n.onnx"
 
     def cases(self, count):
+        return [[feeds] for feeds in self._crops(count, SEED)]
+
+    def usual(self, count):
+        return self._crops(count, SEED + 1)
+
+    def _crops(self, count, seed):
         from PIL import Image
         from skimage import data
 
         names = ["astronaut", "camera", "cat", "coffee", "coins", "page", "text", "moon", "rocket"]
         pictures = [Image.fromarray(getattr(data, name)()).convert("RGB") for name in names]
-        random = np.random.default_rng(SEED)
-        cases = []
+        random = np.random.default_rng(seed)
+        crops = []
         for index in range(count):
             picture = pictures[index % len(pictures)]
             side = int(min(picture.size) * random.uniform(0.35, 1))
             left, top = (int(random.integers(size - side + 1)) for size in picture.size)
             crop = picture.crop((left, top, left + side, top + side)).resize((320, 320))
             pixels = np.asarray(crop, np.float32).transpose(2, 0, 1)[None] / 255
-            cases.append([{"images": np.ascontiguousarray(pixels)}])
-        return cases
+            crops.append({"images": np.ascontiguousarray(pixels)})
+        return crops
 
     def decisions(self, answers):
         return [int(answer[-1]["output0"][0, 4:].max(axis=1).argmax()) for answer in answers]
@@ -197,12 +202,15 @@ class Notes(Subject):
         self.model = packages / "basic_pitch/saved_models/icassp_2022/nmp.onnx"
 
     def cases(self, count):
-        random = np.random.default_rng(SEED)
-        windows = max(count // 172, 1)
-        return [
-            [{"serving_default_input_2:0": self._music(random)[None, :, None].astype(np.float32)}]
-            for _ in range(windows)
-        ]
+        return [[feeds] for feeds in self._windows(max(count // 172, 1), SEED)]
+
+    def usual(self, count):
+        return self._windows(count // 8, SEED + 1)
+
+    def _windows(self, count, seed):
+        random = np.random.default_rng(seed)
+        music = (self._music(random)[None, :, None] for _ in range(count))
+        return [{"serving_default_input_2:0": sound.astype(np.float32)} for sound in music]
 
     def _music(self, random):
         """Plucked strings, as Karplus and Strong make them."""
@@ -269,7 +277,7 @@ class Clothes(Subject):
 
     def usual(self, count):
         pixels, _ = self._read("train")
-        return {"pixels": pixels[:count]}
+        return [{"pixels": row[None]} for row in pixels[:count]]
 
     def decisions(self, answers):
         return [int(answer[-1]["scores"].argmax()) for answer in answers]

@@ -1,5 +1,7 @@
 //! A data set, bound to the inputs of a model.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::io::{Read, Seek};
 
 use slipway_api::DataSet;
@@ -8,18 +10,27 @@ use slipway_model::npz::{Array, Dtype, NpzFile, sample_count};
 use slipway_server::{Tensor, TensorData};
 
 use super::elements::to_json;
+use super::lengths::Lengths;
 use super::{DataError, Datatype, TensorSpec, WireTensor};
 
 /// Samples that fit a model: every array was checked against the input that it goes to.
 #[derive(Debug)]
 pub struct Samples {
-    inputs: Vec<(TensorSpec, Array)>,
+    inputs: Vec<Bound>,
     labels: Option<Vec<i64>>,
     count: usize,
 }
 
+/// An array and the input that it goes to.
+#[derive(Debug)]
+struct Bound {
+    spec: TensorSpec,
+    array: Array,
+    lengths: Option<Lengths>,
+}
+
 impl Samples {
-    /// Reads the arrays that a model needs, and the labels where the data set names them.
+    /// Reads the arrays that a model needs, and the labels and lengths where the data set names them.
     ///
     /// Nothing is converted: a type or shape that differs is an error that names both sides.
     ///
@@ -30,31 +41,34 @@ impl Samples {
         data: &DataSet,
         inputs: &[TensorSpec],
     ) -> Result<Self, DataError> {
-        if let Some(input) = data.inputs.keys().find(|name| !inputs.iter().any(|spec| spec.name == **name)) {
+        let unknown = |name: &&String| !inputs.iter().any(|spec| spec.name == **name);
+        if let Some(input) = data.inputs.keys().chain(data.lengths.keys()).find(unknown) {
             let known = inputs.iter().map(|spec| spec.name.clone()).collect();
             return Err(DataError::UnknownInput { input: input.clone(), known });
         }
-        let array_of = |spec: &TensorSpec| data.inputs.get(&spec.name).unwrap_or(&spec.name).clone();
-        let mut named = Vec::new();
+        let mut read = |name: &String| Ok::<_, DataError>((name.clone(), file.array(name)?));
+        let mut arrays = Vec::new();
         for spec in inputs {
-            let name = array_of(spec);
-            let array = file.array(&name)?;
+            let (name, array) = read(data.inputs.get(&spec.name).unwrap_or(&spec.name))?;
             check(&name, &array, spec)?;
-            named.push((name, array));
+            arrays.push((name, array));
         }
-        if let Some(labels) = &data.labels {
-            named.push((labels.clone(), file.array(labels)?));
-        }
-        let count = sample_count(named.iter().map(|(name, array)| (name.as_str(), array)))?;
+        let labels = data.labels.as_ref().map(&mut read).transpose()?;
+        let lengths = data.lengths.iter().map(|(input, name)| Ok((input, read(name)?)));
+        let lengths = lengths.collect::<Result<BTreeMap<_, _>, DataError>>()?;
+        let all = arrays.iter().chain(&labels).chain(lengths.values());
+        let count = sample_count(all.map(|(name, array)| (name.as_str(), array)))?;
         if count == 0 {
             return Err(DataError::Empty);
         }
-        let labels = match &data.labels {
-            Some(_) => named.pop().map(|(name, array)| to_labels(&name, &array)).transpose()?,
-            None => None,
+        let bound = |(spec, (_, array)): (&TensorSpec, (String, Array))| {
+            let of_input = lengths.get(&spec.name);
+            let lengths = of_input.map(|(name, lengths)| Lengths::of(name, lengths, &array, spec));
+            Ok(Bound { spec: spec.clone(), lengths: lengths.transpose()?, array })
         };
-        let arrays = named.into_iter().map(|(_, array)| array);
-        Ok(Self { inputs: inputs.iter().cloned().zip(arrays).collect(), labels, count })
+        let inputs = inputs.iter().zip(arrays).map(bound).collect::<Result<_, DataError>>()?;
+        let labels = labels.map(|(name, array)| to_labels(&name, &array)).transpose()?;
+        Ok(Self { inputs, labels, count })
     }
 
     /// How many samples there are, at least one.
@@ -74,22 +88,34 @@ impl Samples {
 
     /// One sample as the tensors of a request, each with a batch axis of one; nothing beyond the last sample.
     pub fn request(&self, sample: usize) -> Option<Vec<WireTensor>> {
-        self.inputs
-            .iter()
-            .map(|(spec, array)| {
-                let data = to_json(array.dtype(), array.sample_bytes(sample, 1)?).ok()?;
-                let shape = one(array.shape());
-                Some(WireTensor { name: spec.name.clone(), datatype: spec.datatype, shape, data })
-            })
-            .collect()
+        let tensor = |bound: &Bound| {
+            let (shape, bytes) = bound.sample(sample)?;
+            let data = to_json(bound.array.dtype(), &bytes).ok()?;
+            Some(WireTensor { name: bound.spec.name.clone(), datatype: bound.spec.datatype, shape, data })
+        };
+        self.inputs.iter().map(tensor).collect()
     }
 
     /// One sample as an engine takes it, each tensor with a batch axis of one; nothing beyond the last sample.
     pub fn tensors(&self, sample: usize) -> Option<Vec<Tensor>> {
-        let tensor = |(_, array): &(TensorSpec, Array)| {
-            Tensor::new(one(array.shape()), to_data(array.dtype(), array.sample_bytes(sample, 1)?)?)
+        let tensor = |bound: &Bound| {
+            let (shape, bytes) = bound.sample(sample)?;
+            Tensor::new(shape, to_data(bound.array.dtype(), &bytes)?)
         };
         self.inputs.iter().map(tensor).collect()
+    }
+}
+
+impl Bound {
+    /// The shape, with a batch axis of one, and the bytes of a sample without its padding.
+    fn sample(&self, sample: usize) -> Option<(Vec<usize>, Cow<'_, [u8]>)> {
+        let mut shape = one(self.array.shape());
+        let bytes = self.array.sample_bytes(sample, 1)?;
+        let bytes = match &self.lengths {
+            Some(lengths) => Cow::Owned(lengths.cut(sample, &mut shape, bytes)),
+            None => Cow::Borrowed(bytes),
+        };
+        Some((shape, bytes))
     }
 }
 
@@ -151,28 +177,34 @@ fn shape_words(shape: &[i64]) -> String {
 }
 
 fn to_labels(name: &str, array: &Array) -> Result<Vec<i64>, DataError> {
-    let wrong = || DataError::Labels {
+    integers(array).ok_or_else(|| DataError::Labels {
         array: name.to_owned(),
         got: format!("{} with shape {:?}", array.dtype(), array.shape()),
-    };
+    })
+}
+
+/// The elements of an array that holds one integer a sample.
+pub(super) fn integers(array: &Array) -> Option<Vec<i64>> {
     if array.shape().len() != 1 {
-        return Err(wrong());
+        return None;
     }
     let bytes = array.bytes();
     match array.dtype() {
-        Dtype::I8 => Ok(integers(bytes, |word| i8::from_le_bytes(word).into())),
-        Dtype::I16 => Ok(integers(bytes, |word| i16::from_le_bytes(word).into())),
-        Dtype::I32 => Ok(integers(bytes, |word| i32::from_le_bytes(word).into())),
-        Dtype::I64 => Ok(integers(bytes, i64::from_le_bytes)),
-        Dtype::U8 => Ok(integers(bytes, |word| u8::from_le_bytes(word).into())),
-        Dtype::U16 => Ok(integers(bytes, |word| u16::from_le_bytes(word).into())),
-        Dtype::U32 => Ok(integers(bytes, |word| u32::from_le_bytes(word).into())),
-        Dtype::U64 => Ok(integers(bytes, |word| i64::try_from(u64::from_le_bytes(word)).unwrap_or(i64::MAX))),
-        Dtype::Bool | Dtype::F16 | Dtype::F32 | Dtype::F64 => Err(wrong()),
+        Dtype::I8 => Some(decoded(bytes, |word| i8::from_le_bytes(word).into())),
+        Dtype::I16 => Some(decoded(bytes, |word| i16::from_le_bytes(word).into())),
+        Dtype::I32 => Some(decoded(bytes, |word| i32::from_le_bytes(word).into())),
+        Dtype::I64 => Some(decoded(bytes, i64::from_le_bytes)),
+        Dtype::U8 => Some(decoded(bytes, |word| u8::from_le_bytes(word).into())),
+        Dtype::U16 => Some(decoded(bytes, |word| u16::from_le_bytes(word).into())),
+        Dtype::U32 => Some(decoded(bytes, |word| u32::from_le_bytes(word).into())),
+        Dtype::U64 => {
+            Some(decoded(bytes, |word| i64::try_from(u64::from_le_bytes(word)).unwrap_or(i64::MAX)))
+        }
+        Dtype::Bool | Dtype::F16 | Dtype::F32 | Dtype::F64 => None,
     }
 }
 
-fn integers<const N: usize>(bytes: &[u8], decode: impl Fn([u8; N]) -> i64) -> Vec<i64> {
+fn decoded<const N: usize>(bytes: &[u8], decode: impl Fn([u8; N]) -> i64) -> Vec<i64> {
     bytes.as_chunks().0.iter().map(|word| decode(*word)).collect()
 }
 
@@ -295,6 +327,46 @@ pub(super) mod tests {
             (vec![("x", "<f4", "()", floats(&[0.0]))], renamed.clone(), fits(), "no axis"),
         ] {
             let message = refusal(&arrays, &extra, spec);
+            assert!(message.contains(words), "{message}");
+        }
+    }
+
+    #[test]
+    fn padding_is_cut_off_along_the_last_open_axis() {
+        let lengths = |lengths: [i32; 2]| {
+            ("n", "<i4", "(2,)", lengths.into_iter().flat_map(i32::to_le_bytes).collect::<Vec<_>>())
+        };
+        let values: Vec<f32> = (0..12_u8).map(f32::from).collect();
+        let x = ("x", "<f4", "(2, 2, 3)", floats(&values));
+        let extra = json!({ "inputs": { "pixels": "x" }, "lengths": { "pixels": "n" } });
+        let cut = |shape: &[i64]| {
+            let mut file = npz(&[x.clone(), lengths([1, 2])]);
+            let samples = bind(&mut file, &extra, spec(Datatype::Fp32, shape)).unwrap();
+            let request = serde_json::to_value(samples.request(1).unwrap()).unwrap();
+            assert_eq!(json!(samples.tensors(1).unwrap()[0].shape()), request[0]["shape"]);
+            (request[0]["shape"].clone(), request[0]["data"].clone())
+        };
+        assert_eq!(cut(&[-1, 2, -1]), (json!([1, 2, 2]), json!([6, 7, 9, 10])));
+        assert_eq!(cut(&[-1, -1, -1]), (json!([1, 2, 2]), json!([6, 7, 9, 10])));
+        assert_eq!(cut(&[-1]), (json!([1, 2, 2]), json!([6, 7, 9, 10])));
+        assert_eq!(cut(&[-1, -1, 3]), (json!([1, 2, 3]), json!([6, 7, 8, 9, 10, 11])));
+        let open = || spec(Datatype::Fp32, &[-1, 2, -1]);
+        let floats = ("n", "<f4", "(2,)", floats(&[1.0, 1.0]));
+        for (lengths, extra, spec, words) in [
+            (lengths([1, 4]), extra.clone(), open(), "length 4 of sample 1 in \"n\" is not from 1 to 3"),
+            (lengths([0, 1]), extra.clone(), open(), "length 0 of sample 0"),
+            (lengths([1, -1]), extra.clone(), open(), "length -1 of sample 1"),
+            (floats, extra.clone(), open(), "lengths \"n\" are float32 with shape [2]"),
+            (("n", "<i4", "(1,)", vec![1, 0, 0, 0]), extra.clone(), open(), "\"n\" has 1 samples"),
+            (lengths([1, 1]), extra.clone(), spec(Datatype::Fp32, &[-1, 2, 3]), "leaves no axis"),
+            (
+                lengths([1, 1]),
+                json!({ "inputs": { "pixels": "x" }, "lengths": { "pixel": "n" } }),
+                open(),
+                "no input \"pixel\"",
+            ),
+        ] {
+            let message = refusal(&[x.clone(), lengths], &extra, spec);
             assert!(message.contains(words), "{message}");
         }
     }

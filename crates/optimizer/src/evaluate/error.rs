@@ -59,6 +59,36 @@ pub enum DataError {
         /// Its type and shape.
         got: String,
     },
+    /// Lengths that are not one whole number a sample.
+    #[error("lengths {array:?} are {got}, expected one integer a sample")]
+    Lengths {
+        /// The array.
+        array: String,
+        /// Its type and shape.
+        got: String,
+    },
+    /// A length that the sample does not have.
+    #[error(
+        "length {length} of sample {sample} in {array:?} is not from 1 to {most}, the size of axis {axis} that it cuts"
+    )]
+    Length {
+        /// The array.
+        array: String,
+        /// Position of the sample.
+        sample: usize,
+        /// The length.
+        length: i64,
+        /// The longest that there may be.
+        most: usize,
+        /// The axis of the samples' array.
+        axis: usize,
+    },
+    /// Lengths for an input whose samples all have one shape.
+    #[error("the model's input {input:?} leaves no axis but the batch open: leave its `lengths` out")]
+    NoOpenAxis {
+        /// The model input.
+        input: String,
+    },
     /// A label that is no class of the model.
     #[error("label {label} of sample {sample} is no class: the model's output has {classes}")]
     LabelRange {

@@ -9,6 +9,7 @@ mod elements;
 mod error;
 mod golden;
 mod latency;
+mod lengths;
 mod predictor;
 mod protocol;
 mod race;

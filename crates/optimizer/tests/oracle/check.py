@@ -116,4 +116,5 @@ def problems(source, output, feeds, facts):
     np.savez(output.with_suffix(".npz"), *[np.asarray(value, np.float64) for value in found])
 
 
-judge(problems, lambda models, output: models / f"{output.name.split('.')[0]}.onnx")
+if __name__ == "__main__":
+    judge(problems, lambda models, output: models / f"{output.name.split('.')[0]}.onnx")

@@ -1,0 +1,110 @@
+"""What quantizers make of small models that are hard to quantize: those of the tests, every tool in its own process.
+
+    hard.py SLIPWAY QUANTIZE_RS MODELS
+
+MODELS is what tests/oracle/models.py wrote. Dynamic int8 with a scale a channel; judged are the checker, the interface, and the
+answers in ONNX Runtime, with the tolerances of the tests. A model that has to be refused, such as one with NaN in it, is right
+where the tool refuses it. Prints a Markdown table and names what is silently wrong.
+"""
+
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests/oracle"))
+from check import far, interface  # noqa: E402
+
+KINDS = ["right", "refused", "nothing quantized", "another interface", "wrong answers", "not loadable"]
+SILENT = KINDS[2:5]
+PEER = """
+import sys
+from onnxruntime.quantization import QuantType, quantize_dynamic
+quantize_dynamic(*sys.argv[1:3], per_channel=True, reduce_range=True, weight_type=QuantType.QInt8)
+"""
+
+
+def tools(slipway, peer):
+    """What each tool is called with, before the model and the result."""
+    return {
+        "Slipway, for ONNX Runtime": lambda source, target: [slipway, "quantize", source, target, "--engine", "onnxruntime"],
+        "Slipway, for both engines": lambda source, target: [slipway, "quantize", source, target],
+        "ONNX Runtime": lambda source, target: [sys.executable, "-c", PEER, source, target],
+        "quantize-rs": lambda source, target: [peer, "quantize", source, "--output", target, "--per-channel"],
+    }
+
+
+def answers(path, feeds):
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    return onnxruntime.InferenceSession(str(path), options).run(None, feeds)
+
+
+def floats(model):
+    """Constants of more than one dimension that are still floats, wherever they are."""
+    return sum(
+        tensor.data_type == onnx.TensorProto.FLOAT and len(tensor.dims) > 1
+        for tensor in [*model.graph.initializer, *constants(model.graph)]
+    )
+
+
+def constants(graph):
+    for node in graph.node:
+        for attribute in node.attribute:
+            if attribute.type == onnx.AttributeProto.TENSOR:
+                yield attribute.t
+            if attribute.type == onnx.AttributeProto.GRAPH:
+                yield from attribute.g.initializer
+                yield from constants(attribute.g)
+
+
+def verdict(command, source, target, facts):
+    """One of `KINDS`."""
+    done = subprocess.run(command, capture_output=True, text=True)
+    must_refuse = facts.get("refused") is not None
+    if done.returncode or not target.exists():
+        return "right" if must_refuse else "refused"
+    if must_refuse:
+        return "wrong answers" if "NaN" in facts["refused"] else "nothing quantized"
+    feeds = dict(np.load(source.with_suffix(".npz")))
+    try:
+        onnx.checker.check_model(str(target))
+        found = answers(target, feeds)
+    except Exception:
+        return "not loadable"
+    before, after = onnx.load(source), onnx.load(target)
+    if interface(before) != interface(after):
+        return "another interface"
+    loose = facts.get("loose", 0.05)
+    if any(far(want, value, loose) for want, value in zip(answers(source, feeds), found)):
+        return "wrong answers"
+    return "right" if not facts["weights"] or floats(after) < floats(before) else "nothing quantized"
+
+
+def main(slipway, peer, models):
+    sources = sorted(Path(models).glob("*.onnx"))
+    print(f"| {len(sources)} models | " + " | ".join(KINDS) + " |\n" + "|---" * (len(KINDS) + 1) + "|")
+    named = []
+    for tool, command in tools(slipway, peer).items():
+        counts = dict.fromkeys(KINDS, 0)
+        for source in sources:
+            facts = json.loads(source.with_suffix(".json").read_text())
+            with tempfile.TemporaryDirectory() as folder:
+                target = Path(folder) / "out.onnx"
+                kind = verdict(command(str(source), str(target)), source, target, facts)
+            counts[kind] += 1
+            if kind != "right":
+                named.append(f"{tool}: {source.stem}: {kind}")
+        print(f"| {tool} | " + " | ".join(str(count) for count in counts.values()) + " |", flush=True)
+    print("\n" + "\n".join(named))
+    ours = [line for line in named if line.startswith("Slipway")]
+    sys.exit(1 if any(kind in line for line in ours for kind in [*SILENT, "not loadable"]) else 0)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
