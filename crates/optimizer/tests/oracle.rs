@@ -38,6 +38,7 @@ fn methods() -> Vec<(&'static str, Method, Engine)> {
     vec![
         ("dynamic-channel", dynamic(Granularity::PerChannel), Engine::Rten),
         ("dynamic-tensor", dynamic(Granularity::PerTensor), Engine::Rten),
+        ("dynamic-ort", dynamic(Granularity::PerChannel), Engine::OnnxRuntime),
         ("eight-channel", Method::Eight { granularity: Granularity::PerChannel }, Engine::Rten),
         ("blocks", Method::EightInBlocks { block: 16, fit: Fit::default() }, Engine::Rten),
         ("blocks-ort", Method::EightInBlocks { block: 32, fit: Fit::Nearest }, Engine::OnnxRuntime),

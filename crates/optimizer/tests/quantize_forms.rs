@@ -4,8 +4,10 @@
 mod common;
 
 use common::{Case, count, noise, options, tensor, tensor_bytes};
-use slipway_model::onnx::build::{ModelBuilder, float, float_tensor, int, ints, tensor as tensor_attribute};
-use slipway_optimizer::stage::quantize::{Granularity, Method};
+use slipway_model::onnx::build::{
+    ModelBuilder, float, float_tensor, int, ints, string, tensor as tensor_attribute,
+};
+use slipway_optimizer::stage::quantize::{Engine, Form, Granularity, Method, Options, Rule};
 
 const BOTH: [Granularity; 2] = [Granularity::PerTensor, Granularity::PerChannel];
 
@@ -233,4 +235,76 @@ fn long_rows_and_many_panels_give_the_same_integers() {
             assert!(tensor_bytes(&left, name) == tensor_bytes(&right, name), "{name} of {depth} × {width}");
         }
     }
+}
+
+/// An `LSTM` of so many directions.
+fn lstm(directions: i64, attributes: Vec<slipway_model::onnx::proto::AttributeProto>) -> Case {
+    let count = |last: i64| usize::try_from(directions * 64 * last).unwrap();
+    let attributes = [vec![int("hidden_size", 16)], attributes].concat();
+    Case::new(
+        &ModelBuilder::new()
+            .input("x", &[5, 2, 8])
+            .output("y", &[-1, -1, -1, -1])
+            .floats("w", &[directions, 64, 8], &noise(21, count(8)))
+            .floats("r", &[directions, 64, 16], &noise(22, count(16)))
+            .node_with("LSTM", &["x", "w", "r"], &["y"], attributes),
+    )
+}
+
+#[test]
+fn an_lstm_computes_in_integers_where_the_engine_has_the_operator() {
+    for (directions, granularity, scales) in [
+        (1, Granularity::PerChannel, vec![1, 64]),
+        (2, Granularity::PerChannel, vec![2, 64]),
+        (1, Granularity::PerTensor, vec![1]),
+    ] {
+        let direction = if directions == 2 { "bidirectional" } else { "reverse" };
+        let case = lstm(directions, vec![string("direction", direction), int("layout", 0)]);
+        let options = Options { engine: Engine::OnnxRuntime, ..options(granularity) };
+        let report = case.quantize(&options).unwrap();
+        assert_eq!(report.tensors.len(), 2);
+        for tensor in &report.tensors {
+            assert_eq!((tensor.form, tensor.scheme.as_str()), (Form::DynamicQuantizeLstm, "int8/7"));
+        }
+        let model = case.output_model();
+        assert_eq!((count(&model, "LSTM"), count(&model, "Transpose")), (0, 2));
+        let nodes = &model.proto().graph.as_ref().unwrap().node;
+        let node = nodes.iter().find(|node| node.op_type() == "DynamicQuantizeLSTM").unwrap();
+        let attributes: Vec<&str> =
+            node.attribute.iter().map(slipway_model::onnx::proto::AttributeProto::name).collect();
+        assert_eq!(
+            (node.domain(), node.input.len(), attributes),
+            ("com.microsoft", 12, vec!["hidden_size", "direction"])
+        );
+        for (place, name) in [(8, "w"), (10, "r")] {
+            assert_eq!(node.input[place], format!("{name}_scale"));
+            assert_eq!(tensor(&model, &node.input[place]).unwrap().dims, scales);
+            assert_eq!(tensor(&model, &node.input[place + 1]).unwrap().dims, scales);
+            assert!(tensor_bytes(&model, &node.input[place + 1]).iter().all(|zero| *zero == 0));
+        }
+    }
+}
+
+#[test]
+fn an_lstm_that_the_operator_cannot_be_keeps_its_floats() {
+    let integers = |case: &Case, options: &Options| {
+        case.quantize(options).unwrap();
+        (
+            count(&case.output_model(), "com.microsoft::DynamicQuantizeLSTM"),
+            count(&case.output_model(), "LSTM"),
+        )
+    };
+    let for_engine = |engine, granularity| Options { engine, ..options(granularity) };
+    let ort = for_engine(Engine::OnnxRuntime, Granularity::PerChannel);
+    assert_eq!(integers(&lstm(1, vec![]), &ort), (1, 0));
+    assert_eq!(integers(&lstm(1, vec![]), &for_engine(Engine::Rten, Granularity::PerChannel)), (0, 1));
+    let both = lstm(2, vec![string("direction", "bidirectional")]);
+    assert_eq!(
+        integers(&both, &for_engine(Engine::OnnxRuntime, Granularity::PerTensor)),
+        (0, 1),
+        "one scale for two"
+    );
+    assert_eq!(integers(&lstm(1, vec![int("layout", 1)]), &ort), (0, 1), "batches first");
+    let kept = vec![Rule { matches: "w".to_owned(), keep_float: true }];
+    assert_eq!(integers(&lstm(1, vec![]), &Options { rules: kept, ..ort }), (0, 1), "one of both stays");
 }

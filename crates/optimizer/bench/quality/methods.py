@@ -139,6 +139,7 @@ INT4 = ["--scheme", "weight-only", "--weights", "int4"]
 ZERO_POINTS = [*INT4, "--zero-points", "--engine", "onnxruntime"]
 METHODS = [
     Method("dynamic, per channel", ["--scheme", "dynamic"]),
+    Method("dynamic, per channel, for ONNX Runtime", ["--scheme", "dynamic", "--engine", "onnxruntime"], (ORT,)),
     Method("dynamic, per channel, biases corrected", ["--scheme", "dynamic", *CORRECT], looks=True),
     Peer("ONNX Runtime's dynamic, per channel", dynamic(True)),
     Method("smooth, then dynamic, per channel", ["--scheme", "dynamic"], smooth=True),

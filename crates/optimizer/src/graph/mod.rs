@@ -25,6 +25,6 @@ pub(crate) use node::{CONTRIB, is_contrib_gelu, node, node_name};
 pub(crate) use opset::{opset, raise, raise_ir, raise_to_13, reaches_11, refuse_old, use_domain};
 pub(crate) use prune::{prune, prune_descriptions};
 pub(crate) use scope::{GraphId, Operand, Scopes, Source, Unresolved, holds_floats, is_float, rewrite};
-pub(crate) use tensor::{float_tensor, header, int_list, int_scalar, open_value, value_info};
+pub(crate) use tensor::{float_tensor, header, int_list, int_scalar, int8_zeros, open_value, value_info};
 pub(crate) use to_17::{raise_to_17, reaches_17};
 pub(crate) use types::Types;

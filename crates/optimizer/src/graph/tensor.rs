@@ -32,6 +32,13 @@ pub(crate) fn int_scalar(name: &str, data_type: DataType, byte: u8) -> TensorPro
     TensorProto { raw_data: Some(vec![byte].into()), ..header(name, &[], data_type) }
 }
 
+/// A tensor of zeros of `int8`, one for each channel of a weight or fewer.
+pub(crate) fn int8_zeros(name: &str, dims: &[i64]) -> TensorProto {
+    let count: i64 = dims.iter().product();
+    let zeros = vec![0; usize::try_from(count).expect("a weight has more elements")];
+    TensorProto { raw_data: Some(zeros.into()), ..header(name, dims, DataType::INT8) }
+}
+
 /// What a value is: its element type and its dimensions.
 pub(crate) fn value_info(name: &str, data_type: DataType, dims: &[i64]) -> ValueInfoProto {
     let dim =

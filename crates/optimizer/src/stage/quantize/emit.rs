@@ -10,7 +10,7 @@ use super::pairs::Pairs;
 use super::select::Wanted;
 use super::weight::{BiasTensor, ScaleTensor};
 use super::{Granularity, Method};
-use crate::graph::{Names, float_tensor, int, int_list, int_scalar, ints, node, value_info};
+use crate::graph::{Names, float_tensor, int, int_list, int_scalar, int8_zeros, ints, node, value_info};
 
 /// A quantized activation: its integers, and what they stand for.
 #[derive(Debug, Clone)]
@@ -52,6 +52,7 @@ pub(super) struct Emitter<'a> {
     pub(super) method: Method,
     pub(super) pairs: Pairs<'a>,
     zero_points: HashMap<u8, String>,
+    zeros: HashMap<Vec<i64>, String>,
     graph: Scratch,
 }
 
@@ -71,6 +72,7 @@ impl<'a> Emitter<'a> {
             method,
             pairs,
             zero_points: HashMap::new(),
+            zeros: HashMap::new(),
             graph: Scratch::default(),
         }
     }
@@ -185,10 +187,19 @@ impl<'a> Emitter<'a> {
 
     /// Swaps the axes of a matrix, once in a graph.
     pub(super) fn transposed(&mut self, name: &str) -> String {
+        self.transposed_by(name, &[1, 0])
+    }
+
+    /// Swaps the axes of each matrix of a batch, once in a graph.
+    pub(super) fn transposed_matrices(&mut self, name: &str) -> String {
+        self.transposed_by(name, &[0, 2, 1])
+    }
+
+    fn transposed_by(&mut self, name: &str, perm: &[i64]) -> String {
         if let Some(known) = self.graph.transposed.get(name) {
             return known.clone();
         }
-        let turned = self.apply_with("Transpose", &[name], name, vec![ints("perm", &[1, 0])]);
+        let turned = self.apply_with("Transpose", &[name], name, vec![ints("perm", perm)]);
         self.graph.transposed.insert(name.to_owned(), turned.clone());
         turned
     }
@@ -231,6 +242,18 @@ impl<'a> Emitter<'a> {
         let name = self.names.fresh(&format!("{data_type}_zero_point"));
         self.constants.push(int_scalar(&name, data_type, byte));
         self.zero_points.insert(byte, name.clone());
+        name
+    }
+
+    /// Zeros of `int8`: the zero points of symmetric channels.
+    pub(super) fn zeros(&mut self, dims: &[i64]) -> String {
+        if let Some(known) = self.zeros.get(dims) {
+            return known.clone();
+        }
+        let sizes: Vec<String> = dims.iter().map(i64::to_string).collect();
+        let name = self.names.fresh(&format!("int8_zero_points_{}", sizes.join("_")));
+        self.constants.push(int8_zeros(&name, dims));
+        self.zeros.insert(dims.to_vec(), name.clone());
         name
     }
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use slipway_kernels::quantize::asymmetric;
 use slipway_model::onnx::DataType;
-use slipway_model::onnx::proto::{NodeProto, TensorProto};
+use slipway_model::onnx::proto::NodeProto;
 
 use super::emit::Emitter;
 use super::form::IntegerBias;
@@ -13,7 +13,7 @@ use super::report::ActivationReport;
 use super::weight::BiasTensor;
 use super::{Granularity, Method};
 use crate::calibrate::Calibration;
-use crate::graph::{float_tensor, header, int, int_scalar, node};
+use crate::graph::{float_tensor, int, int_scalar, node};
 
 /// The pairs of a model: which activations have one, and what is written already.
 #[derive(Debug)]
@@ -26,8 +26,6 @@ pub(super) struct Pairs<'a> {
     dequantized: HashMap<String, String>,
     /// Names of dequantized weights, by index and whether transposed.
     weights: HashMap<(usize, bool), String>,
-    /// Names of lists of zeros, by length.
-    zeros: HashMap<i64, String>,
     pub(super) reports: Vec<ActivationReport>,
 }
 
@@ -39,7 +37,6 @@ impl<'a> Pairs<'a> {
             parameters: HashMap::new(),
             dequantized: HashMap::new(),
             weights: HashMap::new(),
-            zeros: HashMap::new(),
             reports: Vec::new(),
         }
     }
@@ -140,7 +137,7 @@ impl Emitter<'_> {
             Granularity::PerTensor => (self.zero_point(0), Vec::new()),
             Granularity::PerChannel => {
                 let axis = i64::try_from(axis).expect("a tensor has few axes");
-                (self.zeros(dims[0]), vec![int("axis", axis)])
+                (self.zeros(&dims), vec![int("axis", axis)])
             }
         };
         let floats = self.apply_with("DequantizeLinear", &[&stored, &scale, &zeros], &stored, attributes);
@@ -175,18 +172,5 @@ impl Emitter<'_> {
 
     fn channels(&self, weight: usize) -> i64 {
         self.wanted[weight].dims[self.wanted[weight].axes.channels]
-    }
-
-    /// A list of `int8` zeros: the zero points of symmetric channels.
-    fn zeros(&mut self, length: i64) -> String {
-        if let Some(known) = self.pairs.zeros.get(&length) {
-            return known.clone();
-        }
-        let name = self.names.fresh(&format!("int8_zero_points_{length}"));
-        let bytes = vec![0; usize::try_from(length).expect("a dimension was checked on opening")];
-        self.constants
-            .push(TensorProto { raw_data: Some(bytes.into()), ..header(&name, &[length], DataType::INT8) });
-        self.pairs.zeros.insert(length, name.clone());
-        name
     }
 }

@@ -82,6 +82,9 @@ pub enum Form {
     ConvInteger,
     /// `Gather` of integers, then their scale.
     GatherInteger,
+    /// `DynamicQuantizeLSTM`, with activations quantized at run time.
+    #[serde(rename = "dynamicQuantizeLSTM")]
+    DynamicQuantizeLstm,
     /// `MatMulNBits`: blocks of four bits.
     MatMulNBits,
     /// The operator as it was, with activations and the weight dequantized right before it.

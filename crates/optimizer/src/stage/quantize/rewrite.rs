@@ -8,7 +8,7 @@ use slipway_model::onnx::{DataType, OnnxModel};
 
 use super::cut::Cut;
 use super::emit::{Emitter, is_transposed, kernel_scheme};
-use super::form::{DOMAIN, Site};
+use super::form::Site;
 use super::pairs::Pairs;
 use super::report::ActivationReport;
 use super::select::{Selection, Wanted};
@@ -17,8 +17,8 @@ use super::{Form, Method, Options, QuantizeError};
 use crate::calibrate::Calibration;
 use crate::file::{FileError, Output, OutputTensor, describe, embed, kept};
 use crate::graph::{
-    GraphId, Names, Scopes, Source, prune, prune_descriptions, raise, raise_ir, rewrite as each_graph,
-    use_domain,
+    CONTRIB, GraphId, Names, Scopes, Source, prune, prune_descriptions, raise, raise_ir,
+    rewrite as each_graph, use_domain,
 };
 
 /// Bytes from which the value of a `Constant` node becomes an initializer, to be copied from file
@@ -85,7 +85,7 @@ pub(super) fn rewrite(
         raise(&mut proto);
     }
     if selection.sites.values().any(Site::needs_contrib) {
-        use_domain(&mut proto, DOMAIN);
+        use_domain(&mut proto, CONTRIB);
     }
     raise_ir(&mut proto);
     let mut spec = serde_json::json!({ "method": options.method, "engine": options.engine, "leastElements": options.least_elements,

@@ -40,7 +40,11 @@ enum Kind {
 impl Kind {
     fn of(form: Form) -> Self {
         match form {
-            Form::MatMulInteger | Form::GatherInteger | Form::Expanded | Form::Qdq => Self::Signed,
+            Form::MatMulInteger
+            | Form::GatherInteger
+            | Form::DynamicQuantizeLstm
+            | Form::Expanded
+            | Form::Qdq => Self::Signed,
             Form::ConvInteger => Self::Unsigned,
             Form::MatMulNBits => Self::Blocks,
         }
@@ -232,7 +236,10 @@ impl<'a> Selector<'a> {
             self.found.weights.len() - 1
         });
         let weight = &mut self.found.weights[index];
-        weight.is_multiplied |= matches!(form, Form::MatMulInteger | Form::ConvInteger | Form::Qdq);
+        weight.is_multiplied |= match form {
+            Form::MatMulInteger | Form::ConvInteger | Form::DynamicQuantizeLstm | Form::Qdq => true,
+            Form::GatherInteger | Form::MatMulNBits | Form::Expanded => false,
+        };
         weight.users += 1;
         weight.straight |= !transposed;
         weight.transposed |= transposed;

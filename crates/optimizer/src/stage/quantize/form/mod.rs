@@ -6,6 +6,7 @@
 mod conv;
 mod expanded;
 mod gather;
+mod lstm;
 mod matmul;
 mod nbits;
 mod qdq;
@@ -24,6 +25,7 @@ pub(super) enum Site {
     MatMul(matmul::MatMul),
     Conv(conv::Conv),
     Gather(gather::Gather),
+    Lstm(lstm::Lstm),
     NBits(nbits::MatMulNBits),
     Expanded(expanded::Expanded),
     Qdq(qdq::Qdq),
@@ -36,6 +38,7 @@ impl Site {
             Self::MatMul(site) => site.emit(node, emitter),
             Self::Conv(site) => site.emit(node, emitter),
             Self::Gather(site) => site.emit(node, emitter),
+            Self::Lstm(site) => site.emit(node, emitter),
             Self::NBits(site) => site.emit(node, emitter),
             Self::Expanded(site) => site.emit(node, emitter),
             Self::Qdq(site) => site.emit(node, emitter),
@@ -50,13 +53,13 @@ impl Site {
             Self::NBits(site) => Some(site.weight()),
             Self::Expanded(site) => site.weight(),
             Self::Qdq(site) => site.weight(),
-            Self::Gather(_) => None,
+            Self::Gather(_) | Self::Lstm(_) => None,
         }
     }
 
     /// Whether an operator of ONNX Runtime's own domain is needed.
     pub(super) fn needs_contrib(&self) -> bool {
-        matches!(self, Self::NBits(_))
+        matches!(self, Self::NBits(_) | Self::Lstm(_))
     }
 
     /// Whether the operators of integer arithmetic are needed.
@@ -84,7 +87,6 @@ fn because(reason: impl Into<String>) -> Unresolved {
     Unresolved::Because(reason.into())
 }
 
-pub(super) use nbits::DOMAIN;
 pub(super) use qdq::{IntegerBias, places as qdq_places, site as qdq_site};
 
 /// What becomes of a node, or why it stays; nothing is said of one without constants.
@@ -99,6 +101,7 @@ pub(super) fn consider(
         "MatMul" | "Gemm" if matches!(method, Method::Four { .. }) => nbits::consider(selector, graph, node),
         "MatMul" | "Gemm" if integers => matmul::consider(selector, graph, node),
         "Conv" if integers => conv::consider(selector, graph, node),
+        "LSTM" if integers => lstm::consider(selector, graph, node),
         "MatMul" | "Gemm" | "Conv" | "ConvTranspose" | "LSTM" | "GRU" | "RNN" => {
             expanded::consider(selector, graph, node)
         }

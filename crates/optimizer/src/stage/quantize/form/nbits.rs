@@ -10,10 +10,7 @@ use super::super::select::{Axes, Selector};
 use super::super::{Engine, Form, Method};
 use super::matmul::Gemm;
 use super::{Site, expanded};
-use crate::graph::{GraphId, Unresolved, int};
-
-/// The domain of the operator.
-pub(in super::super) const DOMAIN: &str = "com.microsoft";
+use crate::graph::{CONTRIB, GraphId, Unresolved, int};
 
 /// A multiplication with a constant matrix on the right.
 #[derive(Debug)]
@@ -80,7 +77,7 @@ impl MatMulNBits {
         let attributes =
             vec![int("K", self.depth), int("N", self.width), int("bits", 4), int("block_size", self.block)];
         let inputs: Vec<&str> = inputs.iter().map(String::as_str).collect();
-        let product = emitter.apply_in(DOMAIN, "MatMulNBits", &inputs, output, attributes);
+        let product = emitter.apply_in(CONTRIB, "MatMulNBits", &inputs, output, attributes);
         let product = emitter.times(&product, self.gemm.alpha);
         let biased = self.gemm.bias(node, &product, self.data_type, emitter);
         emitter.finish(&biased, output, self.data_type);
