@@ -20,8 +20,10 @@ import onnxruntime
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests/oracle"))
 from check import far, interface  # noqa: E402
 
-KINDS = ["right", "refused", "nothing quantized", "another interface", "wrong answers", "not loadable"]
+KINDS = ["right", "refused", "nothing quantized", "another interface", "wrong answers", "not loadable", "crashed"]
 SILENT = KINDS[2:5]
+# How a Rust program ends that does not know what to do.
+PANIC = 101
 PEER = """
 import sys
 from onnxruntime.quantization import QuantType, quantize_dynamic
@@ -66,6 +68,8 @@ def constants(graph):
 def verdict(command, source, target, facts):
     """One of `KINDS`."""
     done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode < 0 or done.returncode == PANIC:
+        return "crashed"
     must_refuse = facts.get("refused") is not None
     if done.returncode or not target.exists():
         return "right" if must_refuse else "refused"
@@ -103,7 +107,7 @@ def main(slipway, peer, models):
         print(f"| {tool} | " + " | ".join(str(count) for count in counts.values()) + " |", flush=True)
     print("\n" + "\n".join(named))
     ours = [line for line in named if line.startswith("Slipway")]
-    sys.exit(1 if any(kind in line for line in ours for kind in [*SILENT, "not loadable"]) else 0)
+    sys.exit(1 if any(kind in line for line in ours for kind in [*SILENT, "not loadable", "crashed"]) else 0)
 
 
 if __name__ == "__main__":

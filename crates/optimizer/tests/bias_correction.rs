@@ -41,19 +41,28 @@ fn matrix() -> ModelBuilder {
 }
 
 fn kernel(dims: &[i64], channels: i64) -> ModelBuilder {
+    kernel_over(dims, channels, 4)
+}
+
+/// A kernel over a square.
+fn kernel_over(dims: &[i64], channels: i64, side: i64) -> ModelBuilder {
     let elements: i64 = dims.iter().product();
-    let [outputs, points @ ..] = [dims[0], 4, 4];
+    let outputs = dims[0];
     ModelBuilder::new()
-        .input("x", &[-1, channels, points[0], points[1]])
-        .output("y", &[-1, outputs, points[0], points[1]])
+        .input("x", &[-1, channels, side, side])
+        .output("y", &[-1, outputs, side, side])
         .floats("w", dims, &noise(3, usize::try_from(elements).unwrap()))
         .floats("b", &[outputs], &noise(4, usize::try_from(outputs).unwrap()))
 }
 
 /// What rten wants to read of a convolution.
 fn spelled(groups: i64) -> Vec<AttributeProto> {
+    padded(groups, 0)
+}
+
+fn padded(groups: i64, pad: i64) -> Vec<AttributeProto> {
     let ones = |name| ints(name, &[1, 1]);
-    vec![int("group", groups), ones("strides"), ones("dilations"), ints("pads", &[0; 4])]
+    vec![int("group", groups), ones("strides"), ones("dilations"), ints("pads", &[pad; 4])]
 }
 
 fn products() -> Vec<Product> {
@@ -87,6 +96,16 @@ fn products() -> Vec<Product> {
             kernel(&[32, 4, 1, 1], 16).node_with("Conv", &["x", "w", "b"], &["y"], spelled(4)),
             16,
         ),
+        Product {
+            name: "Conv of which one tap in nine meets the input",
+            model: kernel_over(&[8, 16, 3, 3], 16, 1).node_with(
+                "Conv",
+                &["x", "w", "b"],
+                &["y"],
+                padded(1, 1),
+            ),
+            dims: vec![1, 16, 1, 1],
+        },
     ]
 }
 
@@ -283,5 +302,28 @@ fn where_there_are_no_integers_to_make_up_for_it_is_refused() {
         };
         let error = Case::new(&product.model).quantize(&options).unwrap_err();
         assert!(matches!(&error, QuantizeError::Options { reason } if reason.contains("bias correction")));
+    }
+}
+
+#[test]
+fn groups_that_no_convolution_has_are_named() {
+    for groups in [0, -1, 3, 1 << 45, i64::MAX] {
+        let model = kernel(&[8, 16, 1, 1], 16).node_with("Conv", &["x", "w", "b"], &["y"], spelled(groups));
+        let product = Product { name: "Conv", model, dims: vec![1, 16, 4, 4] };
+        let case = Case::new(&product.model);
+        let options = Options {
+            method: Method::Eight { granularity: Granularity::PerChannel },
+            bias_correction: Some(data(&product.dims)),
+            least_elements: 1,
+            ..Options::default()
+        };
+        // Whether the engine takes the model or not: nothing is reserved for channels that cannot be.
+        if let Ok(report) = case.quantize(&options) {
+            assert!(
+                report.notes.iter().any(|note| note.contains("its groups do not divide")),
+                "{:?}",
+                report.notes
+            );
+        }
     }
 }

@@ -49,6 +49,25 @@ fn graphs_that_go_in_circles_end() {
 }
 
 #[test]
+fn chains_without_end_end() {
+    for op in ["Mul", "Add"] {
+        let mut model = layer().floats("c", &[], &[1.5]);
+        let mut value = "y".to_owned();
+        for index in 0..20_000 {
+            let next = format!("v{index}");
+            model.graph().node.push(node(op, &[&value, "c"], &[&next], vec![]));
+            value = next;
+        }
+        model.graph().node.push(node("Erf", &[&value], &["z"], vec![]));
+        let case = Case::new(&model.node("Mul", &["z", "z"], &["out"]));
+        // Threads of a runtime have no more of a stack.
+        let simplifies =
+            std::thread::Builder::new().stack_size(1 << 20).spawn(move || simplify(&case).map(drop));
+        simplifies.unwrap().join().unwrap().unwrap();
+    }
+}
+
+#[test]
 fn functions_that_call_themselves_stay_calls() {
     let mut model = layer();
     model.graph().node.push(call("f", "y", "z"));

@@ -144,7 +144,8 @@ pub struct GateInputs<'a> {
     pub data: &'a str,
 }
 
-/// The key of judging an artifact: artifacts, checks, the data's binding, and the engine that will serve.
+/// The key of judging an artifact: artifacts, checks, the data's binding, and the engine that will serve; for a check of
+/// latency also what else decides it.
 pub fn gate(gate: &Gate, data: &DataSet, serving: &Serving, inputs: GateInputs<'_>) -> String {
     let Gate { data: _, baseline: _, task, confidence, on_inconclusive: _, min_samples, checks } = gate;
     let judged = json!({
@@ -155,10 +156,12 @@ pub fn gate(gate: &Gate, data: &DataSet, serving: &Serving, inputs: GateInputs<'
     });
     let mut binding = binding(data);
     binding["labels"] = json!(data.labels);
-    key(
-        "gate",
-        &json!({ "gate": judged, "binding": binding, "artifacts": inputs, "runtime": serving.runtime }),
-    )
+    let mut key_of =
+        json!({ "gate": judged, "binding": binding, "artifacts": inputs, "runtime": serving.runtime });
+    if checks.iter().any(|check| check.latency.is_some()) {
+        key_of["speed"] = json!({ "resources": serving.resources, "batching": serving.batching });
+    }
+    key("gate", &key_of)
 }
 
 /// The hash of what a revision is made of: the artifact and everything that decides how it is served.

@@ -90,6 +90,22 @@ fn lengths_are_part_of_the_keys_of_what_runs_on_data() {
     assert_eq!(moved, [false, true, true, true], "the data itself stays");
 }
 
+#[test]
+fn resources_are_part_of_a_gate_that_judges_latency_alone() {
+    let mut spec = World::new(spec()).observed.deployment.spec;
+    let mut gate = spec.gate.take().unwrap();
+    let inputs = key::GateInputs { candidate: "sha256:c", baseline: "sha256:b", data: "sha256:d" };
+    let moved = |gate: &slipway_api::Gate| {
+        let key = |serving: &slipway_api::Serving| key::gate(gate, &spec.data[0], serving, inputs);
+        let mut small = spec.serving.clone();
+        small.resources = serde_json::from_value(json!({ "limits": { "cpu": "200m" } })).unwrap();
+        key(&spec.serving) != key(&small)
+    };
+    assert!(!moved(&gate), "answers do not depend on them");
+    gate.checks.push(serde_json::from_value(json!({ "name": "fast", "latency": {} })).unwrap());
+    assert!(moved(&gate));
+}
+
 fn weight_only(method: &serde_json::Value) -> slipway_api::Stage {
     serde_json::from_value(json!({ "name": "small", "quantize": { "weightOnly": method } }))
         .expect("a stage of the API")

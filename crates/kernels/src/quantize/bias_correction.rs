@@ -5,20 +5,21 @@
 //! Source: M. Nagel, M. van Baalen, T. Blankevoort, M. Welling, "Data-Free Quantization Through Weight Equalization and
 //! Bias Correction" (2019).
 
-/// The mean of each input channel of a layer, over samples as they come.
+/// The mean of what each weight of an output meets, over samples as they come: of a row, an input; of a kernel, an input
+/// channel at one of its taps, channel after channel.
 #[derive(Debug, Clone, PartialEq)]
 pub struct InputMeans {
     sums: Vec<f64>,
-    rows: u64,
+    count: u64,
 }
 
 impl InputMeans {
-    /// The means of no samples, of `inputs` channels.
-    pub fn new(inputs: usize) -> Self {
-        Self { sums: vec![0.0; inputs], rows: 0 }
+    /// The means of no samples, for so many weights of an output.
+    pub fn new(weights: usize) -> Self {
+        Self { sums: vec![0.0; weights], count: 0 }
     }
 
-    /// Adds rows of one value a channel; the same bits however they are cut into calls.
+    /// Adds rows of one value a weight; the same bits however they are cut into calls.
     ///
     /// Values are finite, as [`Histogram`](crate::calibrate::Histogram) made sure.
     ///
@@ -31,33 +32,42 @@ impl InputMeans {
         assert_eq!(rows.len() % self.sums.len(), 0, "samples must be whole rows");
         for row in rows.chunks_exact(self.sums.len()) {
             self.sums.iter_mut().zip(row).for_each(|(sum, value)| *sum += f64::from(*value));
-            self.rows += 1;
+            self.count += 1;
         }
     }
 
-    /// Adds planes of `points` values a channel, one channel after the other and again from the first.
+    /// Adds planes of `points` values a channel, one channel after the other and again from the first, over which a kernel
+    /// moves to `outputs` places: at `inside[tap]` of them its tap lies on a value, else on padding, which is zero.
+    ///
+    /// The mean of its plane stands for the values that a tap meets.
     ///
     /// # Panics
-    /// When `planes` does not hold whole planes of every channel.
-    pub fn observe_planes(&mut self, planes: &[f32], points: usize) {
+    /// When `planes` does not hold whole planes of every channel, or the taps are not those of the weights.
+    pub fn observe_planes(&mut self, planes: &[f32], points: usize, inside: &[u64], outputs: u64) {
         if planes.is_empty() {
             return;
         }
-        assert_eq!(planes.len() % (self.sums.len() * points), 0, "samples must be whole planes");
-        for sample in planes.chunks_exact(self.sums.len() * points) {
-            for (plane, sum) in sample.chunks_exact(points).zip(&mut self.sums) {
-                *sum += plane.iter().copied().map(f64::from).sum::<f64>();
+        assert_eq!(self.sums.len() % inside.len(), 0, "every channel has every tap");
+        let channels = self.sums.len() / inside.len();
+        assert_eq!(planes.len() % (channels * points), 0, "samples must be whole planes");
+        for sample in planes.chunks_exact(channels * points) {
+            for (plane, sums) in sample.chunks_exact(points).zip(self.sums.chunks_exact_mut(inside.len())) {
+                let mean = plane.iter().copied().map(f64::from).sum::<f64>() / count(points as u64);
+                sums.iter_mut().zip(inside).for_each(|(sum, inside)| *sum += mean * count(*inside));
             }
-            self.rows += points as u64;
+            self.count += outputs;
         }
     }
 
-    /// The mean of each channel; nothing where no sample came.
+    /// The mean that each weight meets; nothing where no sample came.
     pub fn means(&self) -> Option<Vec<f64>> {
-        #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^53")]
-        let rows = self.rows as f64;
-        (self.rows > 0).then(|| self.sums.iter().map(|sum| sum / rows).collect())
+        (self.count > 0).then(|| self.sums.iter().map(|sum| sum / count(self.count)).collect())
     }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^53")]
+fn count(number: u64) -> f64 {
+    number as f64
 }
 
 /// Adds `Σ mean[k] · weight[k, n]` to `sums[n]`, for a weight that holds a row of all `n` for each mean.
@@ -134,10 +144,19 @@ mod tests {
         means.observe(&[]);
         means.observe(&[1.0, 2.0, 3.0, 6.0]);
         assert_eq!(means.means(), Some(vec![2.0, 4.0]));
-        means.observe_planes(&[], 3);
-        // Two samples of two channels with three points each.
-        means.observe_planes(&[1.0, 2.0, 3.0, 7.0, 8.0, 9.0, 4.0, 5.0, 6.0, 1.0, 1.0, 1.0], 3);
+        means.observe_planes(&[], 3, &[3], 3);
+        // Two samples of two channels with three points each, which one tap meets all.
+        let planes = [1.0, 2.0, 3.0, 7.0, 8.0, 9.0, 4.0, 5.0, 6.0, 1.0, 1.0, 1.0];
+        means.observe_planes(&planes, 3, &[3], 3);
         assert_eq!(means.means(), Some(vec![25.0 / 8.0, 35.0 / 8.0]));
         expected_of_columns(&[], &[1.0], &mut []);
+    }
+
+    #[test]
+    fn a_tap_on_padding_meets_zeros() {
+        let mut means = InputMeans::new(2 * 3);
+        // A kernel of three over two points with padding on both sides: two places, and its outer taps leave at one each.
+        means.observe_planes(&[1.0, 3.0, -4.0, -6.0], 2, &[1, 2, 1], 2);
+        assert_eq!(means.means(), Some(vec![1.0, 2.0, 1.0, -2.5, -5.0, -2.5]));
     }
 }

@@ -42,7 +42,7 @@ pub use bias::{BiasOverflow, quantize_bias};
 pub use bias_correction::{InputMeans, expected_of_columns, expected_of_row};
 pub use blocks::{
     BadSample, BlockFit, BlockShape, Blocked, Factor, Hessian, NarrowBits, SingularHessian, UnfitBlock,
-    dequantize_block_rows, gptq, quantize_block_columns, quantize_block_rows, transpose_blocks,
+    dequantize_block_rows, gptq, quantize_block_columns, quantize_block_rows,
 };
 pub use columns::quantize_columns;
 pub use dequantize::dequantize;

@@ -9,12 +9,15 @@ use super::verdict::verdict;
 use super::{Confidence, Judgement, Needed, Verdict, percentile};
 
 const PERCENT: u8 = 95;
+/// Resamples at a usual confidence, and at most; ten of them lie beyond a bound where the confidence asks for more.
 const RESAMPLES: u32 = 2000;
+const MOST_RESAMPLES: u32 = 100_000;
 
 /// Judges whether the 95th percentile of `times`, in the order in which they were measured, is at most `maximum`.
 ///
 /// It passes when the upper bound stays within the maximum and fails when the lower bound exceeds it. So few times
-/// that the slowest 5 % may be missing are inconclusive: fewer than 59, at 95 % confidence.
+/// that the slowest 5 % may be missing are inconclusive: fewer than 59, at 95 % confidence. So is a confidence above 99.99 %,
+/// which the resamples do not show.
 pub fn judge_time(times: &[f64], maximum: f64, confidence: Confidence) -> Judgement {
     judged(times.len(), maximum, confidence, 1.0, |chosen| at_95(times, chosen))
 }
@@ -59,7 +62,9 @@ fn judged(
     if (n as u64) < least {
         return judgement(Verdict::Inconclusive, [0.0, f64::INFINITY], Needed::Samples(least));
     }
-    let [low, high] = bounds(n, confidence, &statistic);
+    let Some([low, high]) = bounds(n, confidence, &statistic) else {
+        return judgement(Verdict::Inconclusive, [0.0, f64::INFINITY], Needed::Unreachable);
+    };
     let (low, high) = (low / slack, high * slack);
     let verdict = verdict(high <= maximum, low > maximum);
     let needed = if verdict == Verdict::Pass { Needed::Enough } else { Needed::Unreachable };
@@ -96,20 +101,27 @@ fn at_95(times: &[f64], chosen: &[usize]) -> f64 {
     percentile(&times, PERCENT).unwrap_or(f64::NAN)
 }
 
-/// The one-sided lower and upper bounds of a statistic of `n` places.
-fn bounds(n: usize, confidence: Confidence, statistic: impl Fn(&[usize]) -> f64) -> [f64; 2] {
+/// How many resamples show a confidence, and how many of them lie beyond a bound.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "counts are small")]
+fn resamples(confidence: Confidence) -> Option<(u32, usize)> {
+    let wanted = (10.0 / confidence.alpha()).round().max(f64::from(RESAMPLES));
+    (wanted <= f64::from(MOST_RESAMPLES))
+        .then(|| (wanted as u32, (confidence.alpha() * wanted).round() as usize))
+}
+
+/// The one-sided lower and upper bounds of a statistic of `n` places; nothing at a confidence that is out of reach.
+fn bounds(n: usize, confidence: Confidence, statistic: impl Fn(&[usize]) -> f64) -> Option<[f64; 2]> {
+    let (count, beyond) = resamples(confidence)?;
     let mut random = SplitMix(n as u64);
     let mut chosen = Vec::with_capacity(n);
-    let mut found: Vec<f64> = (0..RESAMPLES)
+    let mut found: Vec<f64> = (0..count)
         .map(|_| {
             resample(n, &mut random, &mut chosen);
             statistic(&chosen)
         })
         .collect();
     found.sort_by(f64::total_cmp);
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of the resamples")]
-    let beyond = (confidence.alpha() * f64::from(RESAMPLES)) as usize;
-    [found[beyond], found[found.len() - 1 - beyond]]
+    Some([found[beyond], found[found.len() - 1 - beyond]])
 }
 
 /// Chooses `n` places in blocks of neighbours; behind the last comes the first.
@@ -216,6 +228,17 @@ mod tests {
         // Thirty of a thousand: well below the slowest 5 %, unless they come in bursts of fifteen.
         assert_eq!(judge(&times(|place| place % 33 == 0)).verdict, Verdict::Pass);
         assert_eq!(judge(&times(|place| place % 500 < 15)).verdict, Verdict::Inconclusive);
+    }
+
+    #[test]
+    fn a_higher_confidence_takes_more_resamples_until_there_are_too_many() {
+        let of = |level| resamples(Confidence::new(level).unwrap());
+        assert_eq!(of(0.95), Some((2000, 100)));
+        assert_eq!(of(0.999), Some((10_000, 10)));
+        assert_eq!(of(0.9999), Some((100_000, 10)));
+        assert_eq!(of(0.999_99), None);
+        let judged = judge_time(&vec![1.0; 1000], 2.0, Confidence::new(0.999_99).unwrap());
+        assert_eq!((judged.verdict, judged.needed), (Verdict::Inconclusive, Needed::Unreachable));
     }
 
     #[test]

@@ -23,8 +23,8 @@ class Data:
             widths = [(0, 0)] * (rows[0].ndim - 1)
             arrays[name] = np.concatenate([np.pad(row, [*widths, (0, max(sizes) - row.shape[-1])]) for row in rows])
             if len(set(sizes)) > 1:
-                arrays["lengths"] = np.array(sizes)
-                self.lengths += ["--length", f"{name}=lengths"]
+                arrays[f"{name}_lengths"] = np.array(sizes)
+                self.lengths += ["--length", f"{name}={name}_lengths"]
         np.savez(path, **arrays)
 
 

@@ -8,8 +8,11 @@ use super::{PredictError, Predictor, Samples, Timings, WireTensor};
 
 /// Requests before the first that is timed, while caches fill and clocks rise.
 const WARM_UP: usize = 10;
-/// How long a race may take; what was timed until then is judged.
-const LONGEST: Duration = Duration::from_mins(2);
+/// How long a race takes where enough was timed by then, and where it was not.
+const LONG: Duration = Duration::from_mins(2);
+const LONGEST: Duration = Duration::from_mins(10);
+/// Pairs that are enough for a verdict at any usual confidence.
+const ENOUGH: usize = 100;
 
 /// Times of the same requests to two models, those of one pair right after each other.
 #[derive(Debug, Clone, Default)]
@@ -40,10 +43,11 @@ impl Race {
     }
 }
 
-/// Times so many pairs of requests for the same sample, or as many as two minutes allow.
+/// Times so many pairs of requests for the same sample, or as many as two minutes allow: a hundred at least, in up to ten minutes.
 ///
-/// The first ten pairs are not timed. Requests have one sample each; after the last sample comes the first. Which model goes first alternates, so that
-/// neither always finds warm caches. `done` is told how many pairs are finished.
+/// The first ten pairs are not timed. Requests have one sample each, which both models get twice in a row; after the last sample
+/// comes the first. Which model goes first alternates, so that neither always finds warm caches, with any sample. `done` is
+/// told how many pairs are finished.
 ///
 /// # Errors
 /// Where a model gives no answer.
@@ -57,7 +61,7 @@ pub async fn race(
     let start = Instant::now();
     let mut race = Race::default();
     for lap in 0..Race::laps(pairs) {
-        let Some(inputs) = samples.request(lap % samples.count()) else { break };
+        let Some(inputs) = samples.request(lap / 2 % samples.count()) else { break };
         let (ours, theirs) = if lap % 2 == 0 {
             let ours = timed(candidate, &inputs).await?;
             (ours, timed(baseline, &inputs).await?)
@@ -70,7 +74,8 @@ pub async fn race(
             race.baseline.record(theirs);
         }
         done(lap + 1);
-        if start.elapsed() > LONGEST {
+        let limit = if lap + 1 >= Race::laps(ENOUGH) { LONG } else { LONGEST };
+        if start.elapsed() > limit {
             break;
         }
     }
@@ -118,7 +123,9 @@ mod tests {
         let names: Vec<_> = book[..4].iter().map(|(name, _)| *name).collect();
         assert_eq!(names, ["ours", "theirs", "theirs", "ours"]);
         assert!(book.chunks(2).all(|pair| pair[0].1 == pair[1].1), "a pair is asked the same");
-        assert_eq!(book[0].1, book[6].1, "after the last sample comes the first");
-        assert_ne!(book[0].1, book[2].1);
+        let of_laps: Vec<_> = book.chunks(2).map(|pair| &pair[0].1).collect();
+        assert_eq!(of_laps[0], of_laps[1], "a sample is asked for in both orders");
+        assert_ne!(of_laps[1], of_laps[2]);
+        assert_eq!(of_laps[..6], of_laps[6..12], "after the last sample comes the first");
     }
 }

@@ -88,7 +88,8 @@ fn within(measured: &str, judged: &Judgement, shown: fn(f64) -> String, wanted: 
     let bound = match (judged.verdict, judged.needed) {
         (Verdict::Inconclusive, Needed::Samples(n)) => {
             return format!(
-                "{measured}, wanted at most {wanted}; {} requests were timed, {n} are needed",
+                "{measured}, wanted at most {wanted}; {} requests were timed, {n} are needed: \
+                 judge on smaller samples, or give both models more processors",
                 judged.n
             );
         }

@@ -106,14 +106,14 @@ fn check(options: &Options) -> Result<(), QuantizeError> {
         (Method::Static { .. }, _) if options.calibration.is_none() => Err(QuantizeError::Options {
             reason: "static quantization needs a calibration: the ranges of activations on data".into(),
         }),
-        (method, _) if method.looks_at_data() && options.data.is_none() => Err(QuantizeError::Options {
-            reason: "fit: Gptq needs data: samples whose activations decide which integers are chosen".into(),
-        }),
         (Method::Half { .. } | Method::Four { fit: Fit::Gptq, .. }, _) if options.bias_correction.is_some() => {
             Err(QuantizeError::Options {
                 reason: "bias correction is for integers that were not chosen by data: leave it out of 16-bit floats and of fit: Gptq".into(),
             })
         }
+        (method, _) if method.looks_at_data() && options.data.is_none() => Err(QuantizeError::Options {
+            reason: "fit: Gptq needs data: samples whose activations decide which integers are chosen".into(),
+        }),
         (Method::Half { float: HalfFloat::Bfloat16 }, Engine::Rten) => Err(QuantizeError::Options {
             reason: "the built-in engine cannot load bfloat16: take float16, or ONNX Runtime".into(),
         }),

@@ -2,8 +2,7 @@
 //!
 //! A weight `[K, N]` is cut along `K` into blocks of one column. Integers are unsigned and packed column after
 //! column, low nibble first: `[N, blocks, size · bits / 8]`, with scales `[N, blocks]` and, where the form has them,
-//! zero points `[N, ceil(blocks · bits / 8)]`, as `com.microsoft.MatMulNBits` reads them. [`transpose_blocks`] turns
-//! them into what a blocked `DequantizeLinear` reads.
+//! zero points `[N, ceil(blocks · bits / 8)]`, as `com.microsoft.MatMulNBits` reads them.
 //!
 //! Round-to-nearest gives the bits of ONNX Runtime's quantizer (`MlasQuantizeBlockwise`), which differs from ONNX
 //! `QuantizeLinear` in two ways: it multiplies by the reciprocal of the scale, and it adds the zero point before it
@@ -28,7 +27,6 @@ mod rows;
 mod score;
 mod shape;
 mod strips;
-mod transposed;
 mod walk;
 
 #[cfg(test)]
@@ -41,4 +39,3 @@ pub use gptq::gptq;
 pub use hessian::{BadSample, Factor, Hessian, SingularHessian};
 pub use rows::quantize_block_rows;
 pub use shape::{BlockShape, Blocked, NarrowBits, UnfitBlock};
-pub use transposed::transpose_blocks;

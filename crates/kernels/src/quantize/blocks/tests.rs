@@ -219,40 +219,6 @@ proptest! {
         let worst = of_columns.iter().zip(&back).map(|(value, back)| (value - back).abs()).fold(0.0, f32::max);
         prop_assert_eq!(worst, quality.max_error);
     }
-
-    #[test]
-    fn transposed_blocks_stand_for_the_same(values in weights(), shape in shapes()) {
-        let columns = values.len() / shape.rows();
-        let values = &values[..columns * shape.rows()];
-        let (_, written) =
-            write(shape, columns, |out| quantize_block_columns(values, columns, 0, shape, BlockFit::Nearest, out));
-        let scales: Vec<f32> = written.scales.iter().map(|bits| f32::from_bits(*bits)).collect();
-        let mut wanted = vec![0.0; values.len()];
-        dequantize_block_rows(&written.integers, &scales, &written.zero_points, shape, &mut wanted);
-
-        let packed = |count: usize| (count * shape.bits().count()).div_ceil(8);
-        let mut integers = vec![0xaa; packed(values.len())];
-        let mut turned_scales = vec![0.0; scales.len()];
-        let mut zero_points = vec![0xaa; if shape.has_zero_points() { packed(scales.len()) } else { 0 }];
-        let mut out =
-            Blocked { integers: &mut integers, scales: &mut turned_scales, zero_points: &mut zero_points };
-        transpose_blocks(&written.integers, &scales, &written.zero_points, shape, &mut out);
-
-        let element = |bytes: &[u8], index: usize| match (shape.bits(), shape.has_zero_points()) {
-            (NarrowBits::Four, true) => i32::from(bytes[index / 2] >> (4 * (index % 2)) & 0xf),
-            (NarrowBits::Four, false) => i32::from((bytes[index / 2] << (4 - 4 * (index % 2))).cast_signed() >> 4),
-            (NarrowBits::Eight, true) => i32::from(bytes[index]),
-            (NarrowBits::Eight, false) => i32::from(bytes[index].cast_signed()),
-        };
-        for row in 0..shape.rows() {
-            for column in 0..columns {
-                let block = row / shape.size() * columns + column;
-                let zero_point = if shape.has_zero_points() { element(&zero_points, block) } else { 0 };
-                let value = (element(&integers, row * columns + column) - zero_point) as f32 * turned_scales[block];
-                prop_assert_eq!(value, wanted[column * shape.rows() + row]);
-            }
-        }
-    }
 }
 
 #[test]

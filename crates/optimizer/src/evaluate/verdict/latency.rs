@@ -15,6 +15,12 @@ impl Judge<'_> {
         let (Some(race), Some(confidence)) = (&self.measured.race, self.confidence) else {
             return vec![open(name, self.why_not_judged("no request was timed"))];
         };
+        let Some(baseline) = race.baseline.summary() else {
+            return vec![open(
+                name,
+                "no request was answered within ten minutes: judge on smaller samples".into(),
+            )];
+        };
         let ratio = check.ratio();
         let both = check.p95.is_some() && ratio.is_some();
         let named = |threshold| named(name, threshold, both);
@@ -23,7 +29,8 @@ impl Judge<'_> {
                 judge_time(race.candidate.milliseconds(), wanted.value().as_secs_f64() * 1e3, confidence);
             absolute(&named("p95"), &judged, &wanted.to_string())
         });
-        let ratio = ratio.map(|wanted| relative(&named("maxRatio"), race, &wanted, confidence));
+        let ratio =
+            ratio.map(|wanted| relative(&named("maxRatio"), race, baseline.p95_ms, &wanted, confidence));
         p95.into_iter().chain(ratio).collect()
     }
 }
@@ -37,11 +44,11 @@ fn absolute(name: &str, judged: &Judgement, wanted: &str) -> CheckStatus {
     }
 }
 
-fn relative(name: &str, race: &Race, wanted: &Ratio, confidence: Confidence) -> CheckStatus {
+fn relative(name: &str, race: &Race, theirs: f64, wanted: &Ratio, confidence: Confidence) -> CheckStatus {
     let Race { candidate, baseline } = race;
     let judged =
         judge_time_ratio(candidate.milliseconds(), baseline.milliseconds(), wanted.value(), confidence);
-    let [ours, theirs] = [candidate, baseline].map(|times| times.summary().map_or(f64::NAN, |of| of.p95_ms));
+    let ours = candidate.summary().map_or(theirs, |of| of.p95_ms);
     CheckStatus {
         measured: Some(places(judged.measured)),
         low: Some(places(judged.low)),

@@ -7,6 +7,7 @@
 
 mod means;
 mod products;
+mod window;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;

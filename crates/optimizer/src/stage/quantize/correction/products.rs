@@ -7,6 +7,7 @@ use slipway_model::onnx::proto::{GraphProto, NodeProto};
 use slipway_model::onnx::{DataType, OnnxModel, is_default_domain};
 
 use super::takers;
+use super::window::Window;
 use crate::file::{FileError, MakeError, Reader};
 use crate::graph::{Names, Operand, Scopes, Unresolved, flag, float_or, int_or, node_name};
 use crate::stage::quantize::form::Site;
@@ -33,6 +34,8 @@ pub(super) struct Product {
     pub(super) along: Along,
     /// How many channels of it there are.
     pub(super) depth: usize,
+    /// How its kernel moves over them; of one point where it is a matrix.
+    pub(super) window: Window,
     /// The node that takes the bias, and at which place.
     pub(super) at: (usize, usize),
     /// The name of the new bias.
@@ -88,6 +91,18 @@ pub(super) fn find(
     Ok(found)
 }
 
+/// How many channels go into a product.
+fn depth(node: &NodeProto, weight: &Wanted, kernel: &[i64]) -> Result<usize, &'static str> {
+    let (elements, taps): (i64, i64) = (weight.dims.iter().product(), kernel.iter().product());
+    let width = weight.dims[weight.axes.channels];
+    let groups = if node.op_type() == "Conv" { int_or(node, "group", 1) } else { 1 };
+    if !(1..=width).contains(&groups) || width % groups != 0 {
+        return Err("its groups do not divide its channels");
+    }
+    let depth = elements / width / taps.max(1) * groups;
+    usize::try_from(depth).map_err(|_| "it has no channels")
+}
+
 fn multiplies(node: &NodeProto) -> bool {
     is_default_domain(node.domain()) && matches!(node.op_type(), "MatMul" | "Gemm" | "Conv")
 }
@@ -123,17 +138,19 @@ impl Finder<'_> {
             Some((name, operand)) => self.floats(name, operand)?,
             None => vec![0.0; usize::try_from(width).unwrap_or_default()],
         };
-        let elements: i64 = weight.dims.iter().product();
-        let groups = if node.op_type() == "Conv" { int_or(node, "group", 1) } else { 1 };
-        let points: i64 = weight.dims.iter().skip(2).product();
-        let depth = elements / width.max(1) / points.max(1) * groups;
+        let kernel = weight.dims.get(2..).unwrap_or_default();
+        let (depth, window) = match (depth(node, weight, kernel), Window::of(node, kernel)) {
+            (Ok(depth), Ok(window)) => (depth, window),
+            (Err(reason), _) | (_, Err(reason)) => return Ok(Err(reason)),
+        };
         let output = node.output.first().map_or("", String::as_str);
         Ok(Ok(Product {
             node: index,
             name: node_name(node).to_owned(),
             input: node.input[0].clone(),
             along: if node.op_type() == "Conv" { Along::Second } else { Along::Last },
-            depth: usize::try_from(depth).unwrap_or_default(),
+            depth,
+            window,
             at: place.at,
             bias: names.fresh(&format!("{output}_bias")),
             dims: place.dims,

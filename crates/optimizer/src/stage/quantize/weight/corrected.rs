@@ -17,7 +17,7 @@ pub(in super::super) struct CorrectedBias {
     pub(in super::super) values: Vec<f32>,
     /// What the product's sums are multiplied with before the bias is added.
     pub(in super::super) factor: f32,
-    /// The means of what goes into the product.
+    /// The mean of what each weight of an output meets.
     pub(in super::super) means: Arc<[f64]>,
 }
 

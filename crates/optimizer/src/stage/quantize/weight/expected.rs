@@ -12,7 +12,7 @@ pub(super) struct Expected<'w> {
 }
 
 struct Product {
-    /// For each group of output channels, the mean that belongs to each weight of one of them.
+    /// For each group of output channels, the mean of what each weight of one of them meets.
     means: Vec<f64>,
     floats: Vec<f64>,
     stored: Vec<f64>,
@@ -24,9 +24,8 @@ impl<'w> Expected<'w> {
         let integers = weight.biases.iter().filter_map(|bias| bias.means.as_deref());
         let floats = weight.corrected.iter().map(|bias| &*bias.means);
         let layout = &weight.layout;
-        let points = layout.points();
         let product = |means: &[f64]| Product {
-            means: means.iter().flat_map(|mean| std::iter::repeat_n(*mean, points)).collect(),
+            means: means.to_vec(),
             floats: vec![0.0; layout.width()],
             stored: vec![0.0; layout.width()],
         };
@@ -98,6 +97,10 @@ fn group(layout: &Layout, means: &[f64], channel: usize) -> usize {
 mod tests {
     use super::*;
 
+    fn taps(layout: &Layout) -> usize {
+        layout.dims[2..].iter().map(|dim| usize::try_from(*dim).unwrap()).product()
+    }
+
     /// Sums by definition: each weight times the mean of its input channel.
     fn by_definition(layout: &Layout, means: &[f64], values: &[f32]) -> Vec<f64> {
         let mut sums = vec![0.0; layout.width()];
@@ -108,7 +111,7 @@ mod tests {
                 (rest, first)
             } else {
                 let group = first / (dims[0] * dims[1] / means.len());
-                (first, group * dims[1] + rest / layout.points())
+                (first, group * dims[1] + rest / taps(layout))
             };
             sums[channel] += means[input] * f64::from(*value);
         }
@@ -130,8 +133,8 @@ mod tests {
             let values: Vec<f32> =
                 (0..layout.elements()).map(|index| [-4.0, 3.0, 0.5, 2.0, -1.0][index * 7 % 5]).collect();
             let wanted = by_definition(&layout, &means, &values);
-            let points = layout.points();
-            let spread: Vec<f64> = means.iter().flat_map(|mean| std::iter::repeat_n(*mean, points)).collect();
+            let spread: Vec<f64> =
+                means.iter().flat_map(|mean| std::iter::repeat_n(*mean, taps(&layout))).collect();
             for cut in 0..=values.len() {
                 let mut sums = vec![0.0; layout.width()];
                 add(&layout, &spread, &mut sums, 0, &values[..cut]);

@@ -47,11 +47,6 @@ impl Layout {
         product(&self.dims[1..])
     }
 
-    /// Points of a kernel: elements behind one index of the first two axes.
-    pub(crate) fn points(&self) -> usize {
-        product(&self.dims[2..])
-    }
-
     /// The dimensions of the result.
     pub(crate) fn result_dims(&self) -> Vec<i64> {
         let mut dims = self.dims.clone();

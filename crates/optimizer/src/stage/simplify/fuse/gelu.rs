@@ -10,6 +10,9 @@ use crate::graph::{CONTRIB, text};
 /// The factor of the cube in the approximation.
 const CUBE: f64 = 0.044_715;
 
+/// Nodes that a product is followed through, one behind the other; real ones have three.
+const DEPTH: usize = 8;
+
 /// Whether the function is approximated.
 #[derive(Clone, Copy)]
 enum Form {
@@ -42,7 +45,7 @@ pub(super) fn find(chains: &Chains<'_>, own: bool) -> Vec<Chain> {
 
 /// The chain that ends in a node: a half, `x`, and one more than a function of `x`, multiplied in any order.
 fn gelu(chains: &Chains<'_>, end: Step<'_>, own: bool) -> Option<Chain> {
-    let product = product_of(chains, end)?;
+    let product = product_of(chains, end, DEPTH)?;
     let [first, second] = <[&str; 2]>::try_from(product.values.as_slice()).ok()?;
     if !close(product.number, 0.5) {
         return None;
@@ -63,14 +66,18 @@ fn gelu(chains: &Chains<'_>, end: Step<'_>, own: bool) -> Option<Chain> {
     Some(Chain::ending(end, nodes, op, &[x], attribute))
 }
 
-/// What a node multiplies, taken apart as far as nobody else sees the parts.
-fn product_of<'a>(chains: &Chains<'a>, step: Step<'a>) -> Option<Product<'a>> {
+/// What a node multiplies, taken apart as far as nobody else sees the parts, but so many nodes at most.
+fn product_of<'a>(chains: &Chains<'a>, step: Step<'a>, depth: usize) -> Option<Product<'a>> {
+    let depth = depth.checked_sub(1)?;
     let (first, second) = step.pair()?;
     let mut product = match step.op() {
-        "Mul" => times(factor(chains, first), factor(chains, second)),
+        "Mul" => times(factor(chains, first, depth), factor(chains, second, depth)),
         "Div" => {
             let (number, rank) = chains.number(second)?;
-            times(factor(chains, first), Product { number: number.recip(), rank, ..Product::default() })
+            times(
+                factor(chains, first, depth),
+                Product { number: number.recip(), rank, ..Product::default() },
+            )
         }
         _ => return None,
     };
@@ -78,11 +85,11 @@ fn product_of<'a>(chains: &Chains<'a>, step: Step<'a>) -> Option<Product<'a>> {
     Some(product)
 }
 
-fn factor<'a>(chains: &Chains<'a>, name: &'a str) -> Product<'a> {
+fn factor<'a>(chains: &Chains<'a>, name: &'a str, depth: usize) -> Product<'a> {
     if let Some((number, rank)) = chains.number(name) {
         return Product { number, rank, ..Product::default() };
     }
-    let inner = chains.inner(name, 1).and_then(|step| product_of(chains, step));
+    let inner = chains.inner(name, 1).and_then(|step| product_of(chains, step, depth));
     inner.unwrap_or_else(|| Product { number: 1.0, values: vec![name], ..Product::default() })
 }
 

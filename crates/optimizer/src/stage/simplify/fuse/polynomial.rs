@@ -7,6 +7,9 @@ use super::chain::{Chains, Step};
 /// The highest power that is followed.
 const DEGREE: usize = 3;
 
+/// Nodes that are followed, one behind the other; real ones have six.
+const DEPTH: usize = 12;
+
 /// A polynomial in one value, by its coefficients, and the nodes that compute it.
 pub(super) struct Polynomial {
     /// The factor of each power of the value, from the power zero on.
@@ -19,23 +22,28 @@ pub(super) struct Polynomial {
 impl Polynomial {
     /// The value `name` as a polynomial in `x`; `None` where it is none, or where others see a part of it.
     pub(super) fn of(chains: &Chains<'_>, name: &str, x: &str) -> Option<Self> {
+        Self::within(chains, name, x, DEPTH)
+    }
+
+    fn within(chains: &Chains<'_>, name: &str, x: &str, depth: usize) -> Option<Self> {
         if name == x {
             return Some(Self::plain([0.0, 1.0, 0.0, 0.0], 0));
         }
         if let Some((number, rank)) = chains.number(name) {
             return Some(Self::plain([number, 0.0, 0.0, 0.0], rank));
         }
+        let depth = depth.checked_sub(1)?;
         let step = chains.inner(name, 1)?;
         let (first, second) = step.pair()?;
-        let left = Self::of(chains, first, x)?;
+        let left = Self::within(chains, first, x, depth)?;
         let made = match step.op() {
             "Pow" => left.power(chains.exponent(second)?)?,
             "Div" => {
                 let (number, rank) = chains.number(second)?;
                 left.times(&Self::plain([number.recip(), 0.0, 0.0, 0.0], rank))?
             }
-            "Mul" => left.times(&Self::of(chains, second, x)?)?,
-            "Add" => left.plus(&Self::of(chains, second, x)?),
+            "Mul" => left.times(&Self::within(chains, second, x, depth)?)?,
+            "Add" => left.plus(&Self::within(chains, second, x, depth)?),
             _ => return None,
         };
         Some(made.with(step))
