@@ -2,6 +2,7 @@
 
 mod admission;
 mod command;
+mod destination;
 mod error;
 mod foresight;
 mod local;
@@ -9,10 +10,11 @@ mod manifests;
 mod output;
 mod progress;
 
-use std::process::ExitCode;
+use std::{io::IsTerminal, process::ExitCode};
 
 use clap::{CommandFactory, Parser, Subcommand};
 use error::Error;
+use tracing_subscriber::EnvFilter;
 
 /// From a trained model's file to a watched production service
 #[derive(Parser)]
@@ -60,12 +62,11 @@ enum Command {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn".into());
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     let Arguments { json, command } = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(misunderstood) => return explain(&misunderstood),
     };
+    log(if json && matches!(command, Command::Evaluate(_)) { "error" } else { "warn" });
     match dispatch(command, json).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -73,6 +74,13 @@ async fn main() -> ExitCode {
             ExitCode::from(error.exit_code())
         }
     }
+}
+
+/// Logs on standard error from this level up, or as `RUST_LOG` says; in colours where a person looks.
+fn log(level: &str) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| level.into());
+    let colours = std::io::stderr().is_terminal();
+    tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(std::io::stderr).init();
 }
 
 /// Answers a call that is no command: help, the version, or what is wrong with it.

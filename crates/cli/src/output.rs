@@ -1,6 +1,8 @@
 //! What people and scripts read: tables that line up, sizes in words, JSON.
 
+use std::fs::Permissions;
 use std::io::{ErrorKind, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use serde::Serialize;
@@ -23,11 +25,17 @@ pub(crate) fn json<T: Serialize>(value: &T) -> Result<(), Error> {
     print(&serde_json::to_string_pretty(value).expect("reports serialise to JSON"))
 }
 
+/// What others may do with a file before the umask takes away from it.
+const MODE: u32 = 0o666;
+
 /// Writes a file aside and renames it.
 pub(crate) fn write(path: &Path, text: &str) -> Result<(), Error> {
     let aside = || {
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let mut file = tempfile::Builder::new().prefix(".slipway-").tempfile_in(folder)?;
+        let mut file = tempfile::Builder::new()
+            .prefix(".slipway-")
+            .permissions(Permissions::from_mode(MODE))
+            .tempfile_in(folder)?;
         file.write_all(text.as_bytes())?;
         file.as_file().sync_all()?;
         file.persist(path).map_err(|error| error.error).map(drop)

@@ -21,16 +21,22 @@ use crate::error::Error;
 /// Which arrays of a file go to which inputs of a model.
 #[derive(Args, Clone)]
 pub(crate) struct Binding {
-    /// A model input and the array for it, where the names differ: INPUT=ARRAY.
+    /// A model input and the array of the data for it, where the names differ: INPUT=ARRAY.
     #[arg(long = "input", value_name = "INPUT=ARRAY", value_parser = pair)]
     inputs: Vec<(String, String)>,
-    /// A model input whose samples are padded, and the array that says how much of each counts, along the last axis that the
+    /// A model input whose samples are padded, and the array of the data that says how much of each counts, along the last axis that the
     /// model leaves open: INPUT=ARRAY.
     #[arg(long = "length", value_name = "INPUT=ARRAY", value_parser = pair)]
     lengths: Vec<(String, String)>,
 }
 
 impl Binding {
+    /// Whether nothing was said.
+    pub(crate) fn is_empty(&self) -> bool {
+        let Self { inputs, lengths } = self;
+        inputs.is_empty() && lengths.is_empty()
+    }
+
     /// A file's samples for the inputs of a model.
     pub(crate) fn samples(&self, model: &Path, data: &Path) -> Result<Samples, Error> {
         let inputs = inputs(model).map_err(|error| Error::file(model, &error))?;

@@ -13,8 +13,12 @@ use slipway_optimizer::{
     work,
 };
 
-use super::{binding::Binding, engine::Engine};
+use super::{
+    binding::Binding,
+    engine::{self, Engine},
+};
 use crate::{
+    destination,
     error::Error,
     output::{self, table},
     progress,
@@ -36,7 +40,8 @@ pub(crate) struct Calibrate {
     data: PathBuf,
     /// The calibration to write.
     output: PathBuf,
-    /// The engine that runs the model: the one that is going to serve it. Programs for one machine have rten alone.
+    /// The engine that runs the model: the one that is going to serve it. Programs for one machine have rten alone:
+    /// calibrate with it, then `slipway quantize --scheme static --calibration FILE --engine onnxruntime`.
     #[arg(long, value_enum, default_value_t = Engine::Rten)]
     engine: Engine,
     #[command(flatten)]
@@ -46,21 +51,21 @@ pub(crate) struct Calibrate {
 /// How a model is run for its ranges.
 #[derive(Args, Clone)]
 pub(crate) struct Ranges {
-    /// How the range of an activation is chosen.
-    #[arg(long, value_enum, default_value_t = Range::Entropy)]
-    range: Range,
-    /// The share of values that the range holds, in percent; for percentile. Default: 99.99.
-    #[arg(long, value_name = "PERCENT")]
-    percentile: Option<Percent>,
-    /// The most samples that are run.
-    #[arg(long, default_value_t = 128, value_parser = clap::value_parser!(i32).range(1..=100_000))]
-    samples: i32,
+    /// How the range of an activation is chosen, where data is run for static quantization. Default: entropy.
+    #[arg(long, value_enum)]
+    pub(super) range: Option<Range>,
+    /// The share of values that the range holds, in percent, from 1 to 100; for --range percentile. Default: 99.99.
+    #[arg(long, value_name = "PERCENT", value_parser = percent)]
+    pub(super) percentile: Option<Percent>,
+    /// The most samples of the data that are run for ranges, and for what else data decides. Default: 128.
+    #[arg(long, value_parser = clap::value_parser!(i32).range(1..=100_000))]
+    pub(super) samples: Option<i32>,
     #[command(flatten)]
-    pub(crate) binding: Binding,
+    pub(super) binding: Binding,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Range {
+pub(super) enum Range {
     /// The range that loses least information.
     Entropy,
     /// All values.
@@ -74,6 +79,9 @@ enum Range {
 impl Calibrate {
     pub(crate) fn run(self, json: bool) -> Result<(), Error> {
         let spec = self.ranges.spec()?;
+        let mut read = destination::files(&self.model);
+        read.push(self.data.clone());
+        destination::check(&self.output, read.iter().map(PathBuf::as_path))?;
         let calibration = self.ranges.calibration(&spec, &self.model, &self.data, self.engine, json)?;
         let text = calibration.to_json();
         output::write(&self.output, &text)?;
@@ -92,26 +100,43 @@ impl Ranges {
         json: bool,
     ) -> Result<Calibration, Error> {
         let options = work::calibrate_options(spec, engine.backend());
-        let calibrator = Calibrator::open(model, &options).map_err(|error| Error::file(model, &error))?;
+        let calibrator = Calibrator::open(model, &options).map_err(|error| engine::failed(model, &error))?;
         let samples = self.binding.bound(data, &calibrator.inputs())?;
         let (digest, _) = digest_file(data)?;
         let bar = work::Counted::new(progress::bar(json), "calibrating");
-        calibrator.run(&samples, &digest.to_string(), &bar).map_err(|error| Error::file(model, &error))
+        calibrator.run(&samples, &digest.to_string(), &bar).map_err(|error| engine::failed(model, &error))
     }
 
     /// What a user would write in a stage.
     pub(crate) fn spec(&self) -> Result<Static, Error> {
-        let range = match self.range {
-            Range::Entropy => CalibrationRange::Entropy,
-            Range::MinMax => CalibrationRange::MinMax,
-            Range::Percentile => CalibrationRange::Percentile,
-            Range::Mse => CalibrationRange::Mse,
-        };
-        if self.percentile.is_some() && self.range != Range::Percentile {
+        if self.percentile.is_some() && self.range != Some(Range::Percentile) {
             return Err(Error::Usage("--percentile is for --range percentile".into()));
         }
-        Ok(Static { range, percentile: self.percentile.clone(), samples: self.samples, ..Static::on("data") })
+        let default = Static::on("data");
+        Ok(Static {
+            range: self.range.map_or(default.range, Range::of_api),
+            percentile: self.percentile.clone(),
+            samples: self.samples.unwrap_or(default.samples),
+            ..default
+        })
     }
+}
+
+impl Range {
+    fn of_api(self) -> CalibrationRange {
+        match self {
+            Self::Entropy => CalibrationRange::Entropy,
+            Self::MinMax => CalibrationRange::MinMax,
+            Self::Percentile => CalibrationRange::Percentile,
+            Self::Mse => CalibrationRange::Mse,
+        }
+    }
+}
+
+/// A percentage as the CRD takes it.
+fn percent(text: &str) -> Result<Percent, String> {
+    let wrong = || "write a number from 1 to 100 with at most 6 places, such as 99.99".to_owned();
+    if text.starts_with('0') { Err(wrong()) } else { text.parse().map_err(|_| wrong()) }
 }
 
 fn summary(calibration: &Calibration) -> String {

@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde_json::json;
 use slipway_api::{
-    DataSet, Gate,
+    DataSet, Duration, Fraction, Gate, Ratio,
     condition::reason,
     status::{GateStatus, Verdict},
 };
 use slipway_model::{npz::NpzFile, onnx::OnnxModel};
 use slipway_optimizer::evaluate::{
-    HttpPredictor, Measured, Race, ReplayOptions, Samples, Sizes, Tally, judge, overall, race, replay,
+    EvaluateError, HttpPredictor, Measured, Race, ReplayOptions, Samples, Sizes, Tally, judge, overall, race,
+    replay,
 };
 use slipway_server::{Config, SelfCheck};
 
@@ -66,22 +67,22 @@ pub(crate) struct Evaluate {
 struct Wanted {
     /// The accuracy that the lower bound must reach.
     #[arg(long, value_name = "RATE", requires = "labels")]
-    minimum: Option<String>,
+    minimum: Option<Fraction>,
     /// The accuracy that the upper bound of the loss against the baseline may reach.
     #[arg(long, value_name = "RATE", requires_all = ["labels", "baseline"])]
-    max_drop: Option<String>,
+    max_drop: Option<Fraction>,
     /// The agreement with the baseline that the lower bound must reach.
     #[arg(long, value_name = "RATE", requires_all = ["output", "baseline"])]
-    agreement: Option<String>,
+    agreement: Option<Fraction>,
     /// The share of the baseline's bytes that the model may have.
     #[arg(long, value_name = "RATIO", requires = "baseline")]
-    max_ratio: Option<String>,
+    max_ratio: Option<Ratio>,
     /// The time that the upper bound of the 95th percentile of requests may reach, such as 10ms.
     #[arg(long, value_name = "DURATION")]
-    p95: Option<String>,
+    p95: Option<Duration>,
     /// The ratio to the baseline's that the upper bound of the 95th percentile of requests may reach: 1.0 for no slower.
     #[arg(long, value_name = "RATIO", requires = "baseline")]
-    max_latency_ratio: Option<String>,
+    max_latency_ratio: Option<Ratio>,
     /// Samples below which nothing that counts them is judged.
     #[arg(long, value_name = "N", default_value_t = 1)]
     min_samples: u32,
@@ -95,8 +96,8 @@ impl Evaluate {
         let mut candidate = self.predictor(&servers[0], "candidate").await?;
         let mut baseline = self.predictor(&servers[1], "baseline").await?;
         let mut file = NpzFile::open(&self.data).map_err(|error| Error::file(&self.data, &error))?;
-        let samples =
-            Samples::bind(&mut file, &data, candidate.inputs()).map_err(|error| Error::model(&error))?;
+        let samples = Samples::bind(&mut file, &data, candidate.inputs())
+            .map_err(|error| Error::file(&self.data, &error))?;
         let bar = progress::bar(json);
         let mut tally = Tally::default();
         if self.output.is_some() {
@@ -104,7 +105,7 @@ impl Evaluate {
             let options = ReplayOptions { needs_labels: self.labels.is_some() };
             let replayed = replay(&samples, &mut candidate, &mut baseline, options, |_| bar.advance(1)).await;
             bar.finish();
-            tally = replayed.map_err(|error| Error::model(&error))?.tally;
+            tally = replayed.map_err(|error| self.unjudged(&error))?.tally;
         }
         let pairs = self.wanted.pairs();
         bar.start_counting("timing", u64::try_from(Race::laps(pairs)).ok());
@@ -132,22 +133,33 @@ impl Evaluate {
         connected.map_err(|error| Error::model(&error))
     }
 
+    /// An error of the data with its file, one of a model as it is.
+    fn unjudged(&self, error: &EvaluateError) -> Error {
+        match error {
+            EvaluateError::Data(error) => Error::file(&self.data, error),
+            _ => Error::model(error),
+        }
+    }
+
     /// The data set's binding and a gate; everything passes a threshold that nobody gave.
     fn spec(&self) -> Result<(DataSet, Gate), Error> {
         let data = DataSet { labels: self.labels.clone(), ..self.binding.spec(&self.data)? };
         let Wanted { minimum, max_drop, agreement, max_ratio, p95, max_latency_ratio, min_samples } =
             &self.wanted;
-        let or = |given: &Option<String>, open: &str| given.clone().unwrap_or_else(|| open.to_owned());
         let mut checks = Vec::new();
         if self.labels.is_some() {
-            let accuracy = json!({ "minimum": or(minimum, "0"), "maxDrop": or(max_drop, "1") });
+            let accuracy =
+                json!({ "minimum": or(minimum.as_ref(), "0"), "maxDrop": or(max_drop.as_ref(), "1") });
             checks.push(json!({ "name": "accuracy", "accuracy": accuracy }));
         }
         if self.output.is_some() {
-            checks.push(json!({ "name": "agreement", "parity": { "top1Agreement": or(agreement, "0") } }));
+            checks.push(
+                json!({ "name": "agreement", "parity": { "top1Agreement": or(agreement.as_ref(), "0") } }),
+            );
         }
-        checks.push(json!({ "name": "size", "size": { "maxRatio": or(max_ratio, "1000") } }));
-        let latency = json!({ "p95": or(p95, "1h"), "maxRatio": or(max_latency_ratio, "1000") });
+        checks.push(json!({ "name": "size", "size": { "maxRatio": or(max_ratio.as_ref(), "1000") } }));
+        let latency =
+            json!({ "p95": or(p95.as_ref(), "1h"), "maxRatio": or(max_latency_ratio.as_ref(), "1000") });
         checks.push(json!({ "name": "latency", "latency": latency }));
         let gate = json!({
             "data": "data", "minSamples": min_samples, "checks": checks,
@@ -176,15 +188,15 @@ impl Wanted {
     fn told(&self, mut status: GateStatus) -> GateStatus {
         let Self { minimum, max_drop, agreement, max_ratio, p95, max_latency_ratio, min_samples: _ } = self;
         let given = [
-            ("accuracy.minimum", minimum),
-            ("accuracy.maxDrop", max_drop),
-            ("agreement", agreement),
-            ("size", max_ratio),
-            ("latency.p95", p95),
-            ("latency.maxRatio", max_latency_ratio),
+            ("accuracy.minimum", minimum.is_some()),
+            ("accuracy.maxDrop", max_drop.is_some()),
+            ("agreement", agreement.is_some()),
+            ("size", max_ratio.is_some()),
+            ("latency.p95", p95.is_some()),
+            ("latency.maxRatio", max_latency_ratio.is_some()),
         ];
         for check in &mut status.checks {
-            if given.iter().any(|(name, threshold)| *name == check.name && threshold.is_none()) {
+            if given.iter().any(|(name, is_given)| *name == check.name && !is_given) {
                 check.verdict = Verdict::Reported;
                 check.threshold = None;
                 check.message = String::from("measured; no threshold was given");
@@ -194,6 +206,11 @@ impl Wanted {
         status.verdict = if judged { overall(&status.checks) } else { Verdict::Reported };
         status
     }
+}
+
+/// A threshold, or one that everything passes where none was given.
+fn or<T: ToString>(given: Option<&T>, open: &str) -> String {
+    given.map_or_else(|| open.to_owned(), T::to_string)
 }
 
 /// Says what did not pass.

@@ -1,25 +1,23 @@
 //! How a model is quantized: what `slipway quantize` and `slipway sensitivity` are asked for.
 
+mod strays;
+
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use serde_json::Value;
-use slipway_api::{
-    Stage,
-    stage::{
-        self, BiasCorrection, Dynamic, Quantize as Spec, QuantizeMethod, Rule, Static, WeightOnly, WeightType,
-    },
-    yaml,
+use slipway_api::stage::{
+    self, BiasCorrection, Dynamic, Quantize as Spec, QuantizeMethod, Rule, Static, WeightOnly, WeightType,
 };
 use slipway_optimizer::{calibrate::Calibration, stage::quantize::Options, work};
 
-use super::{calibrate::Ranges, engine::Engine};
+use super::{calibrate::Ranges, engine::Engine, stages};
 use crate::error::Error;
 
 /// How a model is quantized.
 #[derive(Args)]
 pub(crate) struct Method {
-    /// The engine that is going to run the model: it decides which forms there are.
+    /// The engine that is going to run the model: it decides which forms there are, and runs the data. Programs for one machine
+    /// run data with rten alone: for static, calibrate first, then give --calibration FILE --engine onnxruntime.
     #[arg(long, value_enum, default_value_t = Engine::Rten)]
     pub(crate) engine: Engine,
     /// How activations are treated.
@@ -35,7 +33,7 @@ pub(crate) struct Method {
     /// channel for int8.
     #[arg(long, value_parser = clap::value_parser!(i32).range(16..=256))]
     block: Option<i32>,
-    /// A zero point for each block, for int4 and ONNX Runtime.
+    /// A zero point for each block, for int4 and --engine onnxruntime.
     #[arg(long)]
     zero_points: bool,
     /// How the scale of a block is chosen; the first two for int8 too. Default: least-squares.
@@ -46,7 +44,7 @@ pub(crate) struct Method {
     calibration: Option<PathBuf>,
     /// Let biases make up for what quantizing the weights of their products adds to the outputs on average, by what goes into
     /// them on --data.
-    #[arg(long, requires = "data")]
+    #[arg(long)]
     correct_bias: bool,
     /// For static, gptq and --correct-bias: the data to run the model on first, a .npz file whose leading axes count samples.
     #[arg(long, value_name = "FILE")]
@@ -79,7 +77,7 @@ enum Weights {
     Int4,
     /// Half the size, and nearly nothing lost.
     Float16,
-    /// Half the size and the range of singles, for ONNX Runtime.
+    /// Half the size and the range of singles, for --engine onnxruntime.
     Bfloat16,
 }
 
@@ -105,7 +103,7 @@ impl Method {
     /// The stage that a user would write for this, or did.
     pub(crate) fn spec(&self) -> Result<Spec, Error> {
         if let Some(file) = &self.stages {
-            return written(file);
+            return stages::only_quantization(file);
         }
         self.refuse_strays()?;
         let granularity = match self.granularity {
@@ -136,37 +134,6 @@ impl Method {
         Ok(spec)
     }
 
-    /// Refuses options that would change nothing.
-    fn refuse_strays(&self) -> Result<(), Error> {
-        let weights = matches!(self.scheme, Scheme::WeightOnly).then_some(self.weights);
-        let (four, eight) = (weights == Some(Weights::Int4), weights == Some(Weights::Int8));
-        let in_eight = eight && self.block.is_some();
-        let for_both = matches!(self.fit, Some(Fit::LeastSquares | Fit::Nearest));
-        let strays = [
-            (
-                self.block.is_some() && !four && !eight,
-                "--block is for --scheme weight-only --weights int4 or int8",
-            ),
-            (self.zero_points && !four, "--zero-points is for --scheme weight-only --weights int4"),
-            (
-                self.fit.is_some() && !four && !in_eight,
-                "--fit is for --scheme weight-only --weights int4, and int8 with --block",
-            ),
-            (
-                self.fit.is_some() && in_eight && !for_both,
-                "--fit half-quadratic and gptq are for --weights int4: blocks of int8 take least-squares or nearest",
-            ),
-            (
-                in_eight && self.granularity == Granularity::PerTensor,
-                "--granularity per-tensor is one scale, and --block one for each block: leave one of them out",
-            ),
-        ];
-        match strays.into_iter().find(|(stray, _)| *stray) {
-            Some((_, words)) => Err(Error::Usage(words.into())),
-            None => Ok(()),
-        }
-    }
-
     fn weight_only(&self, granularity: stage::Granularity) -> Result<WeightOnly, Error> {
         let fit = self.fit.unwrap_or(Fit::LeastSquares);
         if fit == Fit::HalfQuadratic && !self.zero_points {
@@ -187,6 +154,11 @@ impl Method {
         Ok(WeightOnly { data: Some("data".into()), samples: self.ranges.spec()?.samples, ..spec })
     }
 
+    /// The files that it is read from, or that it reads.
+    pub(crate) fn read(&self) -> impl Iterator<Item = &Path> {
+        [&self.data, &self.calibration, &self.stages].into_iter().flatten().map(PathBuf::as_path)
+    }
+
     /// The options of the library for a stage of a model; `fallback` is run where no other data is given.
     pub(crate) fn options(
         &self,
@@ -197,16 +169,9 @@ impl Method {
     ) -> Result<Options, Error> {
         let mut options = work::quantize::options(spec, self.engine.backend())
             .ok_or_else(|| Error::Usage("the stage's quantize has no method".into()))?;
+        self.refuse_engine(spec)?;
+        self.refuse_without_data(spec, fallback.is_some())?;
         let data = self.data.as_deref().or(fallback);
-        let is_static = matches!(spec.method(), Some(QuantizeMethod::Static(_)));
-        let runs_on_data = looks_at(spec).is_some() || is_static && self.calibration.is_none();
-        if self.data.is_some() && !runs_on_data || self.calibration.is_some() && !is_static {
-            return Err(Error::Usage(
-                "--data is for --scheme static without --calibration, --fit gptq and --correct-bias; --calibration is for \
-                 --scheme static"
-                    .into(),
-            ));
-        }
         if let Some(QuantizeMethod::Static(spec)) = spec.method() {
             options.calibration = Some(self.calibration(spec, model, data, json)?);
         }
@@ -242,28 +207,6 @@ fn looks_at(spec: &Spec) -> Option<(&'static str, i32)> {
     let chosen = spec.weight_only.as_ref().filter(|spec| spec.data.is_some());
     let chosen = chosen.map(|spec| ("--fit gptq", spec.samples));
     chosen.or(spec.bias_correction.as_ref().map(|spec| ("--correct-bias", spec.samples)))
-}
-
-/// The only quantization among the stages of a file.
-fn written(file: &Path) -> Result<Spec, Error> {
-    let text = std::fs::read_to_string(file).map_err(|source| Error::Read { path: file.into(), source })?;
-    let documents = yaml::documents(&text).map_err(|source| Error::Yaml { path: file.into(), source })?;
-    let wrong = |problem: String| Error::Usage(format!("{}: {problem}", file.display()));
-    let stages = |document: &Value| document.pointer("/stages").or(document.pointer("/spec/stages")).cloned();
-    let stages = documents.iter().find_map(stages).ok_or_else(|| wrong("it has no stages".into()))?;
-    let stages: Vec<Stage> = serde_json::from_value(stages).map_err(|error| wrong(error.to_string()))?;
-    if let Some(other) = stages.iter().find(|stage| stage.quantize.is_none()) {
-        let name = &other.name;
-        return Err(wrong(format!(
-            "stage {name:?} is of another kind: run its command first, and leave it out of the file"
-        )));
-    }
-    let mut found = stages.into_iter().filter_map(|stage| stage.quantize);
-    match (found.next(), found.next()) {
-        (Some(one), None) => Ok(one),
-        (None, _) => Err(wrong("none of its stages quantizes".into())),
-        (Some(_), Some(_)) => Err(wrong("several of its stages quantize: leave one".into())),
-    }
 }
 
 impl Weights {

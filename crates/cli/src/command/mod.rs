@@ -15,3 +15,4 @@ pub(crate) mod sensitivity;
 pub(crate) mod serve;
 pub(crate) mod simplify;
 pub(crate) mod smooth;
+pub(crate) mod stages;

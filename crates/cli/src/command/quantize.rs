@@ -3,13 +3,15 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use slipway_api::stage::{Quantize as Spec, StoredType, WeightOnly};
 use slipway_optimizer::{
-    stage::quantize::{QuantizeReport, quantize},
+    stage::quantize::{Form, QuantizeReport, TensorReport, quantize},
     work,
 };
 
-use super::method::Method;
+use super::{engine, method::Method};
 use crate::{
+    destination,
     error::Error,
     output::{self, bytes, table},
     progress,
@@ -42,17 +44,19 @@ pub(crate) struct Quantize {
 
 impl Quantize {
     pub(crate) fn run(self, json: bool) -> Result<(), Error> {
-        let options = self.method.options(&self.method.spec()?, &self.input, None, json)?;
+        let spec = self.method.spec()?;
+        destination::check(&self.output, self.method.read())?;
+        let options = self.method.options(&spec, &self.input, None, json)?;
         let bar = work::Forward::new(progress::bar(json), "quantizing");
         let report = quantize(&self.input, &self.output, &options, &bar)
-            .map_err(|error| Error::file(&self.input, &error))?;
+            .map_err(|error| engine::failed(&self.input, &error))?;
         // The bar leaves the terminal before anything else is written to it.
         drop(bar);
-        if json { output::json(&report) } else { output::print(&text(&report)) }
+        if json { output::json(&report) } else { output::print(&text(&report, &spec)) }
     }
 }
 
-fn text(report: &QuantizeReport) -> String {
+fn text(report: &QuantizeReport, spec: &Spec) -> String {
     let rows: Vec<_> = (report.tensors.iter())
         .map(|tensor| {
             vec![
@@ -71,6 +75,9 @@ fn text(report: &QuantizeReport) -> String {
             tensor.name, tensor.zeroed_channels
         );
     }
+    for note in data_words(report).iter().chain(&undivided(report, spec)) {
+        text = format!("{text}\n{note}");
+    }
     for note in &report.notes {
         text = format!("{text}\nnote: {note}");
     }
@@ -79,4 +86,39 @@ fn text(report: &QuantizeReport) -> String {
         text = format!("{text}\nleft as it is: {}{op}: {}", skipped.node, skipped.reason);
     }
     format!("{text}\n{} -> {}", bytes(report.size_before), bytes(report.size_after))
+}
+
+/// What data decided.
+fn data_words(report: &QuantizeReport) -> Vec<String> {
+    let counted =
+        |is: fn(&TensorReport) -> bool| tensors(report.tensors.iter().filter(|one| is(one)).count());
+    let chosen = counted(|tensor| tensor.on_data)
+        .map(|what| format!("integers of {what} were chosen by data: judge the answers, not the SQNR"));
+    let corrected = counted(|tensor| tensor.bias_corrected)
+        .map(|what| format!("biases of the products of {what} are corrected"));
+    chosen.into_iter().chain(corrected).collect()
+}
+
+/// Matrices in eight bits, where four were wanted and a block does not divide them.
+fn undivided(report: &QuantizeReport, spec: &Spec) -> Option<String> {
+    let four = spec.weight_only.as_ref().filter(|spec| spec.weights == StoredType::Int4)?;
+    let block = four.block.unwrap_or(WeightOnly::BLOCK);
+    let divides = |size: &u64| u64::try_from(block).is_ok_and(|block| size.is_multiple_of(block));
+    let is_undivided = |tensor: &&TensorReport| {
+        let is_eight = tensor.form == Form::Expanded && tensor.scheme.starts_with("int8");
+        is_eight && tensor.shape.len() == 2 && !tensor.shape.iter().all(divides)
+    };
+    let what = tensors(report.tensors.iter().filter(is_undivided).count())?;
+    Some(format!(
+        "{what} of two dimensions stored as int8: int4 needs a depth that the block of {block} divides"
+    ))
+}
+
+/// A number of tensors in words, where there are any.
+fn tensors(count: usize) -> Option<String> {
+    match count {
+        0 => None,
+        1 => Some("1 tensor".to_owned()),
+        _ => Some(format!("{count} tensors")),
+    }
 }

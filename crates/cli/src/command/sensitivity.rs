@@ -14,8 +14,9 @@ use slipway_optimizer::{
     work,
 };
 
-use super::method::Method;
+use super::{engine, method::Method};
 use crate::{
+    destination,
     error::Error,
     output::{self, bytes, table},
     progress,
@@ -76,6 +77,7 @@ fn samples(text: &str) -> Result<usize, String> {
 impl Sensitivity {
     pub(crate) fn run(self, json: bool) -> Result<(), Error> {
         let spec = self.method.spec()?;
+        self.check_destination()?;
         let quantize = self.method.options(&spec, &self.model, Some(&self.asked), json)?;
         let samples = self.method.ranges.binding.samples(&self.model, &self.asked)?;
         let measure = self.measure.map(|asked| match asked {
@@ -91,7 +93,7 @@ impl Sensitivity {
         };
         let bar = work::Counted::new(progress::bar(json), "measuring");
         let found = sensitivity(&self.model, &samples, &options, &bar)
-            .map_err(|error| Error::file(&self.model, &error))?;
+            .map_err(|error| engine::failed(&self.model, &error))?;
         // The bar leaves the terminal before anything else is written to it.
         drop(bar);
         let stages = found.kept.as_ref().map(|kept| stages(&spec, kept));
@@ -107,6 +109,13 @@ impl Sensitivity {
             Some(_) => Ok(()),
             None => Err(Error::Budget { budget: found.budget, whole: found.whole }),
         }
+    }
+
+    fn check_destination(&self) -> Result<(), Error> {
+        let Some(file) = &self.write else { return Ok(()) };
+        let model = destination::files(&self.model);
+        let own = model.iter().map(PathBuf::as_path).chain([self.asked.as_path()]);
+        destination::check(file, own.chain(self.method.read()))
     }
 }
 

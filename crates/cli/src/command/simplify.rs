@@ -10,6 +10,7 @@ use slipway_optimizer::{
 };
 
 use crate::{
+    destination,
     error::Error,
     output::{self, bytes, table},
     progress,
@@ -41,6 +42,7 @@ pub(crate) struct Simplify {
 impl Simplify {
     pub(crate) fn run(self, json: bool) -> Result<(), Error> {
         let options = work::simplify::options(&self.spec()?);
+        destination::check(&self.output, [])?;
         let bar = work::Forward::new(progress::bar(json), "simplifying");
         let report = simplify(&self.input, &self.output, &options, &bar)
             .map_err(|error| Error::file(&self.input, &error))?;

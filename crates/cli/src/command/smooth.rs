@@ -9,8 +9,12 @@ use slipway_optimizer::{
     work,
 };
 
-use super::{binding::Binding, engine::Engine};
+use super::{
+    binding::Binding,
+    engine::{self, Engine},
+};
 use crate::{
+    destination,
     error::Error,
     output::{self, bytes, table},
     progress,
@@ -48,10 +52,11 @@ pub(crate) struct Smooth {
 impl Smooth {
     pub(crate) fn run(self, json: bool) -> Result<(), Error> {
         let spec = stage::Smooth { alpha: self.alpha, samples: self.samples, ..stage::Smooth::on("data") };
+        destination::check(&self.output, [self.data.as_path()])?;
         let data = self.binding.data(&self.input, &self.data, self.samples, self.engine)?;
         let bar = work::Forward::new(progress::bar(json), "smoothing");
         let report = smooth(&self.input, &self.output, &data, &work::smooth::options(&spec), &bar)
-            .map_err(|error| Error::file(&self.input, &error))?;
+            .map_err(|error| engine::failed(&self.input, &error))?;
         // The bar leaves the terminal before anything else is written to it.
         drop(bar);
         if json { output::json(&report) } else { output::print(&text(&report)) }

@@ -74,7 +74,16 @@ fn a_wrong_call_says_what_is_missing() {
     quantize(&["--scheme", "static", "--calibration", "no.json"]).fails(1, &["no.json is no calibration"]);
     let calibrate = |more: &[&str]| room.slipway(&[&["calibrate", &model, &data, "c.json"], more].concat());
     calibrate(&["--percentile", "99"]).fails(2, &["--range percentile"]);
-    calibrate(&["--engine", "onnxruntime"]).fails(1, &["model.onnx: ", "this program has no ONNX Runtime"]);
+    for percent in ["0", "0.5", "100.1", "1e1"] {
+        calibrate(&["--range", "percentile", "--percentile", percent])
+            .fails(2, &["--percentile", "from 1 to 100"]);
+    }
+    let words =
+        ["model.onnx: ", "this program has no ONNX Runtime", "--calibration FILE --engine onnxruntime"];
+    calibrate(&["--engine", "onnxruntime"]).fails(1, &words);
+    quantize(&["--scheme", "static", "--data", &data, "--engine", "onnxruntime"]).fails(1, &words);
+    let ask = ["sensitivity", &model, &data, "--budget", "1", "--engine", "onnxruntime"];
+    room.slipway(&ask).fails(1, &words);
     calibrate(&["--input", "pixels=images"]).fails(1, &["images"]);
     let left: Vec<_> =
         std::fs::read_dir(room.path(".")).unwrap().map(|entry| entry.unwrap().file_name()).collect();

@@ -61,7 +61,17 @@ fn thresholds_are_judged_and_end_with_three_where_they_are_not_met() {
     assert_eq!(error["error"]["reason"], "Inconclusive");
     assert_eq!(error["error"]["exitCode"], 3);
 
-    evaluate(&["--minimum", "2"]).fails(2, &["2"]);
+    for (option, value) in [
+        ("--minimum <RATE>", "93"),
+        ("--max-drop <RATE>", "2%"),
+        ("--agreement <RATE>", "all"),
+        ("--max-ratio <RATIO>", "half"),
+        ("--p95 <DURATION>", "soon"),
+        ("--max-latency-ratio <RATIO>", "-"),
+    ] {
+        let (name, _) = option.split_once(' ').unwrap();
+        evaluate(&[name, value]).fails(2, &[&format!("invalid value '{value}' for '{option}'")]);
+    }
     room.slipway(&["evaluate", &model, "--data", &data, "--output", "probabilities", "--agreement", "0.9"])
         .fails(2, &["--baseline"]);
 }
@@ -97,13 +107,35 @@ fn data_that_cannot_be_used_is_named() {
     let evaluate =
         |more: &[&str]| room.slipway(&[&["evaluate", &model, "--output", "probabilities"], more].concat());
     evaluate(&["--data", "absent.npz"]).fails(1, &["absent.npz"]);
-    evaluate(&["--data", &data, "--labels", "truth"]).fails(1, &["truth"]);
+    evaluate(&["--data", &data, "--labels", "truth"]).fails(1, &[&data, "truth"]);
     evaluate(&["--data", &data, "--input", "pixels"]).fails(2, &["INPUT=ARRAY"]);
-    evaluate(&["--data", &data, "--input", "pixels=images"]).fails(1, &["images"]);
+    evaluate(&["--data", &data, "--input", "pixels=images"]).fails(1, &[&data, "images"]);
     let nan = room.write("nan.npz", with_nan(&data));
-    evaluate(&["--data", &nan]).fails(1, &["pixels", "NaN", "[0, 0]"]);
+    evaluate(&["--data", &nan]).fails(1, &["nan.npz: ", "pixels", "NaN", "[0, 0]"]);
     room.slipway(&["evaluate", &model, "--data", &data, "--output", "scores"])
         .fails(1, &["no output \"scores\"", "it gives probabilities"]);
+}
+
+#[test]
+fn nothing_but_the_error_is_on_standard_error_where_json_is_asked_for() {
+    let room = Room::new();
+    let data = example("holdout.npz");
+    room.write("turned.onnx", turned());
+    let call = ["evaluate", "turned.onnx", "--data", &data, "--output", "probabilities"];
+    let failed = room.slipway(&[&call[..], &["--json"]].concat());
+    let error: serde_json::Value = serde_json::from_str(&failed.err).unwrap();
+    assert_eq!(error["error"]["exitCode"], 1, "{failed:?}");
+    let told = room.slipway(&call);
+    assert!(told.err.contains("WARN") && !told.err.contains('\u{1b}'), "no colours in a file: {told:?}");
+}
+
+/// The example's model with the first weight's two dimensions the other way round: it loads, and no input fits.
+fn turned() -> Vec<u8> {
+    let mut model = std::fs::read(example("model.onnx")).unwrap();
+    let [dims, other] = [[8, 64, 8, 160, 1], [8, 160, 1, 8, 64]];
+    let place = model.windows(5).position(|bytes| bytes == dims).unwrap();
+    model[place..place + 5].copy_from_slice(&other);
+    model
 }
 
 /// The data set with its first number replaced.

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "tests")]
 
 mod calibrate;
+mod destination;
 mod evaluate;
 mod help;
 mod inspect;
@@ -16,6 +17,7 @@ mod sensitivity;
 mod serve;
 mod simplify;
 mod smooth;
+mod stages;
 
 #[path = "../../../artifacts/tests/common/distribution.rs"]
 mod distribution;

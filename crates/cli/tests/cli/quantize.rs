@@ -83,9 +83,9 @@ fn the_engine_decides_the_forms() {
         quantize("brain.onnx", &["--weights", "bfloat16", "--engine", "onnxruntime", "--json"]).json();
     assert_eq!(scheme(&brain), "bfloat16");
     for engine in ["rten", "auto"] {
-        let words = ["built-in engine", "ONNX Runtime"];
-        quantize("no.onnx", &[&four[..], &["--engine", engine]].concat()).fails(1, &words);
-        quantize("no.onnx", &["--weights", "bfloat16", "--engine", engine]).fails(1, &words);
+        let words = ["built-in engine", "ONNX Runtime with --engine onnxruntime"];
+        quantize("no.onnx", &[&four[..], &["--engine", engine]].concat()).fails(2, &words);
+        quantize("no.onnx", &["--weights", "bfloat16", "--engine", engine]).fails(2, &words);
     }
     quantize("no.onnx", &["--zero-points"]).fails(2, &["--weights int4"]);
     for (stray, words) in [
@@ -94,6 +94,11 @@ fn the_engine_decides_the_forms() {
         (&["--block", "64", "--fit", "gptq"], "--weights int4"),
         (&["--block", "64", "--granularity", "per-tensor"], "leave one of them out"),
         (&["--block", "64", "--weights", "float16"], "int4 or int8"),
+        (&["--granularity", "per-tensor", "--weights", "int4"], "--granularity per-tensor is for int8"),
+        (
+            &["--weights", "int4", "--fit", "gptq", "--correct-bias", "--data", "d.npz"],
+            "--fit gptq sees its data already: leave --correct-bias out",
+        ),
     ] {
         quantize("no.onnx", stray).fails(2, &[words]);
     }
@@ -116,4 +121,51 @@ fn a_failure_leaves_no_output() {
     let left: Vec<_> =
         std::fs::read_dir(room.path(".")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(left, ["short.onnx"]);
+}
+
+#[test]
+fn options_of_data_are_refused_where_no_data_is_run() {
+    let room = Room::new();
+    let [model, data] = [example("model.onnx"), example("holdout.npz")];
+    room.slipway(&["calibrate", &model, &data, "c.json"]).text();
+    let methods: [&[&str]; 4] = [
+        &[],
+        &["--scheme", "weight-only"],
+        &["--scheme", "weight-only", "--weights", "int4"],
+        &["--scheme", "static", "--calibration", "c.json"],
+    ];
+    for method in methods {
+        let with = |more: &[&str], words: &str| {
+            let call = [&["quantize", &model, "no.onnx"][..], method, more].concat();
+            room.slipway(&call).fails(2, &[words, "for --scheme static without --calibration"]);
+        };
+        with(&["--range", "mse"], "--range and --percentile are");
+        with(&["--range", "percentile", "--percentile", "99"], "--range and --percentile are");
+        with(&["--samples", "128"], "--samples is");
+        with(&["--input", "pixels=pixels"], "--input and --length are");
+        with(&["--length", "pixels=labels"], "--input and --length are");
+    }
+    let corrected = ["quantize", &model, "no.onnx", "--correct-bias", "--data", &data];
+    room.slipway(&[&corrected[..], &["--range", "mse"]].concat()).fails(2, &["--range and --percentile are"]);
+    assert!(!room.path("no.onnx").exists());
+}
+
+#[test]
+fn the_text_says_what_data_decided_and_what_blocks_do_not_divide() {
+    let room = Room::new();
+    let [model, data] = [example("model.onnx"), example("holdout.npz")];
+    let four = |more: &[&str]| {
+        let call = ["quantize", &model, "four.onnx", "--scheme", "weight-only", "--weights", "int4"];
+        room.slipway(&[&call[..], more].concat()).text()
+    };
+    let undivided =
+        "\n2 tensors of two dimensions stored as int8: int4 needs a depth that the block of 64 divides\n";
+    let text = four(&["--block", "64"]);
+    assert!(text.contains(undivided) && !text.contains("by data"), "{text}");
+    let text = four(&["--block", "16", "--fit", "gptq", "--data", &data]);
+    let chosen = "\nintegers of 3 tensors were chosen by data: judge the answers, not the SQNR\n";
+    assert!(text.contains(chosen) && !text.contains("dimensions stored"), "{text}");
+    let corrected = ["quantize", &model, "corrected.onnx", "--correct-bias", "--data", &data];
+    let text = room.slipway(&corrected).text();
+    assert!(text.contains("\nbiases of the products of 3 tensors are corrected\n"), "{text}");
 }

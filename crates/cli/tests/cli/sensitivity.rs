@@ -105,6 +105,16 @@ fn a_wrong_call_says_what_is_missing() {
 }
 
 #[test]
+fn its_own_data_serves_the_correction_of_biases() {
+    let room = Room::new();
+    let method = ["--scheme", "weight-only", "--correct-bias", "--budget", "1", "--samples", "16"];
+    let found = ask(&room, &[&method[..], &["--json"]].concat()).json();
+    assert_eq!(found["stages"][0]["quantize"]["biasCorrection"]["samples"], 16, "{found}");
+    ask(&room, &["--budget", "1", "--samples", "16"]).fails(2, &["--samples is for --scheme static"]);
+    ask(&room, &["--budget", "1", "--input", "pixels=pixels", "--json"]).json();
+}
+
+#[test]
 fn what_would_mean_nothing_is_refused() {
     let room = Room::new();
     let [model, data] = [example("model.onnx"), example("holdout.npz")];

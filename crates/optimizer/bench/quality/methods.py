@@ -145,6 +145,10 @@ METHODS = [
     Method("smooth, then dynamic, per channel", ["--scheme", "dynamic"], smooth=True),
     Method("simplify, then dynamic, per channel", ["--scheme", "dynamic"], simplify=True),
     Method("static", ["--scheme", "static"], (ORT,), looks=True),
+    *[
+        Method(f"static, {range}", ["--scheme", "static", "--range", range], (ORT,), looks=True)
+        for range in ("min-max", "percentile", "mse")
+    ],
     Method("static, biases corrected", ["--scheme", "static", *CORRECT], (ORT,), looks=True),
     Peer("ONNX Runtime's static", static, looks=True),
     Method("simplify, then static", ["--scheme", "static"], (ORT,), looks=True, simplify=True),
