@@ -20,7 +20,7 @@ pub struct Static {
     /// the gate's need not be. Example: `calibration`.
     #[schemars(length(min = 1, max = 32))]
     pub data: String,
-    /// How the range of an activation is chosen. Default: `Entropy`.
+    /// How the range of an activation is chosen. Default: `Mse`.
     #[serde(default, skip_serializing_if = "CalibrationRange::is_default")]
     pub range: CalibrationRange,
     /// The share of values that the range holds, in percent; for `range: Percentile`. Default: `99.99`.
@@ -51,15 +51,15 @@ impl Static {
 /// How the range of an activation is chosen.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum CalibrationRange {
-    /// The range that loses least information, in the sense of Kullback and Leibler.
+    /// The range of the least squared error.
     #[default]
-    Entropy,
+    Mse,
     /// All values.
     MinMax,
     /// A share of the values.
     Percentile,
-    /// The range of the least squared error.
-    Mse,
+    /// The range that loses least information, in the sense of Kullback and Leibler.
+    Entropy,
 }
 
 impl CalibrationRange {

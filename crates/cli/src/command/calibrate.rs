@@ -51,7 +51,7 @@ pub(crate) struct Calibrate {
 /// How a model is run for its ranges.
 #[derive(Args, Clone)]
 pub(crate) struct Ranges {
-    /// How the range of an activation is chosen, where data is run for static quantization. Default: entropy.
+    /// How the range of an activation is chosen, where data is run for static quantization. Default: mse.
     #[arg(long, value_enum)]
     pub(super) range: Option<Range>,
     /// The share of values that the range holds, in percent, from 1 to 100; for --range percentile. Default: 99.99.
@@ -66,14 +66,14 @@ pub(crate) struct Ranges {
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum Range {
-    /// The range that loses least information.
-    Entropy,
+    /// The range of the least squared error.
+    Mse,
     /// All values.
     MinMax,
     /// A share of the values.
     Percentile,
-    /// The range of the least squared error.
-    Mse,
+    /// The range that loses least information.
+    Entropy,
 }
 
 impl Calibrate {

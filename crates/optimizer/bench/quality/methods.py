@@ -147,7 +147,7 @@ METHODS = [
     Method("static", ["--scheme", "static"], (ORT,), looks=True),
     *[
         Method(f"static, {range}", ["--scheme", "static", "--range", range], (ORT,), looks=True)
-        for range in ("min-max", "percentile", "mse")
+        for range in ("min-max", "percentile", "entropy")
     ],
     Method("static, biases corrected", ["--scheme", "static", *CORRECT], (ORT,), looks=True),
     Peer("ONNX Runtime's static", static, looks=True),

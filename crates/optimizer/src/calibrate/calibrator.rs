@@ -26,7 +26,7 @@ pub struct CalibrateOptions {
 }
 
 impl Default for CalibrateOptions {
-    /// Entropy over 128 samples.
+    /// The least squared error over 128 samples.
     fn default() -> Self {
         Self { range: Range::default(), samples: 128, capture: CaptureOptions::default() }
     }

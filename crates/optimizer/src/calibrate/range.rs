@@ -17,9 +17,9 @@ pub enum Range {
     /// A share of the values in percent, as decimal text. Example: `99.99`.
     Percentile(Percent),
     /// The range that loses least information.
-    #[default]
     Entropy,
     /// The range of the least squared error.
+    #[default]
     Mse,
 }
 
