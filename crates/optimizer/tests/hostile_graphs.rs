@@ -51,7 +51,7 @@ fn graphs_that_go_in_circles_end() {
 #[test]
 fn chains_without_end_end() {
     for op in ["Mul", "Add"] {
-        let mut model = layer().floats("c", &[], &[1.5]);
+        let mut model = layer().output("out", &[-1, 16]).floats("c", &[], &[1.5]);
         let mut value = "y".to_owned();
         for index in 0..20_000 {
             let next = format!("v{index}");
