@@ -8,6 +8,7 @@ where the tool refuses it. Prints a Markdown table and names what is silently wr
 """
 
 import json
+import math
 import subprocess
 import sys
 import tempfile
@@ -18,9 +19,12 @@ import onnx
 import onnxruntime
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests/oracle"))
-from check import far, interface  # noqa: E402
+from check import far  # noqa: E402
+
+onnxruntime.set_default_logger_severity(4)
 
 KINDS = ["right", "refused", "nothing quantized", "another interface", "wrong answers", "not loadable", "crashed"]
+FLOATS = [onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16]
 SILENT = KINDS[2:5]
 # How a Rust program ends that does not know what to do.
 PANIC = 101
@@ -47,22 +51,31 @@ def answers(path, feeds):
     return onnxruntime.InferenceSession(str(path), options).run(None, feeds)
 
 
+def interface(model):
+    """Names, types and ranks of what goes in and out; dimensions may get a name or a size."""
+    frozen = {tensor.name for tensor in model.graph.initializer}
+    described = [
+        [(value.name, value.type.tensor_type.elem_type, len(value.type.tensor_type.shape.dim)) for value in values]
+        for values in (model.graph.input, model.graph.output)
+    ]
+    return [value for value in described[0] if value[0] not in frozen], described[1]
+
+
 def floats(model):
-    """Constants of more than one dimension that are still floats, wherever they are."""
-    return sum(
-        tensor.data_type == onnx.TensorProto.FLOAT and len(tensor.dims) > 1
-        for tensor in [*model.graph.initializer, *constants(model.graph)]
-    )
+    """How many numbers a model holds as floats, wherever they are."""
+    nodes = [model.graph.node, *(function.node for function in model.functions)]
+    tensors = [*model.graph.initializer, *(tensor for list in nodes for tensor in constants(list))]
+    return sum(math.prod(tensor.dims) for tensor in tensors if tensor.data_type in FLOATS)
 
 
-def constants(graph):
-    for node in graph.node:
+def constants(nodes):
+    for node in nodes:
         for attribute in node.attribute:
             if attribute.type == onnx.AttributeProto.TENSOR:
                 yield attribute.t
             if attribute.type == onnx.AttributeProto.GRAPH:
                 yield from attribute.g.initializer
-                yield from constants(attribute.g)
+                yield from constants(attribute.g.node)
 
 
 def verdict(command, source, target, facts):
