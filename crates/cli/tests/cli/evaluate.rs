@@ -21,10 +21,9 @@ fn a_model_is_measured_against_its_baseline() {
     assert!(accuracy > 0.95, "{accuracy}");
 
     let text = room.slipway(&call).text();
-    assert!(
-        text.starts_with("720 samples\n\nCHECK             BASELINE  MEASURED     LOW    HIGH  SAMPLES\n"),
-        "{text}"
-    );
+    let heads: Vec<_> = text.lines().nth(2).unwrap().split_whitespace().collect();
+    assert!(text.starts_with("720 samples\n\n"), "{text}");
+    assert_eq!(heads, ["CHECK", "BASELINE", "MEASURED", "LOW", "HIGH", "SAMPLES"]);
     assert!(!text.contains("accuracy"), "no labels, so no accuracy: {text}");
 }
 

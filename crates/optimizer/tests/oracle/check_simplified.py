@@ -4,7 +4,7 @@
 
 For every OUTPUTS/NAME.onnx: the ONNX checker with full shape inference, the same inputs and outputs as MODELS/NAME.onnx,
 the operators that MODELS/NAME.json says are left, and the same answers (to the bit, unless it says how loose) of ONNX
-Runtime with and without its optimizer, and of the reference evaluator. Prints one line a model that fails, and exits 1 if any does.
+Runtime with and without its optimizer, and of the reference evaluator to its last bits. Prints one line a model that fails, and exits 1 if any does.
 """
 
 import collections
@@ -23,6 +23,9 @@ NO_REFERENCE = {"a_domain_of_others", "brain_floats_in_storage", "inside_a_loop"
 
 # Models of the quantizer whose weights take over a scaling, which rounds.
 ABSORBED = {"depthwise_with_unequal_channels"}
+
+# Share of the largest answer: on some processors NumPy's products add in another order where a view is transposed.
+REFERENCE_ROUNDS = 1e-6
 
 
 class Gelu(OpRun):
@@ -84,9 +87,11 @@ def problems(source, output, feeds, facts):
         yield "inputs or outputs changed"
     if "nodes" in facts and operators(after.graph) != facts["nodes"]:
         yield f"left are {dict(operators(after.graph))}, wanted {facts['nodes']}"
+    exact = facts.get("exact", 1e-5 if source.stem in ABSORBED else 0)
     for name, run in runners(source.stem):
+        loose = max(exact, REFERENCE_ROUNDS if name == "reference" else 0)
         for value, want in zip(run(output, feeds), run(source, feeds)):
-            if why := differs(want, value, facts.get("exact", 1e-5 if source.stem in ABSORBED else 0)):
+            if why := differs(want, value, loose):
                 yield f"{name}: {why}"
 
 
