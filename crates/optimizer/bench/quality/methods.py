@@ -171,7 +171,6 @@ METHODS = [
     Peer("ONNX Runtime's int4 blocks", blocks(4, 32)),
     Method("weightOnly int4, zero points", ZERO_POINTS, (ORT,)),
     Method("weightOnly int4, zero points, HalfQuadratic", [*ZERO_POINTS, "--fit", "half-quadratic"], (ORT,)),
-    Method("weightOnly int4, zero points, Gptq", [*ZERO_POINTS, "--fit", "gptq"], (ORT,), looks=True),
     Peer("ONNX Runtime's int4 blocks, zero points", blocks(4, 32, zero_points=True)),
     Method("weightOnly float16", ["--scheme", "weight-only", "--weights", "float16"]),
     Peer("ONNX Runtime's float16", half),

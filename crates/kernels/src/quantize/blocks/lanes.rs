@@ -1,7 +1,7 @@
 //! Ranges and grids of eight blocks side by side.
 #![expect(clippy::inline_always, reason = "loops vectorise only when what they call is part of them")]
 
-use super::grid::{Grid, farthest, reciprocal};
+use super::grid::{Grid, reciprocal};
 use super::range::{Range, widen};
 use super::shape::BlockShape;
 use crate::quantize::lanes::LANES;
@@ -52,7 +52,9 @@ impl RangeLanes {
     /// The value of largest magnitude of each block with its sign; the lower one of two equal magnitudes.
     #[inline(always)]
     pub(super) fn farthest(&self) -> [f32; LANES] {
-        std::array::from_fn(|lane| farthest(self.low[lane], self.high[lane]))
+        let mut farthest = self.low;
+        (0..LANES).for_each(|lane| farthest[lane] = super::grid::farthest(self.low[lane], self.high[lane]));
+        farthest
     }
 
     /// One range, widened to hold zero.
@@ -88,8 +90,11 @@ impl GridLanes {
     /// Grids of given scales; zero means that the block is all zeros.
     #[inline(always)]
     pub(super) fn new(scale: [f32; LANES], zero_point: [f32; LANES]) -> Self {
-        let reciprocal = scale.map(reciprocal);
-        Self { scale, reciprocal, zero_point }
+        let mut grids = Self { scale, reciprocal: scale, zero_point };
+        for of_lane in &mut grids.reciprocal {
+            *of_lane = reciprocal(*of_lane);
+        }
+        grids
     }
 
     #[inline(always)]

@@ -39,7 +39,10 @@ fn symmetric(best: &mut Best<'_>, ranges: &RangeLanes, shape: BlockShape, factor
     let middle = f32::from(shape.bits().middle());
     let farthest = ranges.farthest();
     for steps in [-middle, middle - 1.0] {
-        let scale = std::array::from_fn(|lane| farthest[lane] * factor / steps);
+        let mut scale = farthest;
+        for scale in &mut scale {
+            *scale = *scale * factor / steps;
+        }
         best.offer(&GridLanes::new(scale, [middle; LANES]));
     }
 }
@@ -55,8 +58,10 @@ fn asymmetric(best: &mut Best<'_>, ranges: &RangeLanes, shape: BlockShape, facto
         zero_point[lane] = ((half - middle) / scale[lane] + ROUNDER) - ROUNDER;
     }
     for beside in [0.0, -1.0, 1.0] {
-        let zero_point =
-            std::array::from_fn(|lane| clamp(zero_point[lane] + beside, 0.0, shape.bits().top()));
+        let mut zero_point = zero_point;
+        for zero in &mut zero_point {
+            *zero = clamp(*zero + beside, 0.0, shape.bits().top());
+        }
         best.offer(&GridLanes::new(scale, zero_point));
     }
 }

@@ -41,12 +41,17 @@ impl<'a> Best<'a> {
     #[inline(always)]
     pub(super) fn offer(&mut self, grids: &GridLanes) -> bool {
         let errors = errors(self.rows, grids, self.top);
-        let better = std::array::from_fn(|lane| errors[lane] < self.errors[lane]);
-        choose(better, &errors, &mut self.errors);
-        choose(better, &grids.scale, &mut self.grids.scale);
-        choose(better, &grids.reciprocal, &mut self.grids.reciprocal);
-        choose(better, &grids.zero_point, &mut self.grids.zero_point);
-        better.contains(&true)
+        let before = self.errors;
+        for lane in 0..LANES {
+            let choose = |new: f32, old: f32| if errors[lane] < before[lane] { new } else { old };
+            self.errors[lane] = choose(errors[lane], before[lane]);
+            self.grids.scale[lane] = choose(grids.scale[lane], self.grids.scale[lane]);
+            self.grids.reciprocal[lane] = choose(grids.reciprocal[lane], self.grids.reciprocal[lane]);
+            self.grids.zero_point[lane] = choose(grids.zero_point[lane], self.grids.zero_point[lane]);
+        }
+        let mut fell = [0; LANES];
+        (0..LANES).for_each(|lane| fell[lane] = u32::from(errors[lane] < before[lane]));
+        fell != [0; LANES]
     }
 
     /// Sets scales to those of least squares for the integers they give, as long as that helps any.
@@ -58,13 +63,6 @@ impl<'a> Best<'a> {
                 return;
             }
         }
-    }
-}
-
-#[inline(always)]
-fn choose(better: [bool; LANES], new: &[f32; LANES], best: &mut [f32; LANES]) {
-    for lane in 0..LANES {
-        best[lane] = if better[lane] { new[lane] } else { best[lane] };
     }
 }
 
@@ -110,5 +108,8 @@ fn least_squares(rows: &[[f32; LANES]], grids: &GridLanes, top: f32) -> [f32; LA
             squares[lane] += square[lane];
         }
     }
-    std::array::from_fn(|lane| if squares[lane] > 0.0 { products[lane] / squares[lane] } else { 0.0 })
+    for lane in 0..LANES {
+        products[lane] = if squares[lane] > 0.0 { products[lane] / squares[lane] } else { 0.0 };
+    }
+    products
 }
