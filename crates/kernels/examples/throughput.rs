@@ -2,7 +2,7 @@
 //!
 //!     cargo run --release -p slipway-kernels --example throughput [MEBIBYTES]
 //!
-//! Counted is processor time. The tensor is resident and should be larger than the last-level cache. Kernels and copy take turns, so that a noisy
+//! Counted is processor time, which the kernel keeps in ticks of some milliseconds: a smaller tensor says less. The tensor is resident and should be larger than the last-level cache. Kernels and copy take turns, so that a noisy
 //! neighbour hits both, and the best of the rounds counts.
 
 use std::hint::black_box;
@@ -150,7 +150,7 @@ fn measure(bench: &mut Bench, kernels: &[Kernel]) -> Vec<Duration> {
 }
 
 fn main() {
-    let mebibytes = std::env::args().nth(1).and_then(|size| size.parse().ok()).unwrap_or(256_usize);
+    let mebibytes = std::env::args().nth(1).and_then(|size| size.parse().ok()).unwrap_or(1024_usize);
     let step = 32 * COLUMNS;
     let elements = ((mebibytes << 20) / size_of::<f32>()).next_multiple_of(step);
     let part = (elements / PART).next_multiple_of(step);
