@@ -21,7 +21,7 @@ wide! {
         let mut best = Best::new(rows, *start, shape);
         let (mut zero_point, mut coupling) = (start.zero_point, COUPLING);
         for _ in 0..ROUNDS {
-            zero_point = update(best.rows(), start, zero_point, coupling, shape.bits().top());
+            zero_point = update(rows, start, zero_point, coupling, shape.bits().top());
             coupling *= GROWTH;
         }
         for whole in [zero_point.map(f32::floor), zero_point.map(f32::ceil)] {

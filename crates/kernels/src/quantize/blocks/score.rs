@@ -31,10 +31,6 @@ impl<'a> Best<'a> {
         self.grids
     }
 
-    pub(super) fn rows(&self) -> &'a [[f32; LANES]] {
-        self.rows
-    }
-
     /// Takes each grid that is better; says whether any was.
     ///
     /// A scale that is zero, infinite or NaN is never taken: its error is that of zeros, or NaN.

@@ -196,7 +196,7 @@ fn without_a_threshold_what_is_slower_than_the_baseline_fails() {
     let few = judged(race(50, 100, 30));
     let words = "p95 0.50 times the baseline's (0.05ms against 0.10ms), wanted at most 1.0; \
                  30 requests were timed, 59 are needed: \
-             judge on smaller samples, or give both models more processors";
+                 judge on smaller samples, or give both models more processors";
     assert_eq!((few.verdict, few.message.as_str()), (Verdict::Inconclusive, words));
 }
 
