@@ -36,8 +36,7 @@ fetch_library() {
 # static build, finished programs are not.
 dynamic() {
     (cd "$ROOT" && CARGO_BUILD_BUILD_DIR=$CARGO_TARGET_DIR CARGO_TARGET_DIR=$CACHE/dynamic RUSTFLAGS='' \
-        cargo "$1" --release --locked --package slipway-server --package slipway-optimizer \
-        --features slipway-server/onnxruntime,slipway-optimizer/onnxruntime "${@:2}")
+        cargo "$1" --release --locked --package slipway-server --package slipway-optimizer "${@:2}")
 }
 
 # engine_tests: the server's tests and, of the job's, the one of its engines.

@@ -1,7 +1,7 @@
 //! What steps do for the engine that is going to serve, on a model that only one of the two can run.
 #![allow(clippy::unwrap_used, reason = "these are tests, helpers included")]
 
-#[cfg(feature = "onnxruntime")]
+#[cfg(not(target_feature = "crt-static"))]
 #[path = "../../artifacts/tests/common/distribution.rs"]
 mod distribution;
 
@@ -113,7 +113,7 @@ async fn blocks_have_the_form_of_the_engine() {
     assert!(refused.message.contains("zero points"), "{}", refused.message);
 }
 
-#[cfg(feature = "onnxruntime")]
+#[cfg(not(target_feature = "crt-static"))]
 mod calibration {
     use std::{ffi::OsStr, path::PathBuf, process::Command};
 
@@ -193,7 +193,7 @@ mod calibration {
     }
 }
 
-#[cfg(not(feature = "onnxruntime"))]
+#[cfg(target_feature = "crt-static")]
 #[tokio::test(flavor = "multi_thread")]
 async fn a_program_without_onnx_runtime_says_which_image_has_it() {
     let pipeline = Pipeline::local();

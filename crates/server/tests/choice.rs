@@ -27,7 +27,7 @@ fn built_in_engine_alone_names_what_it_lacks() {
     assert_eq!(error.to_string(), "rten cannot run ai.onnx.ml.TreeEnsembleClassifier, ai.onnx.ml.ZipMap");
 }
 
-#[cfg(feature = "onnxruntime")]
+#[cfg(not(target_feature = "crt-static"))]
 #[test]
 fn auto_takes_onnx_runtime_for_operators_that_the_built_in_engine_lacks() {
     let engine = load(FOREST.as_ref(), BackendChoice::Auto).unwrap();
@@ -35,7 +35,7 @@ fn auto_takes_onnx_runtime_for_operators_that_the_built_in_engine_lacks() {
     assert!(engine.version().starts_with("1."), "{}", engine.version());
 }
 
-#[cfg(feature = "onnxruntime")]
+#[cfg(not(target_feature = "crt-static"))]
 #[test]
 fn operator_that_no_engine_has_is_named_by_both() {
     let model = doubling().node("Mystery", &["x"], &["z"]);
@@ -48,7 +48,7 @@ fn operator_that_no_engine_has_is_named_by_both() {
     assert!(other.contains("Mystery"), "{message}");
 }
 
-#[cfg(not(feature = "onnxruntime"))]
+#[cfg(target_feature = "crt-static")]
 #[test]
 fn program_without_onnx_runtime_says_which_image_has_it() {
     let elsewhere = "this program has no ONNX Runtime: the images slipway-server-onnxruntime and slipway-job-onnxruntime have it";
@@ -86,7 +86,7 @@ fn impostor(folder: &Path, version: &str) -> PathBuf {
     library
 }
 
-#[cfg(feature = "onnxruntime")]
+#[cfg(not(target_feature = "crt-static"))]
 #[test]
 fn library_that_cannot_be_used_is_named_with_the_reason() {
     const EM_AARCH64: u8 = 183;
@@ -117,7 +117,7 @@ fn library_that_cannot_be_used_is_named_with_the_reason() {
     }
 }
 
-#[cfg(feature = "onnxruntime")]
+#[cfg(not(target_feature = "crt-static"))]
 #[test]
 fn library_that_would_report_to_its_makers_is_not_loaded() {
     let folder = tempfile::tempdir().unwrap();
@@ -129,7 +129,7 @@ fn library_that_would_report_to_its_makers_is_not_loaded() {
     assert!(loaded.contains("its version is 1.16.3"), "{loaded}");
 }
 
-#[cfg(not(feature = "onnxruntime"))]
+#[cfg(target_feature = "crt-static")]
 #[test]
 fn static_program_refuses_to_load_a_library() {
     let folder = tempfile::tempdir().unwrap();

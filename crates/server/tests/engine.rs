@@ -62,7 +62,7 @@ async fn declared_types_are_kept_at_the_edge(backend: BackendChoice) {
     }
 }
 
-#[cfg(feature = "onnxruntime")]
+#[cfg(not(target_feature = "crt-static"))]
 #[test]
 fn onnx_runtime_converts_no_type() {
     for (code, data) in [

@@ -1,6 +1,6 @@
 //! Classifiers from scikit-learn: trees, maps from class to probability, strings in and out, and what scikit-learn itself
 //! answered to the same inputs (see `models/make.py`).
-#![cfg(feature = "onnxruntime")]
+#![cfg(not(target_feature = "crt-static"))]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a helper that cannot work fails its test")]
 
 mod common;

@@ -73,22 +73,22 @@ fn built_in(path: &Path, options: &EngineOptions) -> Result<Box<dyn Backend>, Lo
     Ok(Box::new(rten::Rten::load(path, options.threads)?))
 }
 
-#[cfg(feature = "onnxruntime")]
+#[cfg(not(target_feature = "crt-static"))]
 fn onnxruntime(path: &Path, options: &EngineOptions) -> Result<Box<dyn Backend>, LoadError> {
     Ok(Box::new(super::onnxruntime::OnnxRuntime::load(path, options)?))
 }
 
-#[cfg(feature = "onnxruntime")]
+#[cfg(not(target_feature = "crt-static"))]
 fn check_onnxruntime(path: &Path, options: &EngineOptions) -> Result<(), LoadError> {
     super::onnxruntime::check(path, options)
 }
 
-#[cfg(not(feature = "onnxruntime"))]
+#[cfg(target_feature = "crt-static")]
 fn onnxruntime(_: &Path, _: &EngineOptions) -> Result<Box<dyn Backend>, LoadError> {
     Err(LoadError::NotBuiltIn)
 }
 
-#[cfg(not(feature = "onnxruntime"))]
+#[cfg(target_feature = "crt-static")]
 fn check_onnxruntime(_: &Path, _: &EngineOptions) -> Result<(), LoadError> {
     Err(LoadError::NotBuiltIn)
 }

@@ -4,7 +4,7 @@ mod choice;
 mod declared;
 mod error;
 mod external;
-#[cfg(feature = "onnxruntime")]
+#[cfg(not(target_feature = "crt-static"))]
 mod onnxruntime;
 mod operators;
 mod rten;

@@ -35,7 +35,7 @@ macro_rules! for_each_engine {
                 super::$test(slipway_server::BackendChoice::Rten).await;
             })+
         }
-        #[cfg(feature = "onnxruntime")]
+        #[cfg(not(target_feature = "crt-static"))]
         mod onnxruntime {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $test() {
@@ -47,7 +47,7 @@ macro_rules! for_each_engine {
 
 /// An engine with one thread, and where its library is.
 pub fn engine(backend: BackendChoice) -> EngineOptions {
-    let library = cfg!(feature = "onnxruntime").then(library);
+    let library = cfg!(not(target_feature = "crt-static")).then(library);
     EngineOptions { backend, library, ..EngineOptions::default() }
 }
 

@@ -18,11 +18,6 @@ use crate::tensor::Tensor;
 use library::Library;
 use zipmap::Columns;
 
-#[cfg(target_feature = "crt-static")]
-compile_error!(
-    "a static program cannot load ONNX Runtime: build without crt-static, as scripts/onnxruntime.sh does"
-);
-
 const NAME: &str = "onnxruntime";
 const PROPER_NAME: &str = "ONNX Runtime";
 
