@@ -1,6 +1,6 @@
 # Caches lie outside the checkout: $SLIPWAY_CACHE, else ~/.cache/slipway.
 export SLIPWAY_CACHE ?= $(HOME)/.cache/slipway
-export CARGO_TARGET_DIR ?= $(SLIPWAY_CACHE)/static
+export CARGO_TARGET_DIR ?= $(SLIPWAY_CACHE)/build
 CLUSTER := $(SLIPWAY_CACHE)/bin/slipway-cluster
 LEVEL ?= full
 .DEFAULT_GOAL := help

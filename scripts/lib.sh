@@ -4,16 +4,16 @@
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 CACHE=${SLIPWAY_CACHE:-$HOME/.cache/slipway}
 BIN=$CACHE/bin
-export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$CACHE/static}
-# One profile for everything: static programs, so that what is tested is what the images hold, and nothing is built
-# twice. The explicit target keeps the flag away from build scripts and procedural macros.
+# Programs are linked dynamically, so that they can load ONNX Runtime; those of the small images are linked statically, as
+# scripts/images.sh does. Both name the target: what runs while building is then shared, and no flag reaches it.
+export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$CACHE/build}
 export CARGO_BUILD_TARGET=x86_64-unknown-linux-gnu
-export RUSTFLAGS="-C target-feature=+crt-static"
 # ONNX Runtime 1.29 and newer report to their makers otherwise; the peers of benchmarks and the examples use them.
 export ORT_DISABLE_TELEMETRY=1
 # The quantizer of another project, for benchmarks.
 QUANTIZE_RS=$CACHE/quantize-rs-0.10.0/bin/quantize-rs
 PROGRAMS=$CARGO_TARGET_DIR/$CARGO_BUILD_TARGET/release
+STATIC_PROGRAMS=$CACHE/static/$CARGO_BUILD_TARGET/release
 # Where setup.sh puts Go when the machine's own is too old.
 PATH=$CACHE/go/bin:$PATH
 mkdir -p "$BIN" "$CACHE/logs"

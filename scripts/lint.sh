@@ -22,6 +22,5 @@ cd "$ROOT"
 step "set-up" scripts/setup.sh --lint
 step "format" cargo fmt --all --check
 step "lints" cargo clippy --release --locked --workspace --all-targets -- -D warnings
-step "lints of the second engine" scripts/onnxruntime.sh lint
 step "Go" go_lint
 step "what is linked" deny

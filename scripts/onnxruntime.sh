@@ -1,7 +1,5 @@
 #!/usr/bin/env bash
-# Fetches the ONNX Runtime library into the cache, and builds, tests or lints the programs that load it (server and job):
-# dynamically linked, beside the static ones. Skips what is there.
-# Usage: onnxruntime.sh [library | build | test [ARGUMENT...] | lint]   (nothing: library)
+# Fetches the ONNX Runtime library into the cache, where our programs find it; skips what is there.
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 source "$(dirname "$0")/lib.sh"
@@ -32,29 +30,4 @@ fetch_library() {
     rm -r "$scratch"
 }
 
-# dynamic COMMAND...: cargo without the flag that makes programs static. What runs while building is shared with the
-# static build, finished programs are not.
-dynamic() {
-    (cd "$ROOT" && CARGO_BUILD_BUILD_DIR=$CARGO_TARGET_DIR CARGO_TARGET_DIR=$CACHE/dynamic RUSTFLAGS='' \
-        cargo "$1" --release --locked --package slipway-server --package slipway-optimizer "${@:2}")
-}
-
-# engine_tests: the server's tests and, of the job's, the one of its engines.
-engine_tests() {
-    local file
-    printf '%s\n' --lib --bins --test engines
-    for file in "$ROOT"/crates/server/tests/*.rs; do
-        printf '%s\n' --test "$(basename "$file" .rs)"
-    done
-}
-
 fetch_library
-mapfile -t tests < <(engine_tests)
-case ${1:-library} in
-library) ;;
-# The tests' features too, so that testing builds no dependency again.
-build) dynamic build "${tests[@]}" ;;
-test) dynamic test "${tests[@]}" "${@:2}" ;;
-lint) dynamic clippy --all-targets -- -D warnings ;;
-*) die "what is ${1}? see the head of $0" ;;
-esac

@@ -57,7 +57,7 @@ ensure_deny() {
         return
     fi
     say build "cargo-deny $DENY_VERSION"
-    env -u CARGO_BUILD_TARGET -u RUSTFLAGS CARGO_TARGET_DIR="$CACHE/deny-build" \
+    env -u CARGO_BUILD_TARGET CARGO_TARGET_DIR="$CACHE/deny-build" \
         cargo install --locked --version "=$DENY_VERSION" --root "$CACHE" cargo-deny \
         >"$CACHE/logs/cargo-deny.log" 2>&1 || die "cargo-deny: $(tail -n 20 "$CACHE/logs/cargo-deny.log")"
     rm -rf "$CACHE/deny-build"
@@ -76,6 +76,6 @@ ensure_go
 # A real model for the tests on a node, and what the quantizer is held against.
 ensure_venv magika examples/magika/requirements.txt
 ensure_venv oracle crates/optimizer/tests/oracle/requirements.txt
-"$ROOT/scripts/onnxruntime.sh" library
+"$ROOT/scripts/onnxruntime.sh"
 "$ROOT/scripts/build-tools.sh"
 say ok "set-up"

@@ -7,7 +7,7 @@ source "$(dirname "$0")/lib.sh"
 cd "$ROOT"
 
 # The longest first. Those on a node boot a cluster each, and wait for it more than they compute.
-ALL="road rust trouble magika lifecycle cluster engines"
+ALL="road rust trouble magika lifecycle cluster"
 
 for file in tests/e2e/tests/*; do
     name=$(basename "$file" .rs)
@@ -27,7 +27,6 @@ on_a_node() { cargo test --release --locked --package e2e --test "$1" -- --test-
 group() {
     case $1 in
     rust) rust ;;
-    engines) scripts/onnxruntime.sh test ;;
     cluster) (cd tests/cluster && go test ./...) ;;
     road | trouble | magika | lifecycle) on_a_node "$1" ;;
     *) die "no group of tests is called $1: there are $ALL" ;;

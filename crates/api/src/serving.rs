@@ -89,8 +89,9 @@ pub struct Runtime {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(transform = schema::closed)]
 pub struct SlipwayRuntime {
-    /// The engine. `rten` is part of the server; `onnxruntime` has every operator, scikit-learn's too; `auto` takes the
-    /// first of them that can run the model. Default: `rten`, in the smaller image.
+    /// The engine. `onnxruntime` is ONNX Runtime, which has every operator, scikit-learn's too; `rten` is built in and needs
+    /// a smaller image, but runs only operators in forms that were proven equal to ONNX; `auto` takes ONNX Runtime where
+    /// its library is there and loads the model, and else `rten`. Default: `auto`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backend: Option<Backend>,
     /// Threads that one request may use. Default: 1.
@@ -106,10 +107,10 @@ pub struct SlipwayRuntime {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Backend {
-    /// The first of the others that has every operator and type of the model.
-    Auto,
-    /// Part of the server.
+    /// ONNX Runtime where its library is there and loads the model, else the built-in engine.
     #[default]
+    Auto,
+    /// Built into the server.
     Rten,
     /// ONNX Runtime, in an image of its own.
     Onnxruntime,

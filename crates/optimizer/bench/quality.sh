@@ -22,7 +22,7 @@ if ! cmp -s "$here/quality/packages.txt" "$models/packages.txt"; then
 fi
 cd "$ROOT"
 step "programs" cargo build --release --locked --package slipway-cli --package slipway-server --bins
-step "the server that loads ONNX Runtime" "$ROOT/scripts/onnxruntime.sh" build
+"$ROOT/scripts/onnxruntime.sh"
 export SLIPWAY_ONNXRUNTIME=$CACHE/onnxruntime PYTHONWARNINGS=ignore
 "$venv/bin/python" "$here/quality/quality.py" --slipway "$PROGRAMS/slipway" --rten "$PROGRAMS/slipway-server" \
-    --onnxruntime "$CACHE/dynamic/$CARGO_BUILD_TARGET/release/slipway-server" --packages "$models" "$@"
+    --onnxruntime "$PROGRAMS/slipway-server" --packages "$models" "$@"

@@ -11,9 +11,9 @@ work=$(mktemp -d)
 server=
 trap 'if [ -n "$server" ]; then kill "$server"; fi; rm -rf "$work"' EXIT
 
-"$root/scripts/onnxruntime.sh" build >&2
-(cd "$root" && cargo build --release --locked --package slipway-server --example load) >&2
-program=$CACHE/dynamic/$CARGO_BUILD_TARGET/release/slipway-server
+"$root/scripts/onnxruntime.sh" >&2
+(cd "$root" && cargo build --release --locked --package slipway-server --bins --example load) >&2
+program=$PROGRAMS/slipway-server
 magika=$(ls "$CACHE"/venv-magika/lib/python*/site-packages/magika/models/standard_v3_3/model.onnx)
 
 # body NAME TYPE SHAPE COUNT DIVISOR: a request of COUNT numbers that differ.

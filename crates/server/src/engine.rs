@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use crate::backend::{self, Backend, EngineOptions, LoadError, RunError, TensorSpec};
-use crate::tensor::{Tensor, TensorData};
+use crate::tensor::Tensor;
 
 /// A loaded model. Shared by reference between threads.
 pub struct Engine {
@@ -96,18 +96,6 @@ impl Engine {
     /// As `run`, for inputs that are known to fit.
     pub(crate) fn run_checked(&self, inputs: Vec<Tensor>) -> Result<Vec<Tensor>, RunError> {
         catch_unwind(AssertUnwindSafe(|| self.backend.run(inputs))).unwrap_or(Err(RunError::Panicked))
-    }
-
-    /// Zeros in the smallest shape that the model declares, for warming up; nothing where it declares no ranks.
-    pub(crate) fn smallest_input(&self) -> Option<Vec<Tensor>> {
-        self.inputs()
-            .iter()
-            .map(|spec| {
-                let shape: Vec<usize> = spec.shape.as_ref()?.iter().map(|size| size.unwrap_or(1)).collect();
-                let count = crate::tensor::element_count(&shape)?;
-                Tensor::new(shape, TensorData::zeros(spec.datatype, count))
-            })
-            .collect()
     }
 }
 

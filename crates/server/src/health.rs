@@ -9,6 +9,8 @@ pub enum Health {
     WarmingUp,
     /// Requests are answered.
     Ready,
+    /// The model computes none of the inputs that were made up for it; the reason in words.
+    WarmUpFailed(String),
     /// The golden samples gave other answers than the gate saw, or the engine cannot run them; the reason in words.
     SelfCheckFailed(String),
     /// The engine crashed and did not recover; only a restart helps.
@@ -38,7 +40,7 @@ impl Health {
         match self {
             Self::WarmingUp => "warming up",
             Self::Ready => "ready",
-            Self::SelfCheckFailed(reason) => reason,
+            Self::WarmUpFailed(reason) | Self::SelfCheckFailed(reason) => reason,
             Self::Broken => "the engine crashed and did not recover",
             Self::Draining => "shutting down",
         }

@@ -23,6 +23,7 @@ mod queue;
 mod rest;
 mod serve;
 mod tensor;
+mod warm_up;
 mod worker;
 
 pub use backend::{
@@ -37,3 +38,4 @@ pub use health::Health;
 pub use queue::Batching;
 pub use serve::{NotReady, Running, ServeError, serve, serve_engine};
 pub use tensor::{DataType, Tensor, TensorData, element_count};
+pub use warm_up::WarmUpError;

@@ -111,6 +111,21 @@ macro_rules! each_pair {
 }
 
 impl TensorData {
+    /// `count` ones of a type, or strings `1`.
+    pub fn ones(datatype: DataType, count: usize) -> Self {
+        match datatype {
+            DataType::Bool => Self::Bool(vec![true; count]),
+            DataType::Int8 => Self::Int8(vec![1; count]),
+            DataType::UInt8 => Self::UInt8(vec![1; count]),
+            DataType::Int32 => Self::Int32(vec![1; count]),
+            DataType::Int64 => Self::Int64(vec![1; count]),
+            DataType::Fp16 => Self::Fp16(vec![f16::ONE; count]),
+            DataType::Fp32 => Self::Fp32(vec![1.0; count]),
+            DataType::Fp64 => Self::Fp64(vec![1.0; count]),
+            DataType::Bytes => Self::Bytes(vec![Bytes::from_static(b"1"); count]),
+        }
+    }
+
     /// `count` zeros of a type, or empty strings.
     pub fn zeros(datatype: DataType, count: usize) -> Self {
         match datatype {

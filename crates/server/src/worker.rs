@@ -12,10 +12,16 @@ use crate::health::{Health, HealthCell};
 use crate::metrics::Metrics;
 use crate::queue::{Batching, Job, Queue};
 use crate::tensor::Tensor;
+use crate::warm_up::WarmUpError;
 
 /// What helps against a failed self-check.
 const REMEDY: &str = "this processor or engine answers otherwise than the gate's: let jobs.pod.nodeSelector and \
     serving.pod.nodeSelector choose alike nodes, or accept it with serving.runtime.slipway.selfCheck.onMismatch: Warn";
+
+/// What helps against a failed warm-up.
+const UNFIT: &str = "a server that cannot compute does not become ready: take another engine with \
+    serving.runtime.slipway.backend, or, where only made-up inputs are refused, declare the sizes of the model's inputs, \
+    give the object a gate, whose samples are tried instead, or set serving.runtime.slipway.selfCheck.onMismatch to Warn";
 
 /// Everything that the thread uses.
 pub(crate) struct Worker {
@@ -52,12 +58,27 @@ impl Worker {
         }
     }
 
+    /// Warms up, and replays the golden samples. Samples that pass are proof enough for a model that refused every made-up
+    /// input, since only the engine's own failures show nothing of the model's.
     fn prepare(&self) -> Health {
-        self.warm_up();
-        match (&self.golden, self.self_check) {
-            (None, _) | (Some(_), SelfCheck::Off) => Health::Ready,
-            (Some(golden), SelfCheck::NotReady | SelfCheck::Warn) => self.check(golden),
+        let warm_up = self.engine.warm_up();
+        let replayed = match (&self.golden, self.self_check) {
+            (None, _) | (Some(_), SelfCheck::Off) => None,
+            (Some(golden), SelfCheck::NotReady | SelfCheck::Warn) => Some(self.check(golden)),
+        };
+        match (warm_up, replayed) {
+            (Err(error), replayed) if error.is_of_the_engine() || replayed.is_none() => self.unfit(&error),
+            (_, replayed) => replayed.unwrap_or(Health::Ready),
         }
+    }
+
+    fn unfit(&self, error: &WarmUpError) -> Health {
+        if self.self_check == SelfCheck::Warn && !error.is_of_the_engine() {
+            tracing::warn!("{error}; serving all the same");
+            return Health::Ready;
+        }
+        tracing::error!("{error}");
+        Health::WarmUpFailed(format!("{error}; {UNFIT}"))
     }
 
     fn check(&self, golden: &GoldenSamples) -> Health {
@@ -80,21 +101,12 @@ impl Worker {
         }
     }
 
-    /// One run, so that the first client does not pay for caches and page faults.
-    fn warm_up(&self) {
-        let outcome = self.engine.smallest_input().map(|inputs| self.engine.run_checked(inputs));
-        if let Some(Err(error)) = outcome {
-            tracing::warn!(%error, "the model did not take the warm-up input");
-        }
-    }
-
     /// Whether the engine still computes after a crash.
     fn recovers(&self) -> bool {
-        let golden = self.golden.as_ref().map(|golden| golden.replay(&self.engine).is_ok());
-        golden.unwrap_or_else(|| {
-            let outcome = self.engine.smallest_input().map(|inputs| self.engine.run_checked(inputs));
-            outcome != Some(Err(RunError::Panicked))
-        })
+        match &self.golden {
+            Some(golden) => golden.replay(&self.engine).is_ok(),
+            None => !matches!(self.engine.warm_up(), Err(error) if error.is_of_the_engine()),
+        }
     }
 
     /// Answers every job; says whether the engine crashed.

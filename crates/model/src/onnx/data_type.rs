@@ -21,6 +21,12 @@ impl DataType {
     pub const INT32: Self = Self(Code::Int32);
     /// Signed 64-bit integer.
     pub const INT64: Self = Self(Code::Int64);
+    /// Truth value.
+    pub const BOOL: Self = Self(Code::Bool);
+    /// Text.
+    pub const STRING: Self = Self(Code::String);
+    /// 64-bit IEEE float.
+    pub const DOUBLE: Self = Self(Code::Double);
     /// 16-bit IEEE float.
     pub const FLOAT16: Self = Self(Code::Float16);
     /// 16-bit brain float: the upper half of a 32-bit IEEE float.

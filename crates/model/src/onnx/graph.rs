@@ -7,6 +7,14 @@ pub fn is_default_domain(domain: &str) -> bool {
     domain.is_empty() || domain == "ai.onnx"
 }
 
+/// The domain of operators that ONNX Runtime had first.
+pub const CONTRIB: &str = "com.microsoft";
+
+/// Whether a node is a `Gelu` from before ONNX had one, by its own name or that of its approximation.
+pub fn is_contrib_gelu(node: &NodeProto) -> bool {
+    node.domain() == CONTRIB && matches!(node.op_type(), "Gelu" | "FastGelu")
+}
+
 /// Whether a convolution with a kernel of these dimensions in space is a mere multiplication of matrices: a kernel of
 /// one point, no padding, every point of the input, all channels in one group.
 pub fn is_pointwise(node: &NodeProto, kernel: &[i64]) -> bool {

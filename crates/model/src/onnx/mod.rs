@@ -4,6 +4,7 @@
 //! weights, and checks every tensor before anyone may use it. [`proto`] is the
 //! public schema, [`OnnxFacts`] what a person or a plan wants to know.
 
+pub mod attribute;
 pub mod proto;
 
 mod check;
@@ -17,6 +18,7 @@ mod overlap;
 mod patched;
 mod payload;
 mod reader;
+mod types;
 mod wire;
 
 #[cfg(any(test, feature = "testing"))]
@@ -26,6 +28,10 @@ pub use data_type::DataType;
 pub use error::{OnnxError, TensorProblem};
 pub use external::ExternalData;
 pub use facts::{Dim, OnnxFacts, OperatorId, TensorTotals, ValueFacts};
-pub use graph::{attribute_tensors, graphs, is_default_domain, is_pointwise, subgraphs, subgraphs_mut};
+pub use graph::{
+    CONTRIB, attribute_tensors, graphs, is_contrib_gelu, is_default_domain, is_pointwise, subgraphs,
+    subgraphs_mut,
+};
 pub use open::{Limits, OnnxModel};
 pub use payload::{Payload, PayloadFile, float_values};
+pub use types::Types;

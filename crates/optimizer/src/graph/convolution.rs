@@ -3,8 +3,8 @@
 use slipway_model::onnx::is_default_domain;
 use slipway_model::onnx::proto::{AttributeProto, GraphProto, NodeProto};
 
-use super::attribute::{attribute, ints};
 use super::{Scopes, rewrite};
+use slipway_model::onnx::attribute::{attribute, ints};
 
 /// A convolution's attributes, with those spelled out that the built-in engine asks for and that
 /// ONNX lets go.

@@ -4,7 +4,6 @@
 //! [`Scopes`], changes it with [`rewrite`], and drops what it left unused with [`prune`].
 
 mod adapt;
-mod attribute;
 mod convolution;
 mod functions;
 mod names;
@@ -14,17 +13,18 @@ mod prune;
 mod scope;
 mod tensor;
 mod to_17;
-mod types;
 mod uses;
 
-pub(crate) use attribute::{attribute, flag, float, float_or, int, int_or, ints, ints_of, text};
 pub(crate) use convolution::{spell_out, spelled_out};
 pub(crate) use functions::inline_functions;
 pub(crate) use names::Names;
-pub(crate) use node::{CONTRIB, is_contrib_gelu, node, node_name};
+pub(crate) use node::{node, node_name};
 pub(crate) use opset::{opset, raise, raise_ir, raise_to_13, reaches_11, refuse_old, use_domain};
 pub(crate) use prune::{prune, prune_descriptions};
 pub(crate) use scope::{GraphId, Operand, Scopes, Source, Unresolved, holds_floats, is_float, rewrite};
+pub(crate) use slipway_model::onnx::attribute::{
+    attribute, flag, float, float_or, int, int_or, ints, ints_of, text,
+};
+pub(crate) use slipway_model::onnx::{CONTRIB, Types, is_contrib_gelu};
 pub(crate) use tensor::{float_tensor, header, int_list, int_scalar, int8_zeros, open_value, value_info};
 pub(crate) use to_17::{raise_to_17, reaches_17};
-pub(crate) use types::Types;

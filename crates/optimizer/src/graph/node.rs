@@ -14,14 +14,6 @@ pub(crate) fn node(name: String, op: &str, inputs: &[&str], outputs: &[&str]) ->
     }
 }
 
-/// The domain of operators that ONNX Runtime had first, and the built-in engine has too.
-pub(crate) const CONTRIB: &str = "com.microsoft";
-
-/// Whether a node is a `Gelu` from before ONNX had one, by its own name or that of its approximation.
-pub(crate) fn is_contrib_gelu(node: &NodeProto) -> bool {
-    node.domain() == CONTRIB && matches!(node.op_type(), "Gelu" | "FastGelu")
-}
-
 /// What to call a node: its name, or its first output's.
 pub(crate) fn node_name(node: &NodeProto) -> &str {
     match node.name() {

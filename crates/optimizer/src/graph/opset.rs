@@ -5,8 +5,8 @@ use slipway_model::onnx::proto::{ModelProto, NodeProto, OperatorSetIdProto};
 use slipway_model::onnx::{OperatorId, graphs, is_default_domain};
 
 use super::adapt;
-use super::attribute::int_or;
 use super::scope::rewrite;
+use slipway_model::onnx::attribute::int_or;
 
 /// The first opset with both `MatMulInteger` (10) and `DynamicQuantizeLinear` (11).
 const NEEDED: i64 = 11;

@@ -5,8 +5,8 @@ use std::collections::{HashMap, HashSet};
 use slipway_model::onnx::proto::{GraphProto, NodeProto, TensorProto, type_proto};
 use slipway_model::onnx::{DataType, OperatorId, is_default_domain, subgraphs_mut};
 
-use super::attribute::{attribute, int_or, ints_of};
 use super::tensor::integers_of;
+use slipway_model::onnx::attribute::{attribute, int_or, ints_of};
 
 /// Nodes a walk passes at most: a graph with a cycle is no model, but may be a file.
 const STEPS: usize = 16;

@@ -7,12 +7,12 @@ use super::{Backend, LoadError, rten};
 /// Which engine is to run a model.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum BackendChoice {
-    /// The built-in engine where it has every operator and type of the model, else ONNX Runtime where it is here.
+    /// ONNX Runtime where its library is here and loads the model, else the built-in engine.
     #[default]
     Auto,
     /// The built-in engine.
     Rten,
-    /// ONNX Runtime, in a program that was built with it.
+    /// ONNX Runtime, in a program that can load its library.
     OnnxRuntime,
 }
 
@@ -23,7 +23,8 @@ pub struct EngineOptions {
     pub threads: usize,
     /// The engine.
     pub backend: BackendChoice,
-    /// The ONNX Runtime library, or a folder with it; by default it is looked for beside the program.
+    /// The ONNX Runtime library, or a folder with it; where absent, what `SLIPWAY_ONNXRUNTIME` names, and else it is
+    /// looked for beside the program, in the project's cache and in the active Python environment.
     ///
     /// A process uses one library: the first that was loaded.
     pub library: Option<PathBuf>,
@@ -56,15 +57,15 @@ fn choose<T>(
     match choice {
         BackendChoice::Rten => built_in(),
         BackendChoice::OnnxRuntime => onnxruntime(),
-        BackendChoice::Auto => built_in().or_else(|reason| {
-            if !reason.is_of_the_engine() {
+        BackendChoice::Auto => onnxruntime().or_else(|reason| {
+            if !reason.leaves_the_model_to_another_engine() {
                 return Err(reason);
             }
-            let outcome = onnxruntime();
+            let outcome = built_in();
             if outcome.is_ok() {
-                tracing::info!(%reason, "taking ONNX Runtime");
+                tracing::info!(%reason, "taking rten");
             }
-            outcome.map_err(|other| LoadError::NoEngine { built_in: reason.into(), other: other.into() })
+            outcome.map_err(|other| LoadError::NoEngine { onnxruntime: reason.into(), rten: other.into() })
         }),
     }
 }

@@ -41,15 +41,25 @@ pub enum LoadError {
         /// What it said.
         message: String,
     },
-    /// The program was built without ONNX Runtime.
+    /// The program is linked statically, so that it cannot load ONNX Runtime.
     #[error(
-        "this program has no ONNX Runtime: the images slipway-server-onnxruntime and slipway-job-onnxruntime have it"
+        "this program cannot load ONNX Runtime: the images slipway-server-onnxruntime and slipway-job-onnxruntime have it"
     )]
     NotBuiltIn,
-    /// The ONNX Runtime library is missing, too old or of another machine.
+    /// No ONNX Runtime library is named, and none is usable in the usual places.
+    #[error(
+        "there is no ONNX Runtime library here{}: install the Python package onnxruntime, or name a library with \
+         SLIPWAY_ONNXRUNTIME",
+        also(passed_over)
+    )]
+    NoLibrary {
+        /// Why each library that was found cannot be used.
+        passed_over: Vec<String>,
+    },
+    /// The ONNX Runtime library that is named is missing, too old or of another machine.
     #[error(
         "cannot use the ONNX Runtime library {path}: {message}; name version 1.17 or newer, for this kind of machine, \
-         with --onnxruntime-library"
+         with SLIPWAY_ONNXRUNTIME"
     )]
     Library {
         /// The file or folder.
@@ -58,13 +68,18 @@ pub enum LoadError {
         message: String,
     },
     /// Neither engine can run the model.
-    #[error("{built_in}; {other}")]
+    #[error("{rten}; {onnxruntime}")]
     NoEngine {
-        /// Why the built-in engine cannot.
-        built_in: Box<LoadError>,
         /// Why ONNX Runtime cannot.
-        other: Box<LoadError>,
+        onnxruntime: Box<LoadError>,
+        /// Why the built-in engine cannot.
+        rten: Box<LoadError>,
     },
+}
+
+/// The reasons in words, behind others.
+fn also(reasons: &[String]) -> String {
+    if reasons.is_empty() { String::new() } else { format!(" ({})", reasons.join("; ")) }
 }
 
 impl LoadError {
@@ -76,8 +91,8 @@ impl LoadError {
             Self::UnsupportedOperators { .. } => "UnsupportedOperators",
             Self::UnsupportedType { .. } => "UnsupportedType",
             Self::Refused { .. } => "ModelRefused",
-            Self::NotBuiltIn | Self::Library { .. } => "EngineMissing",
-            Self::NoEngine { built_in, .. } => built_in.category(),
+            Self::NotBuiltIn | Self::NoLibrary { .. } | Self::Library { .. } => "EngineMissing",
+            Self::NoEngine { rten, .. } => rten.category(),
         }
     }
 
@@ -86,15 +101,15 @@ impl LoadError {
         matches!(self, Self::Read { .. })
     }
 
-    /// Whether another engine may load the same model.
-    pub(super) fn is_of_the_engine(&self) -> bool {
+    /// Whether the other engine may be asked for the model: a library that a user names has to work.
+    pub(super) fn leaves_the_model_to_another_engine(&self) -> bool {
         match self {
-            Self::UnsupportedOperators { .. } | Self::UnsupportedType { .. } | Self::Refused { .. } => true,
-            Self::Read { .. }
-            | Self::Invalid(_)
+            Self::UnsupportedOperators { .. }
+            | Self::UnsupportedType { .. }
+            | Self::Refused { .. }
             | Self::NotBuiltIn
-            | Self::Library { .. }
-            | Self::NoEngine { .. } => false,
+            | Self::NoLibrary { .. } => true,
+            Self::Read { .. } | Self::Invalid(_) | Self::Library { .. } | Self::NoEngine { .. } => false,
         }
     }
 }

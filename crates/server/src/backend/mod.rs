@@ -3,17 +3,15 @@
 mod choice;
 mod declared;
 mod error;
-mod external;
 #[cfg(not(target_feature = "crt-static"))]
 mod onnxruntime;
-mod operators;
 mod rten;
 
 pub use choice::{BackendChoice, EngineOptions};
 pub(crate) use choice::{check, load};
 pub use declared::declared_inputs;
 pub use error::{LoadError, RunError};
-pub use operators::unsupported_operators;
+pub use rten::unsupported_operators;
 
 use crate::tensor::{DataType, Tensor};
 

@@ -8,7 +8,7 @@ use ort::LoadDynamicError;
 use ort::environment::Environment;
 use ort::logging::LogLevel;
 
-use super::LoadError;
+use super::{LoadError, places};
 
 /// How the files of all versions begin.
 const FILE: &str = "libonnxruntime.so";
@@ -17,6 +17,9 @@ const FILE: &str = "libonnxruntime.so";
 const LAST_SILENT: u32 = 28;
 /// What a newer library looks for in the environment.
 const SILENCE: &str = "ORT_DISABLE_TELEMETRY";
+
+/// Names the library, or a folder with it.
+const VARIABLE: &str = "SLIPWAY_ONNXRUNTIME";
 
 /// A loaded library.
 #[derive(Clone)]
@@ -30,18 +33,37 @@ pub(super) struct Library {
 static LOADED: Mutex<Option<Library>> = Mutex::new(None);
 
 impl Library {
-    /// Loads the named file, or the library in the named folder, or the one beside the program.
+    /// Loads the library that is named, by argument or environment, or else the first that is found in the usual places.
     pub(super) fn load(named: Option<&Path>) -> Result<Self, LoadError> {
-        let path = find(named)?;
+        let from_environment = std::env::var_os(VARIABLE).filter(|path| !path.is_empty()).map(PathBuf::from);
+        match named.or(from_environment.as_deref()) {
+            Some(place) => Self::load_from(&find(place)?),
+            None => Self::load_usual(),
+        }
+    }
+
+    /// Loads the first usable library in the usual places; what is unusable is passed over with its reason.
+    fn load_usual() -> Result<Self, LoadError> {
+        let mut passed_over = Vec::new();
+        for place in places::usual().iter().filter(|place| holds_library(place)) {
+            match find(place).and_then(|path| Self::load_from(&path)) {
+                Ok(library) => return Ok(library),
+                Err(error) => passed_over.push(error.to_string()),
+            }
+        }
+        Err(LoadError::NoLibrary { passed_over })
+    }
+
+    fn load_from(path: &Path) -> Result<Self, LoadError> {
         let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(library) = &*loaded {
             if library.path == path {
                 return Ok(library.clone());
             }
             let other = library.path.display();
-            return Err(unusable(&path, format!("this process uses {other} already")));
+            return Err(unusable(path, format!("this process uses {other} already")));
         }
-        let library = Self::open(path)?;
+        let library = Self::open(path.to_path_buf())?;
         tracing::debug!(path = %library.path.display(), version = library.version, "ONNX Runtime loaded");
         *loaded = Some(library.clone());
         Ok(library)
@@ -66,14 +88,15 @@ impl Library {
     }
 }
 
-fn find(named: Option<&Path>) -> Result<PathBuf, LoadError> {
-    let program = std::env::current_exe().ok();
-    let Some(place) = named.or_else(|| program.as_deref().and_then(Path::parent)) else {
-        return Err(unusable(Path::new(FILE), "the program's own folder is not known".to_owned()));
-    };
+/// The library file in a place: the file itself, or the newest one in a folder.
+fn find(place: &Path) -> Result<PathBuf, LoadError> {
     let file = if place.is_dir() { inside(place)? } else { place.to_path_buf() };
     // The name behind a link tells the version.
     std::fs::canonicalize(&file).map_err(|error| unusable(&file, error.to_string()))
+}
+
+fn holds_library(place: &Path) -> bool {
+    place.is_dir() && inside(place).is_ok()
 }
 
 fn inside(folder: &Path) -> Result<PathBuf, LoadError> {

@@ -1,6 +1,7 @@
 //! ONNX Runtime, loaded when the program starts: every operator and type of ONNX and of `ai.onnx.ml`.
 
 mod library;
+mod places;
 mod values;
 mod zipmap;
 

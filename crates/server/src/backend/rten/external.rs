@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use slipway_model::onnx::proto::{GraphProto, ModelProto, StringStringEntryProto, TensorProto};
-use slipway_model::onnx::{ExternalData, OnnxModel};
+use slipway_model::onnx::ExternalData;
 
-use super::LoadError;
+use super::super::LoadError;
 
 /// A model whose external data has names that rten takes.
 pub(super) struct Renamed {
@@ -19,9 +19,8 @@ pub(super) struct Renamed {
 }
 
 impl Renamed {
-    pub(super) fn of(file: &OnnxModel) -> Result<Self, LoadError> {
-        let mut model = file.proto().clone();
-        let mut files = Files { folder: file.folder(), names: BTreeMap::new(), found: true };
+    pub(super) fn of(mut model: ModelProto, folder: &Path) -> Result<Self, LoadError> {
+        let mut files = Files { folder, names: BTreeMap::new(), found: true };
         if let Some(graph) = &mut model.graph {
             files.rename(graph)?;
         }

@@ -2,11 +2,9 @@
 
 use std::collections::HashMap;
 
-use slipway_model::onnx::proto::{GraphProto, NodeProto, TensorProto, ValueInfoProto, type_proto};
-use slipway_model::onnx::{DataType, is_default_domain, subgraphs};
-
 use super::attribute::{attribute, int_or};
-use super::is_contrib_gelu;
+use super::proto::{GraphProto, NodeProto, TensorProto, ValueInfoProto, type_proto};
+use super::{DataType, is_contrib_gelu, is_default_domain, subgraphs};
 
 const BOOL: i32 = 9;
 const INT32: i32 = 6;
@@ -15,12 +13,19 @@ const INT64: i32 = 7;
 /// The element type of each value of one graph, as far as it can be told.
 ///
 /// Descriptions of inner values are believed only where nobody can tell better, since files have wrong ones.
-pub(crate) struct Types(HashMap<String, i32>);
+#[derive(Clone, Debug, Default)]
+pub struct Types(HashMap<String, i32>);
 
 impl Types {
-    pub(crate) fn of(graph: &GraphProto) -> Self {
+    /// The types of a graph that stands on its own.
+    pub fn of(graph: &GraphProto) -> Self {
+        Self::within(graph, &Self::default())
+    }
+
+    /// The types of a graph inside another, whose values it sees.
+    pub fn within(graph: &GraphProto, outer: &Self) -> Self {
         let described = graph.value_info.iter().filter_map(described).collect();
-        let mut types = Self(HashMap::new());
+        let mut types = outer.clone();
         types.0.extend(
             graph.input.iter().filter_map(self::described).map(|(name, code)| (name.to_owned(), code)),
         );
@@ -33,12 +38,12 @@ impl Types {
     }
 
     /// The code of a value's element type.
-    pub(crate) fn get(&self, name: &str) -> Option<i32> {
+    pub fn get(&self, name: &str) -> Option<i32> {
         self.0.get(name).copied()
     }
 
     /// Whether a value is of single precision.
-    pub(crate) fn is_float(&self, name: &str) -> bool {
+    pub fn is_float(&self, name: &str) -> bool {
         self.get(name) == Some(DataType::FLOAT.code())
     }
 
@@ -94,7 +99,7 @@ impl Types {
     }
 }
 
-/// Whether the types of an operator are known: those of ONNX, and those of others that this crate writes for floats.
+/// Whether the types of an operator are known: those of ONNX, and `Gelu` from before ONNX had one.
 fn is_known(node: &NodeProto) -> bool {
     is_default_domain(node.domain()) || is_contrib_gelu(node)
 }
@@ -128,7 +133,7 @@ fn described(value: &ValueInfoProto) -> Option<(&str, i32)> {
 
 #[cfg(test)]
 mod tests {
-    use slipway_model::onnx::build::{ModelBuilder, float_value, int};
+    use super::super::build::{ModelBuilder, float_value, int};
 
     use super::*;
 

@@ -1,7 +1,22 @@
 //! The built-in engine: rten, pure Rust.
 //!
 //! It computes in `f32`, `i32`, `i8` and `u8`. What a model declares as another type is converted here, at the edge,
-//! and a value that does not fit is refused.
+//! and a value that does not fit is refused. It computes some of ONNX's operators otherwise than ONNX says, so it runs only
+//! models whose every node has a form that was proven equal.
+
+mod adapt;
+#[cfg(test)]
+mod cases;
+mod external;
+mod form;
+mod fusions;
+mod made;
+mod operators;
+mod proven;
+mod quantization;
+mod values;
+
+pub use operators::unsupported_operators;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -11,10 +26,11 @@ use prost::Message;
 use rten::{Model, ModelOptions, NodeId, RunErrorKind, RunOptions, ThreadPool, Value, ValueOrView};
 use rten_tensor::Layout;
 use slipway_model::onnx::OnnxModel;
+use slipway_model::onnx::proto::ModelProto;
 
 use super::declared::{self, Declared};
-use super::external::Renamed;
-use super::{Backend, LoadError, RunError, TensorSpec, operators};
+use super::{Backend, LoadError, RunError, TensorSpec};
+use external::Renamed;
 use crate::tensor::{DataType, Tensor, TensorData};
 
 const NAME: &str = "rten";
@@ -45,17 +61,32 @@ impl Rten {
     }
 }
 
-/// Whether the engine has every operator and type of a model, told without its weights.
+/// Whether the engine has every operator and type of a model in a proven form, told without its weights.
 pub(super) fn check(path: &Path) -> Result<(), LoadError> {
     declared_by(&declared::open(path)?).map(drop)
 }
 
 fn declared_by(file: &OnnxModel) -> Result<Declared, LoadError> {
-    let missing = operators::missing(file);
-    if !missing.is_empty() {
-        return Err(LoadError::UnsupportedOperators { engine: NAME, operators: missing });
+    let operators = operators::unsupported(file);
+    if !operators.is_empty() {
+        return Err(LoadError::UnsupportedOperators { engine: NAME, operators });
     }
-    Declared::of(NAME, file, |datatype| datatype != DataType::Bytes)
+    Declared::of(NAME, file, |datatype| !matches!(datatype, DataType::Bytes | DataType::Fp64))
+}
+
+/// Makes a model what the engine takes; says what of it the engine is not proven to compute as ONNX says, sorted, each once.
+/// `counts` names inputs whose integers are known to count sizes.
+fn prepare(model: &mut ModelProto, counts: &[String]) -> Vec<String> {
+    let opset = proven::opset(model);
+    let mut refusals = Vec::new();
+    if let Some(graph) = &mut model.graph {
+        adapt::adapt(graph, opset);
+        refusals = fusions::prevent(graph);
+    }
+    refusals.extend(proven::unproven(model, counts));
+    refusals.sort();
+    refusals.dedup();
+    refusals
 }
 
 fn refused(error: impl std::fmt::Display) -> LoadError {
@@ -65,11 +96,14 @@ fn refused(error: impl std::fmt::Display) -> LoadError {
 /// Reads the weights in the way that needs the least memory for this model.
 fn load_weights(path: &Path, file: OnnxModel) -> Result<Model, LoadError> {
     let mut options = ModelOptions::with_all_ops();
-    let renamed = Renamed::of(&file)?;
+    let mut model = file.proto().clone();
+    prepare(&mut model, &[]);
+    let changed = model != *file.proto();
+    let renamed = Renamed::of(model, file.folder())?;
     drop(file);
     // The ending is how rten tells what a file is.
     let is_named = path.extension().is_some_and(|end| end.eq_ignore_ascii_case("onnx"));
-    if is_named && renamed.found {
+    if is_named && renamed.found && !changed {
         return options.load_file(path).map_err(refused);
     }
     for (name, file) in renamed.files {
@@ -139,8 +173,9 @@ fn to_value(spec: &TensorSpec, tensor: Tensor) -> Result<Value, RunError> {
         TensorData::Int64(values) => value(&shape, narrow_integers(spec, &values)?),
         TensorData::Fp16(values) => value(&shape, values.into_iter().map(f16::to_f32).collect()),
         TensorData::Fp32(values) => value(&shape, values),
-        TensorData::Fp64(values) => value(&shape, narrow_floats(spec, &values)?),
-        TensorData::Bytes(_) => Err(RunError::Engine(format!("{NAME} has no strings"))),
+        TensorData::Fp64(_) | TensorData::Bytes(_) => {
+            Err(RunError::Engine(format!("{NAME} has neither doubles nor strings")))
+        }
     }
 }
 
@@ -153,22 +188,12 @@ where
 
 fn narrow_integers(spec: &TensorSpec, values: &[i64]) -> Result<Vec<i32>, RunError> {
     let narrow =
-        |&value: &i64| i32::try_from(value).map_err(|_| out_of_range(spec, value, "32-bit integers"));
+        |&value: &i64| i32::try_from(value).map_err(|_| out_of_range(spec, value));
     values.iter().map(narrow).collect()
 }
 
-fn narrow_floats(spec: &TensorSpec, values: &[f64]) -> Result<Vec<f32>, RunError> {
-    #[expect(clippy::cast_possible_truncation, reason = "what becomes infinite is refused")]
-    let narrow = |&value: &f64| {
-        let narrow = value as f32;
-        let lost = narrow.is_infinite() && value.is_finite();
-        if lost { Err(out_of_range(spec, value, "single precision")) } else { Ok(narrow) }
-    };
-    values.iter().map(narrow).collect()
-}
-
-fn out_of_range(spec: &TensorSpec, value: impl std::fmt::Display, what: &str) -> RunError {
-    RunError::Input(format!("input {:?}: {value} is out of range, {NAME} computes in {what}", spec.name))
+fn out_of_range(spec: &TensorSpec, value: i64) -> RunError {
+    RunError::Input(format!("input {:?}: {value} is out of range, {NAME} computes in 32-bit integers", spec.name))
 }
 
 fn from_value(spec: &TensorSpec, value: Value) -> Result<Tensor, RunError> {
@@ -176,9 +201,6 @@ fn from_value(spec: &TensorSpec, value: Value) -> Result<Tensor, RunError> {
     let shape = value.shape().to_vec();
     let data = match (value, spec.datatype) {
         (Value::FloatTensor(t), DataType::Fp32) => TensorData::Fp32(t.into_data()),
-        (Value::FloatTensor(t), DataType::Fp64) => {
-            TensorData::Fp64(t.into_data().into_iter().map(f64::from).collect())
-        }
         (Value::FloatTensor(t), DataType::Fp16) => {
             TensorData::Fp16(t.into_data().into_iter().map(f16::from_f32).collect())
         }
@@ -202,7 +224,7 @@ mod tests {
 
     #[test]
     fn version_is_the_one_that_is_built_in() {
-        let lock = include_str!("../../../../Cargo.lock");
+        let lock = include_str!("../../../../../Cargo.lock");
         assert!(lock.contains(&format!("name = \"rten\"\nversion = \"{VERSION}\"\n")), "not {VERSION}");
     }
 }

@@ -6,35 +6,40 @@ use std::path::Path;
 use prost::Message;
 use rten::ModelOptions;
 use slipway_model::onnx::proto::{GraphProto, ModelProto, NodeProto};
-use slipway_model::onnx::{OnnxModel, graphs, is_default_domain, is_pointwise};
+use slipway_model::onnx::{OnnxModel, graphs};
 
-use super::{LoadError, declared};
+use super::super::{LoadError, declared};
+use super::{form, prepare};
 
-/// The operators of a model file that the built-in engine cannot run, sorted, each once, as `domain.name`.
+/// The operators of a model file that the built-in engine does not run, sorted, each once: as `domain.name` where it lacks
+/// the operator, and with the reason where it is not proven to compute a node of it as ONNX says.
 ///
-/// Reads the model's structure, not its weights, so it is cheap before any rollout. An operator that the engine has,
-/// but not with a node's attributes or in the model's operator set, is in the list too.
+/// Reads the model's structure, not its weights, so it is cheap before any rollout.
 ///
 /// # Errors
 /// [`LoadError::Read`] and [`LoadError::Invalid`].
 pub fn unsupported_operators(path: &Path) -> Result<Vec<String>, LoadError> {
-    Ok(missing(&declared::open(path)?))
+    Ok(unsupported(&declared::open(path)?))
+}
+
+/// As [`unsupported_operators`], for a model that is open.
+pub(super) fn unsupported(model: &OnnxModel) -> Vec<String> {
+    let missing = missing(model);
+    let unproven = prepare(&mut model.proto().clone(), &[]).into_iter();
+    let is_new = |told: &String| !missing.contains(told.split(' ').next().unwrap_or_default());
+    missing.iter().cloned().chain(unproven.filter(is_new)).collect()
 }
 
 /// Asks the engine itself: its registry is private, but loading a model of one node tells.
-pub(super) fn missing(model: &OnnxModel) -> Vec<String> {
+fn missing(model: &OnnxModel) -> BTreeSet<String> {
     let mut options = ModelOptions::with_all_ops();
     options.enable_optimization(false);
     let mut asked = HashSet::new();
     let mut missing = BTreeSet::new();
     for node in graphs(model.graph()).into_iter().flat_map(|graph| &graph.node) {
-        let name = operator_name(node);
+        let name = form::operator(node);
         // The engine reads constants as values, not as operators.
         if name == "ai.onnx.Constant" || missing.contains(&name) {
-            continue;
-        }
-        if name == "ai.onnx.ConvInteger" && !is_computed_right(node) {
-            missing.insert(name);
             continue;
         }
         let probe = probe(model.proto(), node);
@@ -42,21 +47,7 @@ pub(super) fn missing(model: &OnnxModel) -> Vec<String> {
             missing.insert(name);
         }
     }
-    missing.into_iter().collect()
-}
-
-/// Whether the engine computes a `ConvInteger` right, which its own list of operators does not tell.
-///
-/// rten 0.27 pads with the integer 0 where ONNX says the zero point, and leaves the zero points of a batch out, but for
-/// kernels of one point.
-fn is_computed_right(node: &NodeProto) -> bool {
-    let kernel = node.attribute.iter().find(|attribute| attribute.name() == "kernel_shape");
-    kernel.is_some_and(|kernel| is_pointwise(node, &kernel.ints))
-}
-
-fn operator_name(node: &NodeProto) -> String {
-    let domain = if is_default_domain(node.domain()) { "ai.onnx" } else { node.domain() };
-    format!("{domain}.{}", node.op_type())
+    missing
 }
 
 /// A model of one node, whose inner graphs are empty: their nodes are asked for on their own.

@@ -1,0 +1,134 @@
+//! The forms of operators in which rten was shown to compute what ONNX says, and what is wrong with other forms.
+//!
+//! `forms.txt` is written by the test of this module from cases that `tests/forms/cases.py` makes; `versions.txt` says in
+//! which operator sets the definition of an operator changed.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::OnceLock;
+
+use slipway_model::onnx::proto::{GraphProto, ModelProto, NodeProto};
+use slipway_model::onnx::{graphs, is_default_domain, subgraphs};
+
+use super::form::Form;
+use super::values::Values;
+
+const FORMS: &str = include_str!("forms.txt");
+const VERSIONS: &str = include_str!("versions.txt");
+
+/// Every node of a model whose form is not proven, as `operator with what`, sorted, each once.
+pub(super) fn unproven(model: &ModelProto, counts: &[String]) -> Vec<String> {
+    let forms = forms(model, counts);
+    let refused = forms.iter().filter_map(|(_, form)| Table::get().objection(form));
+    refused.collect::<BTreeSet<_>>().into_iter().collect()
+}
+
+/// The form of every node of a model, in every graph of it. `counts` names inputs whose integers are known to be counts.
+pub(super) fn forms<'a>(model: &'a ModelProto, counts: &[String]) -> Vec<(&'a NodeProto, Form)> {
+    let Some(graph) = &model.graph else { return Vec::new() };
+    let mut walk = Walk { opset: opset(model), used: used(graph), forms: Vec::new() };
+    walk.graph(graph, &Values::within(graph, &Values::default(), counts));
+    walk.forms
+}
+
+/// The version of ONNX's own operators that a model asks for.
+pub(super) fn opset(model: &ModelProto) -> i64 {
+    let own = model.opset_import.iter().filter(|id| is_default_domain(id.domain()));
+    own.map(|id| id.version()).max().unwrap_or(1)
+}
+
+struct Walk<'a> {
+    opset: i64,
+    used: BTreeSet<&'a str>,
+    forms: Vec<(&'a NodeProto, Form)>,
+}
+
+impl<'a> Walk<'a> {
+    fn graph(&mut self, graph: &'a GraphProto, values: &Values<'a>) {
+        for node in &graph.node {
+            // Constants are values, not operators.
+            if node.op_type() != "Constant" || !is_default_domain(node.domain()) {
+                let since = Table::get().since(node, self.opset);
+                self.forms.push((node, Form::of(node, since, values, |output| self.used.contains(output))));
+            }
+            for inner in subgraphs(node) {
+                self.graph(inner, &Values::within(inner, values, &[]));
+            }
+        }
+    }
+}
+
+/// Every name that somebody takes: a node of any graph, or who asks for a graph's outputs.
+fn used(root: &GraphProto) -> BTreeSet<&str> {
+    let mut names = BTreeSet::new();
+    for graph in graphs(root) {
+        names.extend(graph.node.iter().flat_map(|node| &node.input).map(String::as_str));
+        names.extend(graph.output.iter().map(slipway_model::onnx::proto::ValueInfoProto::name));
+    }
+    names
+}
+
+/// What is proven.
+pub(super) struct Table {
+    /// For each operator and version the aspects of each proven form.
+    forms: HashMap<(&'static str, i64), Vec<Vec<&'static str>>>,
+    /// The operator sets that changed an operator, ascending.
+    versions: HashMap<&'static str, Vec<i64>>,
+    /// The newest operator set that `versions` knows.
+    newest: i64,
+}
+
+impl Table {
+    pub(super) fn get() -> &'static Self {
+        static TABLE: OnceLock<Table> = OnceLock::new();
+        TABLE.get_or_init(Self::read)
+    }
+
+    fn read() -> Self {
+        let mut table = Self { forms: HashMap::new(), versions: HashMap::new(), newest: 0 };
+        for line in FORMS.lines().filter(|line| !line.starts_with('#')) {
+            let mut words = line.split(' ');
+            let (Some(operator), Some(since)) = (words.next(), words.next().and_then(|since| since.parse().ok())) else {
+                continue;
+            };
+            table.forms.entry((operator, since)).or_default().push(words.collect());
+        }
+        for line in VERSIONS.lines().filter(|line| !line.starts_with('#')) {
+            let mut words = line.split(' ');
+            let Some(operator) = words.next() else { continue };
+            let numbers: Vec<i64> = words.filter_map(|word| word.parse().ok()).collect();
+            match operator {
+                "newest" => table.newest = numbers.first().copied().unwrap_or_default(),
+                _ => drop(table.versions.insert(operator, numbers)),
+            }
+        }
+        table
+    }
+
+    /// The operator set in which the definition of an operator came that a model asks for; 0 where that is not known.
+    fn since(&self, node: &NodeProto, opset: i64) -> i64 {
+        if !is_default_domain(node.domain()) {
+            return 1;
+        }
+        if opset > self.newest {
+            return 0;
+        }
+        let versions = self.versions.get(node.op_type()).map(Vec::as_slice).unwrap_or_default();
+        versions.iter().rev().find(|since| **since <= opset).copied().unwrap_or_default()
+    }
+
+    /// What is not proven about a form, in words; nothing where all of it is.
+    fn objection(&self, form: &Form) -> Option<String> {
+        let Form { operator, since, aspects } = form;
+        let Some(proven) = self.forms.get(&(operator.as_str(), *since)) else {
+            let other = self.forms.keys().any(|(known, _)| known == operator);
+            return Some(if other { format!("{operator} of operator set {since}") } else { operator.clone() });
+        };
+        let missing = |known: &Vec<&str>| {
+            let strange = aspects.iter().filter(|aspect| !known.contains(&aspect.as_str())).cloned();
+            let lacking = known.iter().filter(|known| !aspects.iter().any(|aspect| aspect == *known));
+            strange.chain(lacking.map(|aspect| format!("no {aspect}"))).collect::<Vec<_>>()
+        };
+        let nearest = proven.iter().map(missing).min_by_key(Vec::len).unwrap_or_default();
+        (!nearest.is_empty()).then(|| format!("{operator} with {}", nearest.join(" and ")))
+    }
+}

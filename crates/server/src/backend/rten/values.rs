@@ -1,0 +1,210 @@
+//! What is known of the values of a graph without running it: element types, ranks, and which integers count sizes.
+
+use std::collections::HashMap;
+
+use slipway_model::onnx::attribute::{attribute, int_or, ints_of};
+use slipway_model::onnx::proto::{GraphProto, NodeProto, TensorProto, ValueInfoProto, type_proto};
+use slipway_model::onnx::{DataType, Types, is_default_domain};
+
+/// Largest integer of a constant that is taken for a count: sums and products of a few stay within 32 bits.
+const LARGEST_COUNT: u64 = 1 << 20;
+
+/// What is known of every value that a graph sees.
+#[derive(Clone, Default)]
+pub(super) struct Values<'a> {
+    types: Types,
+    ranks: HashMap<String, usize>,
+    counts: HashMap<String, bool>,
+    constants: HashMap<String, &'a TensorProto>,
+}
+
+impl<'a> Values<'a> {
+    /// The values of a graph inside another, or of the main one in nothing. `counts` names inputs whose integers are known
+    /// to be counts.
+    pub(super) fn within(graph: &'a GraphProto, outer: &Self, counts: &[String]) -> Self {
+        let mut values = outer.clone();
+        values.types = Types::within(graph, &outer.types);
+        let constants = graph.initializer.iter().map(|tensor| (tensor.name().to_owned(), tensor));
+        values.constants.extend(constants.chain(graph.node.iter().filter_map(constant_of)));
+        for input in &graph.input {
+            values.counts.insert(input.name().to_owned(), counts.iter().any(|name| name == input.name()));
+            values.ranks.extend(declared_rank(input));
+        }
+        let constants: Vec<_> = values.constants.iter().map(|(name, tensor)| (name.clone(), *tensor)).collect();
+        for (name, tensor) in constants {
+            values.counts.insert(name.clone(), counts_something(tensor));
+            values.ranks.insert(name, tensor.dims.len());
+        }
+        for node in &graph.node {
+            values.pass(node);
+        }
+        values
+    }
+
+    /// The element type of a value.
+    pub(super) fn data_type(&self, name: &str) -> Option<DataType> {
+        self.types.get(name).and_then(DataType::from_code)
+    }
+
+    /// How many axes a value has.
+    pub(super) fn rank(&self, name: &str) -> Option<usize> {
+        self.ranks.get(name).copied()
+    }
+
+    /// Whether the integers of a value are computed from sizes and small constants, so that 32 bits hold them.
+    pub(super) fn is_count(&self, name: &str) -> bool {
+        self.counts.get(name).copied().unwrap_or_default()
+    }
+
+    /// The tensor behind a name, where it is an initializer or a `Constant`.
+    pub(super) fn constant(&self, name: &str) -> Option<&'a TensorProto> {
+        self.constants.get(name).copied()
+    }
+
+    fn pass(&mut self, node: &NodeProto) {
+        if !is_default_domain(node.domain()) || node.op_type() == "Constant" {
+            return;
+        }
+        let rank = self.rank_of(node);
+        let count = self.makes_counts(node);
+        for (place, output) in node.output.iter().enumerate().filter(|(_, output)| !output.is_empty()) {
+            let is_count = count || gives_places(node, place);
+            self.counts.insert(output.clone(), is_count);
+            if let Some(rank) = rank {
+                self.ranks.insert(output.clone(), rank);
+            }
+        }
+    }
+
+    /// The rank of every output of a node, where they have one that its inputs tell.
+    fn rank_of(&self, node: &NodeProto) -> Option<usize> {
+        let input = |place: usize| node.input.get(place).map(String::as_str).filter(|name| !name.is_empty());
+        let rank = |place: usize| input(place).and_then(|name| self.rank(name));
+        let length = |place: usize| input(place).and_then(|name| self.constant(name)).map(elements);
+        match node.op_type() {
+            "Shape" | "NonMaxSuppression" => Some(1 + usize::from(node.op_type() != "Shape")),
+            "Size" => Some(0),
+            "Flatten" | "NonZero" => Some(2),
+            "Reshape" | "ConstantOfShape" if node.op_type() == "ConstantOfShape" => length(0),
+            "Reshape" => length(1),
+            "Unsqueeze" => Some(rank(0)? + ints_of(node, "axes").map(<[i64]>::len).or_else(|| length(1))?),
+            "Squeeze" => rank(0)?.checked_sub(ints_of(node, "axes").map(<[i64]>::len).or_else(|| length(1))?),
+            "Gather" => (rank(0)? + rank(1)?).checked_sub(1),
+            "MatMul" => product_rank(rank(0)?, rank(1)?),
+            "Gemm" => Some(2),
+            "ArgMax" | "ArgMin" => self.reduced(rank(0), node, Some(1)),
+            op if op.starts_with("Reduce") => {
+                self.reduced(rank(0), node, ints_of(node, "axes").map(<[i64]>::len).or_else(|| length(1)))
+            }
+            "Expand" => Some(rank(0)?.max(length(1)?)),
+            "LSTM" | "GRU" | "RNN" | "Einsum" | "If" | "Loop" | "Scan" | "GatherND" | "OneHot" | "Range" | "EyeLike" => None,
+            "Where" => Some(rank(0)?.max(rank(1)?).max(rank(2)?)),
+            _ if BROADCASTING.contains(&node.op_type()) => {
+                node.input.iter().map(|name| self.rank(name)).try_fold(0, |most, rank| Some(most.max(rank?)))
+            }
+            _ => rank(0),
+        }
+    }
+
+    fn reduced(&self, rank: Option<usize>, node: &NodeProto, axes: Option<usize>) -> Option<usize> {
+        if int_or(node, "keepdims", 1) != 0 { rank } else { rank?.checked_sub(axes?) }
+    }
+
+    /// Whether what a node gives is computed from counts alone.
+    fn makes_counts(&self, node: &NodeProto) -> bool {
+        match node.op_type() {
+            "Shape" | "Size" | "NonZero" => true,
+            "Cast" => node.input.first().is_some_and(|name| {
+                self.is_count(name) || self.data_type(name) == Some(DataType::BOOL)
+            }),
+            "Gather" | "Slice" | "Reshape" | "Squeeze" | "Unsqueeze" | "Expand" | "Transpose" | "Flatten" | "Tile" | "Identity" | "Split"
+            | "ConstantOfShape" | "GatherElements" | "GatherND" | "ReduceMax" | "ReduceMin" | "Abs" | "Neg" | "Floor" | "Ceil" | "Round" => {
+                node.op_type() == "ConstantOfShape" || node.input.first().is_some_and(|name| self.is_count(name))
+            }
+            "Where" => node.input.iter().skip(1).all(|name| self.is_count(name)),
+            "Add" | "Sub" | "Mul" | "Div" | "Mod" | "Concat" | "Min" | "Max" | "Range" | "ReduceSum" | "ReduceProd" | "CumSum" | "Sqrt" | "Trilu" | "Clip" => {
+                node.input.iter().filter(|name| !name.is_empty()).all(|name| self.is_count(name))
+            }
+            _ => false,
+        }
+    }
+}
+
+/// Operators whose inputs are stretched to a common shape.
+const BROADCASTING: &[&str] = &[
+    "Add", "Sub", "Mul", "Div", "Pow", "Mod", "Max", "Min", "Mean", "Sum", "And", "Or", "Xor", "Equal", "Greater", "Less",
+    "GreaterOrEqual", "LessOrEqual", "PRelu", "BitwiseAnd", "BitwiseOr", "BitwiseXor", "BitShift",
+];
+
+/// Whether an output holds places in a tensor, which are never beyond its size.
+fn gives_places(node: &NodeProto, place: usize) -> bool {
+    match node.op_type() {
+        "ArgMax" | "ArgMin" | "NonMaxSuppression" => true,
+        "TopK" | "MaxPool" => place == 1,
+        _ => false,
+    }
+}
+
+fn product_rank(left: usize, right: usize) -> Option<usize> {
+    match (left, right) {
+        (0, _) | (_, 0) => None,
+        (1, 1) => Some(0),
+        (1, more) | (more, 1) => Some(more - 1),
+        (left, right) => Some(left.max(right)),
+    }
+}
+
+fn declared_rank(value: &ValueInfoProto) -> Option<(String, usize)> {
+    match value.r#type.as_ref()?.value.as_ref()? {
+        type_proto::Value::TensorType(tensor) => Some((value.name().to_owned(), tensor.shape.as_ref()?.dim.len())),
+        _ => None,
+    }
+}
+
+fn constant_of(node: &NodeProto) -> Option<(String, &TensorProto)> {
+    let is_constant = node.op_type() == "Constant" && is_default_domain(node.domain());
+    let tensor = attribute(node, "value").filter(|_| is_constant)?.t.as_ref()?;
+    Some((node.output.first()?.clone(), tensor))
+}
+
+/// How many elements a tensor has.
+pub(super) fn elements(tensor: &TensorProto) -> usize {
+    let size = |size: &i64| usize::try_from(*size).unwrap_or_default();
+    tensor.dims.iter().map(size).fold(1, usize::saturating_mul)
+}
+
+/// The integers of a small tensor that lies in the model's own file.
+pub(super) fn integers(tensor: &TensorProto) -> Option<Vec<i64>> {
+    match DataType::from_code(tensor.data_type())? {
+        DataType::INT64 => Some(match &tensor.raw_data {
+            Some(raw) if !raw.is_empty() => raw.as_chunks().0.iter().map(|word| i64::from_le_bytes(*word)).collect(),
+            _ => tensor.int64_data.clone(),
+        }),
+        DataType::INT32 => Some(match &tensor.raw_data {
+            Some(raw) if !raw.is_empty() => raw.as_chunks().0.iter().map(|word| i32::from_le_bytes(*word).into()).collect(),
+            _ => tensor.int32_data.iter().map(|&value| value.into()).collect(),
+        }),
+        _ => None,
+    }
+    .filter(|values| values.len() == elements(tensor))
+}
+
+/// The floats of a tensor of single precision that lies in the model's own file.
+pub(super) fn floats(tensor: &TensorProto) -> Option<Vec<f32>> {
+    if DataType::from_code(tensor.data_type())? != DataType::FLOAT {
+        return None;
+    }
+    let values: Vec<f32> = match &tensor.raw_data {
+        Some(raw) if !raw.is_empty() => raw.as_chunks().0.iter().map(|word| f32::from_le_bytes(*word)).collect(),
+        _ => tensor.float_data.clone(),
+    };
+    (values.len() == elements(tensor)).then_some(values)
+}
+
+fn counts_something(tensor: &TensorProto) -> bool {
+    match integers(tensor) {
+        Some(values) => values.iter().all(|value| value.unsigned_abs() <= LARGEST_COUNT),
+        None => elements(tensor) <= 64
+            && floats(tensor).is_some_and(|values| values.iter().all(|value| value.abs() <= 1024.0)),
+    }
+}
