@@ -151,7 +151,7 @@ fn tells_of_channels(input: &Path, options: &Options) -> bool {
     let folder = tempfile::tempdir().unwrap();
     match quantize(input, &folder.path().join("output.onnx"), options, &Silent) {
         Ok(report) => {
-            report.tensors.iter().any(|tensor| tensor.zeroed_channels > 0)
+            report.tensors.iter().any(|tensor| tensor.lost_channels > 0)
                 || report.skipped.iter().any(|skipped| skipped.reason.contains("most channels to zero"))
         }
         Err(error) => error.to_string().contains("most channels to zero"),

@@ -57,7 +57,7 @@ const OVERRIDABLE: i64 = 4;
 ///
 /// Names, types and dimensions of what a caller gives and gets stay as they are, but for
 /// [`Options::dims`]. Functions are written out in place of their calls. The file holds its
-/// tensors itself below [`Options::inline_limit`] and keeps them in `<output>.data` beside it
+/// tensors itself below [`Options::inline_limit`] and keeps them in `<output>.<digest>.data` beside it
 /// above. The bytes written depend on the input and the options alone.
 ///
 /// # Errors
@@ -76,7 +76,7 @@ pub fn simplify(
     let mut proto = model.proto().clone();
     let nodes_before = nodes(&proto);
     let mut work = Work::new(&model);
-    let frozen = work.all(&mut proto, options)?;
+    let frozen = work.all(&mut proto, options, progress)?;
     let Work { changes, skipped, .. } = work;
     if changes.total() == 0 && !options.allow_unchanged {
         return Err(SimplifyError::NothingChanged);
@@ -111,7 +111,7 @@ fn described(
 ) -> Result<Output<Nothing>, FileError> {
     let mut graph = proto.graph.take().unwrap_or_default();
     prune_descriptions(&mut graph);
-    embed(model, &mut graph)?;
+    embed(model, &mut graph, &mut proto.functions)?;
     let tensors = std::mem::take(&mut graph.initializer);
     let tensors: Vec<OutputTensor<_>> =
         tensors.into_iter().map(|tensor| kept(model, tensor)).collect::<Result<_, _>>()?;
@@ -147,7 +147,12 @@ impl<'a> Work<'a> {
     }
 
     /// Makes every change there is to make; the inputs that are constants from now on.
-    fn all(&mut self, proto: &mut ModelProto, options: &Options) -> Result<Vec<String>, SimplifyError> {
+    fn all(
+        &mut self,
+        proto: &mut ModelProto,
+        options: &Options,
+        progress: &dyn Progress,
+    ) -> Result<Vec<String>, SimplifyError> {
         let functions = proto.functions.len();
         inline_functions(proto);
         self.changes.add(Change::FunctionInlined, functions - proto.functions.len());
@@ -157,6 +162,9 @@ impl<'a> Work<'a> {
         let frozen = if ir < OVERRIDABLE { freeze(graph) } else { Vec::new() };
         names::unique(graph)?;
         for _ in 0..ROUNDS {
+            if progress.is_cancelled() {
+                return Err(FileError::Cancelled.into());
+            }
             let (before, opset) = (self.changes.total(), opset(proto));
             let mut known = self.round(proto.graph.get_or_insert_default(), opset)?;
             self.skipped = std::mem::take(&mut known.skipped);
