@@ -7,8 +7,9 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use common::{Case, count, layer, noise, options};
+use slipway_model::onnx::DataType;
 use slipway_model::onnx::build::{ModelBuilder, int, ints, node};
-use slipway_model::onnx::proto::{FunctionProto, NodeProto, OperatorSetIdProto};
+use slipway_model::onnx::proto::{FunctionProto, NodeProto, OperatorSetIdProto, TensorProto};
 use slipway_optimizer::progress::Silent;
 use slipway_optimizer::stage::quantize::Granularity;
 use slipway_optimizer::stage::simplify;
@@ -133,4 +134,24 @@ fn an_input_of_a_million_axes_is_not_copied_for_every_node() {
         value = next;
     }
     simplifies(&model.node("Identity", &[&value], &["z"]));
+}
+
+#[test]
+fn large_constants_are_not_read_for_every_small_result() {
+    let size = TensorProto {
+        name: Some("size".to_owned()),
+        dims: vec![1],
+        data_type: Some(DataType::INT64.code()),
+        int64_data: vec![8 << 20],
+        ..TensorProto::default()
+    };
+    let mut model = layer().initializer(size).node("ConstantOfShape", &["size"], &["c"]).output("z", &[]);
+    let mut value = "y".to_owned();
+    for index in 0..3000 {
+        let (least, next) = (format!("m{index}"), format!("v{index}"));
+        let reduced = node("ReduceMin", &["c"], &[&least], vec![int("keepdims", index % 2)]);
+        model.graph().node.extend([reduced, node("Add", &[&value, &least], &[&next], vec![])]);
+        value = next;
+    }
+    simplifies(&model.node("Sign", &[&value], &["z"]));
 }

@@ -77,13 +77,15 @@ impl Reference {
     pub(super) fn comparison(&self) -> Comparison<'_> {
         Comparison { reference: self, decisions: Decisions::default(), distance: Distance::default() }
     }
+}
 
-    /// The values of an answer.
-    fn answer(&self, file: &File, sample: &Sample) -> io::Result<Answer> {
-        let mut bytes = vec![0; 8 * sample.shape.iter().product::<usize>()];
-        file.read_exact_at(&mut bytes, sample.start)?;
+impl Sample {
+    /// The answer, with its values from the file.
+    fn answer(&self, file: &File) -> io::Result<Answer> {
+        let mut bytes = vec![0; 8 * self.shape.iter().product::<usize>()];
+        file.read_exact_at(&mut bytes, self.start)?;
         let values = bytes.as_chunks().0.iter().map(|bytes| f64::from_le_bytes(*bytes)).collect();
-        Ok(Answer { shape: sample.shape.clone(), values })
+        Ok(Answer { shape: self.shape.clone(), values })
     }
 }
 
@@ -100,7 +102,7 @@ impl Comparison<'_> {
         let float = &self.reference.samples[sample];
         match &self.reference.values {
             None => self.decisions.add(&float.shape, &float.classes, found),
-            Some(file) => self.distance.add(place, &self.reference.answer(file, float)?, found),
+            Some(file) => self.distance.add(place, &float.answer(file)?, found),
         }
         Ok(())
     }

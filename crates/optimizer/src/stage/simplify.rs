@@ -50,6 +50,9 @@ const ROUNDS: usize = 64;
 /// Bytes that computed tensors may take in memory.
 const BUDGET: u64 = 512 << 20;
 
+/// Bytes that may be read for computed tensors, over all rounds.
+const EFFORT: u64 = 2 << 30;
+
 /// The IR version from which an initializer that is an input too may be given another value.
 const OVERRIDABLE: i64 = 4;
 
@@ -132,6 +135,8 @@ struct Work<'a> {
     digests: merge::Digests,
     /// Bytes that tensors may still take in memory.
     budget: u64,
+    /// Bytes that may still be read to compute tensors ahead.
+    effort: u64,
 }
 
 impl<'a> Work<'a> {
@@ -143,6 +148,7 @@ impl<'a> Work<'a> {
             banned: HashSet::new(),
             digests: merge::Digests::default(),
             budget: BUDGET,
+            effort: EFFORT,
         }
     }
 
@@ -213,8 +219,9 @@ impl<'a> Work<'a> {
         given: &HashSet<String>,
     ) -> Result<fold::Knowledge, SimplifyError> {
         loop {
+            let (banned, effort) = (&self.banned, &mut self.effort);
             let known =
-                fold::Folder::new(self.model, opset, given, &self.banned, self.budget).learn(graph)?;
+                fold::Folder::new(self.model, opset, given, banned, self.budget, effort).learn(graph)?;
             let overdrawn = balance::overdrawn(self.model, graph, &known, given)?;
             if overdrawn.is_empty() {
                 let added = balance::frontier(graph, &known, given);

@@ -55,15 +55,15 @@ pub(super) fn make(
         let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
         sinks[0].write_all(&bytes).map_err(MakeError::Write)?;
     }
-    let lost = kept.lost();
+    let channels = kept.lost();
     let loss = if losses.overflowed > 0 {
         Some(Loss::TooLarge)
-    } else if lost.are_most || is_lost(quality.squared_value, quality.squared_error) {
+    } else if channels.are_most || is_lost(quality.squared_value, quality.squared_error) {
         Some(Loss::TooSmall)
     } else {
         None
     };
-    Ok(Outcome { quality, lost_channels: lost.count, loss })
+    Ok(Outcome { quality, lost_channels: channels.count, loss })
 }
 
 /// Squares of what each channel held, and of what it lost.

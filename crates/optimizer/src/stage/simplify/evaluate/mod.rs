@@ -37,6 +37,12 @@ pub(super) enum Refusal {
     File(FileError),
 }
 
+/// Bytes that are read to compute a node ahead.
+pub(super) fn effort(node: &NodeProto, inputs: &[Option<&Constant>]) -> u64 {
+    let read = inputs.iter().flatten().map(|input| input.len());
+    if view::is_view(node.op_type()) { 0 } else { read.fold(0, u64::saturating_add) }
+}
+
 /// Computes the outputs of a node whose inputs are all constants.
 pub(super) fn evaluate(
     model: &OnnxModel,

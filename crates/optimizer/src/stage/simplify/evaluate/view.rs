@@ -7,6 +7,11 @@ use super::{Refusal, axis, check_axes, count};
 use crate::graph::{flag, int_or, ints_of};
 use crate::stage::simplify::tensor::Constant;
 
+/// Whether an operator changes no element, and so reads none.
+pub(super) fn is_view(op: &str) -> bool {
+    matches!(op, "Identity" | "Reshape" | "Flatten" | "Squeeze" | "Unsqueeze")
+}
+
 /// The output of a node that changes no element; `None` for any other operator.
 pub(super) fn view(
     model: &OnnxModel,
@@ -15,7 +20,7 @@ pub(super) fn view(
     inputs: &[Option<&Constant>],
 ) -> Result<Option<Constant>, Refusal> {
     let op = node.op_type();
-    if !matches!(op, "Identity" | "Reshape" | "Flatten" | "Squeeze" | "Unsqueeze") {
+    if !is_view(op) {
         return Ok(None);
     }
     let input = inputs.first().copied().flatten().ok_or(Refusal::Undefined("an input is missing"))?;
