@@ -98,7 +98,7 @@ fn samples(scratch: &Path) -> Data {
         vec![Tensor::new(vec![1, 16], TensorData::Fp32(values)).expect("there are 16 numbers")]
     };
     let mut data = Data::new(Arc::new(vec![sample(0.25), sample(-1.0)]), "none");
-    data.capture.scratch = scratch.to_owned();
+    scratch.clone_into(&mut data.capture.scratch);
     data.capture.engine.threads = 1;
     data
 }

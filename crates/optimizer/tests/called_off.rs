@@ -57,20 +57,24 @@ fn steps() -> Vec<(&'static str, Step)> {
         ("quantize", |case, scratch, until| {
             let method = Method::Dynamic { granularity: Granularity::PerTensor, reduce_range: true };
             let options = Options { bias_correction: Some(data(scratch)), ..options(method) };
-            Ok(drop(quantize(&case.input, &case.output, &options, until)?))
+            quantize(&case.input, &case.output, &options, until)?;
+            Ok(())
         }),
         ("gptq", |case, scratch, until| {
             let method = Method::Four { block: 16, zero_points: false, fit: Fit::Gptq };
             let options = Options { data: Some(data(scratch)), ..options(method) };
-            Ok(drop(quantize(&case.input, &case.output, &options, until)?))
+            quantize(&case.input, &case.output, &options, until)?;
+            Ok(())
         }),
         ("simplify", |case, _, until| {
             let options = simplify::Options { inline_limit: 0, ..simplify::Options::default() };
-            Ok(drop(simplify(&case.input, &case.output, &options, until)?))
+            simplify(&case.input, &case.output, &options, until)?;
+            Ok(())
         }),
         ("smooth", |case, scratch, until| {
             let options = smooth::Options { inline_limit: 0, ..smooth::Options::default() };
-            Ok(drop(smooth(&case.input, &case.output, &data(scratch), &options, until)?))
+            smooth(&case.input, &case.output, &data(scratch), &options, until)?;
+            Ok(())
         }),
         ("calibrate", |case, scratch, until| {
             let capture = data(scratch).capture;

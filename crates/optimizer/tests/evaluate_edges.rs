@@ -16,7 +16,9 @@ fn labels(values: &[u64]) -> NpzFile<Cursor<Vec<u8>>> {
     archive.write_all(b"\x93NUMPY\x01\x00").unwrap();
     archive.write_all(&u16::try_from(head.len()).unwrap().to_le_bytes()).unwrap();
     archive.write_all(head.as_bytes()).unwrap();
-    values.iter().for_each(|value| archive.write_all(&value.to_le_bytes()).unwrap());
+    for value in values {
+        archive.write_all(&value.to_le_bytes()).unwrap();
+    }
     NpzFile::from_reader(archive.finish().unwrap(), NpzLimits::default()).unwrap()
 }
 

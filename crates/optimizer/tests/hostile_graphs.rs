@@ -88,7 +88,7 @@ fn simplifies(model: &ModelBuilder) {
     let case = Case::new(model);
     let (done, waits) = mpsc::channel();
     std::thread::spawn(move || done.send(simplify(&case).map(drop)));
-    waits.recv_timeout(Duration::from_secs(60)).expect("it ends").unwrap();
+    waits.recv_timeout(Duration::from_mins(1)).expect("it ends").unwrap();
 }
 
 #[test]

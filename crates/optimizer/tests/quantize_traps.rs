@@ -334,7 +334,7 @@ fn external_data_goes_in_and_comes_out_where_it_belongs() {
     match after.payload(tensor(&after, "kept").unwrap()).unwrap() {
         Payload::File { path, offset, .. } => {
             let name = path.file_name().unwrap().to_str().unwrap();
-            assert!(name.starts_with("output.onnx.") && name.ends_with(".data"), "{name}");
+            assert!(name.strip_prefix("output.onnx.").is_some_and(|rest| rest.contains(".data")), "{name}");
             assert_eq!(offset % 64, 0);
         }
         Payload::Memory(_) => panic!("it is not in a file"),

@@ -154,7 +154,7 @@ fn a_large_tensor_is_moved_and_not_read() {
     assert!(report.external_data && report.changes[&Change::NodeFolded] == 1, "{report:?}");
     let files = case.files();
     assert!(
-        files.len() == 4 && files[2].starts_with("output.onnx.") && files[2].ends_with(".data"),
+        files.len() == 4 && files[2].strip_prefix("output.onnx.").is_some_and(|rest| rest.contains(".data")),
         "{files:?}"
     );
     assert_eq!(tensor(&case.model(), "matrix").unwrap().dims, [rows, columns]);

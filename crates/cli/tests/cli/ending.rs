@@ -23,7 +23,9 @@ fn data(room: &Room) {
     archive.write_all(&u16::try_from(head.len()).unwrap().to_le_bytes()).unwrap();
     archive.write_all(head.as_bytes()).unwrap();
     let row: Vec<u8> = (0..64_u8).flat_map(|index| (f32::from(index) / 64.0).to_le_bytes()).collect();
-    (0..SAMPLES).for_each(|_| archive.write_all(&row).unwrap());
+    for _ in 0..SAMPLES {
+        archive.write_all(&row).unwrap();
+    }
     archive.finish().unwrap();
 }
 

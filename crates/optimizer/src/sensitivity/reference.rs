@@ -127,7 +127,9 @@ mod tests {
     fn reference(asked: Option<Measure>, answers: &[&[f64]]) -> Reference {
         let folder = tempfile::tempdir().unwrap();
         let mut recorder = Recorder::new(asked, folder.path()).unwrap();
-        answers.iter().for_each(|values| recorder.add(answer(values)).unwrap());
+        for values in answers {
+            recorder.add(answer(values)).unwrap();
+        }
         recorder.finish().unwrap()
     }
 
