@@ -65,7 +65,7 @@ fn refusal(method: &str, name: &str) -> Option<&'static str> {
         ("dynamic-tensor" | "static-tensor", "one_outlier_among_small_weights") => {
             Some("most channels to zero")
         }
-        ("half", "tiny_weights_and_a_large_bias") => Some("beyond 16-bit floats"),
+        ("half", "tiny_weights_and_a_large_bias") => Some("too small for 16-bit floats"),
         ("brain-ort", "opset_7" | "opset_9_that_cannot_be_raised" | "opset_11_with_all_that_13_changed") => {
             Some("bfloat16 needs opset 13")
         }
