@@ -4,15 +4,16 @@
 use std::error::Error;
 use std::io::Cursor;
 use std::path::Path;
+use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 use slipway_artifacts::{Digest, Manifest, RelPath};
 use slipway_model::npz::{NpzFile, NpzLimits};
 use slipway_model::onnx::OnnxModel;
-use slipway_optimizer::calibrate::Calibration;
+use slipway_optimizer::calibrate::{Calibration, Data};
 use slipway_optimizer::progress::Silent;
 use slipway_optimizer::stage::quantize::{Fit, Granularity, HalfFloat, Method, Options};
-use slipway_optimizer::stage::{quantize as quantizer, simplify as simplifier};
+use slipway_optimizer::stage::{quantize as quantizer, simplify as simplifier, smooth as smoother};
 use slipway_server::{DataType, Tensor, TensorData};
 
 /// What became of the bytes.
@@ -65,6 +66,43 @@ pub fn quantize(data: &[u8]) -> Outcome {
     })
 }
 
+/// Applies one of the stages that run their model on data, which the first byte says.
+pub fn observe(data: &[u8]) -> Outcome {
+    let Some((first, model)) = data.split_first() else { return Outcome::Refused };
+    let scratch = tempfile::tempdir().expect("a temporary folder can be made");
+    let seen = samples(scratch.path());
+    let options = Options { allow_bigger: true, least_elements: 16, ..Options::default() };
+    let gptq = Method::Four { block: 16, zero_points: false, fit: Fit::Gptq };
+    let outcome = stage(model, |input, output| match first % 3 {
+        0 => smoother::smooth(input, output, &seen, &smoother::Options::default(), &Silent)
+            .map(drop)
+            .map_err(Box::<dyn Error>::from),
+        1 => {
+            let options = Options { method: gptq, data: Some(seen.clone()), ..options.clone() };
+            quantizer::quantize(input, output, &options, &Silent).map(drop).map_err(Into::into)
+        }
+        _ => {
+            let options = Options { bias_correction: Some(seen.clone()), ..options.clone() };
+            quantizer::quantize(input, output, &options, &Silent).map(drop).map_err(Into::into)
+        }
+    });
+    let left = scratch.path().read_dir().expect("the folder is there").count();
+    assert_eq!(left, 0, "no copy is left behind");
+    outcome
+}
+
+/// Two samples of 16 numbers, and a folder for copies.
+fn samples(scratch: &Path) -> Data {
+    let sample = |by: f32| {
+        let values = (0_u8..16).map(|index| (f32::from(index) - 7.5) * by).collect();
+        vec![Tensor::new(vec![1, 16], TensorData::Fp32(values)).expect("there are 16 numbers")]
+    };
+    let mut data = Data::new(Arc::new(vec![sample(0.25), sample(-1.0)]), "none");
+    scratch.clone_into(&mut data.capture.scratch);
+    data.capture.engine.threads = 1;
+    data
+}
+
 /// Simplifies a model.
 pub fn simplify(data: &[u8]) -> Outcome {
     let options = simplifier::Options { allow_unchanged: true, ..simplifier::Options::default() };
@@ -72,7 +110,7 @@ pub fn simplify(data: &[u8]) -> Outcome {
 }
 
 /// Applies a stage to a file: it leaves a model that opens, or nothing, and never touches its input.
-fn stage<E: Error>(model: &[u8], apply: impl Fn(&Path, &Path) -> Result<(), E>) -> Outcome {
+fn stage<E: Into<Box<dyn Error>>>(model: &[u8], apply: impl Fn(&Path, &Path) -> Result<(), E>) -> Outcome {
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
     let (input, output) = (folder.path().join("in.onnx"), folder.path().join("out.onnx"));
     std::fs::write(&input, model).expect("the file can be written");
@@ -82,7 +120,7 @@ fn stage<E: Error>(model: &[u8], apply: impl Fn(&Path, &Path) -> Result<(), E>) 
             std::fs::remove_file(&output).expect("the output is a file");
             Outcome::Taken
         }
-        Err(error) => refused(&error),
+        Err(error) => refused(&*error.into()),
     };
     let left = folder.path().read_dir().expect("the folder is there").count();
     assert_eq!(left, 1, "nothing is left behind");

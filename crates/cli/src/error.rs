@@ -74,13 +74,13 @@ pub(crate) enum Error {
     },
     /// No set of operators keeps a budget.
     #[error(
-        "no set of operators that stay float keeps the budget of {budget} and gains anything; with all quantized it is {whole:.6}: raise the budget, or take another method"
+        "no set of operators that stay float keeps the budget of {budget} and gains anything; with all quantized it is {whole}: raise the budget, or take another method"
     )]
     Budget {
         /// The budget.
         budget: f64,
-        /// The measure with all quantized.
-        whole: f64,
+        /// The measure with all quantized, or why there is none.
+        whole: String,
     },
     /// A model cannot be used.
     #[error("{0}")]

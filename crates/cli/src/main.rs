@@ -14,6 +14,7 @@ use std::{io::IsTerminal, process::ExitCode};
 
 use clap::{CommandFactory, Parser, Subcommand};
 use error::Error;
+use local::signals;
 use tracing_subscriber::EnvFilter;
 
 /// From a trained model's file to a watched production service
@@ -34,7 +35,8 @@ Examples:
   slipway push model.onnx oci://registry.example/models/net:1
   slipway plan -f modeldeployment.yaml          every object that the operator would make
 
-Exit codes: 0 done, 1 failed, 2 a wrong call or a refused spec, 3 the gate did not pass, or a budget is not met."
+Exit codes: 0 done, 1 failed, 2 a wrong call or a refused spec, 3 the gate did not pass, or a budget is not met;\n\
+130 and 143 asked to end by Ctrl-C and SIGTERM."
 )]
 struct Arguments {
     /// Print JSON instead of tables, and errors as JSON too.
@@ -69,11 +71,18 @@ async fn main() -> ExitCode {
     log(if json && matches!(command, Command::Evaluate(_)) { "error" } else { "warn" });
     match dispatch(command, json).await {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            output::error(&slipway_artifacts::chain(&error), error.reason(), error.exit_code(), json);
-            ExitCode::from(error.exit_code())
-        }
+        Err(error) => failed(&error, json),
     }
+}
+
+/// Says why a command failed; what was asked to end says that alone.
+fn failed(error: &Error, json: bool) -> ExitCode {
+    let (message, reason, code) = match signals::asked() {
+        Some(code) => ("asked to end: nothing was written".to_owned(), "Ended", code),
+        None => (slipway_artifacts::chain(error), error.reason(), error.exit_code()),
+    };
+    output::error(&message, reason, code, json);
+    ExitCode::from(code)
 }
 
 /// Logs on standard error from this level up, or as `RUST_LOG` says; in colours where a person looks.
@@ -94,7 +103,30 @@ fn explain(answer: &clap::Error) -> ExitCode {
     answer.exit()
 }
 
+impl Command {
+    /// Whether it works on a model with temporary files beside it, and ends between two steps when it is asked to.
+    fn leaves_when_asked(&self) -> bool {
+        match self {
+            Self::Calibrate(_)
+            | Self::Quantize(_)
+            | Self::Sensitivity(_)
+            | Self::Simplify(_)
+            | Self::Smooth(_) => true,
+            Self::Run(_)
+            | Self::Plan(_)
+            | Self::Inspect(_)
+            | Self::Evaluate(_)
+            | Self::Serve(_)
+            | Self::Push(_)
+            | Self::Completions(_) => false,
+        }
+    }
+}
+
 async fn dispatch(command: Command, json: bool) -> Result<(), Error> {
+    if command.leaves_when_asked() {
+        signals::note()?;
+    }
     match command {
         Command::Run(run) => run.run(json).await,
         Command::Plan(plan) => plan.run(json),

@@ -4,6 +4,9 @@ use std::{io::IsTerminal, sync::Arc, sync::Mutex, time::Duration};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use slipway_artifacts::{Progress, SharedProgress, silent};
+use slipway_optimizer::progress as step;
+
+use crate::local::signals;
 
 /// A bar on standard error; silent where that is no terminal, or where JSON is asked for.
 pub(crate) fn bar(json: bool) -> SharedProgress {
@@ -11,6 +14,27 @@ pub(crate) fn bar(json: bool) -> SharedProgress {
         return silent();
     }
     Arc::new(Bar(Mutex::new(ProgressBar::hidden())))
+}
+
+/// Progress of a step that ends when the user or the system asks this process to end.
+pub(crate) struct Ending<P>(pub(crate) P);
+
+impl<P: step::Progress> step::Progress for Ending<P> {
+    fn total(&self, units: u64) {
+        self.0.total(units);
+    }
+
+    fn advance(&self, units: u64) {
+        self.0.advance(units);
+    }
+
+    fn message(&self, what: &str) {
+        self.0.message(what);
+    }
+
+    fn is_cancelled(&self) -> bool {
+        signals::asked().is_some()
+    }
 }
 
 #[derive(Debug)]

@@ -3,7 +3,7 @@
 use std::fs;
 
 use slipway_model::onnx::build::{self, ModelBuilder, external_tensor, float_tensor, node};
-use slipway_model::onnx::proto::{GraphProto, TensorProto};
+use slipway_model::onnx::proto::{FunctionProto, GraphProto, NodeProto, SparseTensorProto, TensorProto};
 use slipway_model::onnx::{DataType, Dim, OnnxModel, Payload, float_values};
 use slipway_model::sniff::{FileFormat, sniff_file};
 
@@ -46,6 +46,52 @@ fn facts_cover_subgraphs_constants_and_external_files() {
     assert_eq!(facts.total_bytes, path.metadata().unwrap().len() + 16);
     assert_eq!(opened.files().len(), 2);
     assert_eq!(sniff_file(&path).unwrap(), FileFormat::Onnx);
+}
+
+#[test]
+fn the_file_of_a_sparse_tensor_is_one_of_the_models() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.onnx");
+    fs::write(folder.path().join("sparse.bin"), [0; 16]).unwrap();
+    let mut model = ModelBuilder::new().input("x", &[4]).output("y", &[4]).node("Relu", &["x"], &["y"]);
+    model.graph().sparse_initializer.push(SparseTensorProto {
+        values: Some(external_tensor("sparse", &[4], &[("location", "sparse.bin")])),
+        ..SparseTensorProto::default()
+    });
+    model.write(&path).unwrap();
+    assert_eq!(OnnxModel::open(&path).unwrap().files().len(), 2);
+}
+
+#[test]
+fn graphs_inside_functions_count_with_their_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.onnx");
+    fs::write(folder.path().join("inner.bin"), [0; 24]).unwrap();
+    let body = GraphProto {
+        node: vec![node("Add", &["a", "inner"], &["z"], vec![])],
+        initializer: vec![external_tensor("inner", &[2, 3], &[("location", "inner.bin")])],
+        output: vec![build::float_value("z", &[])],
+        ..GraphProto::default()
+    };
+    let mut model = ModelBuilder::new().input("x", &[-1, 3]).output("y", &[-1, 3]);
+    model
+        .graph()
+        .node
+        .push(NodeProto { domain: Some("own".to_owned()), ..node("Choose", &["x"], &["y"], vec![]) });
+    model.proto.functions = vec![FunctionProto {
+        name: Some("Choose".to_owned()),
+        domain: Some("own".to_owned()),
+        input: vec!["a".to_owned()],
+        output: vec!["b".to_owned()],
+        node: vec![node("If", &["a"], &["b"], vec![build::graph("then_branch", body)])],
+        ..FunctionProto::default()
+    }];
+    model.write(&path).unwrap();
+    let opened = OnnxModel::open(&path).unwrap();
+    assert_eq!(opened.files().len(), 2);
+    let facts = opened.facts();
+    assert_eq!((facts.parameters, facts.initializers["float"].bytes), (6, 24));
+    assert_eq!(facts.total_bytes, path.metadata().unwrap().len() + 24);
 }
 
 #[test]

@@ -14,6 +14,23 @@ pub trait Progress {
     fn advance(&self, units: u64);
     /// Names what is being done now, for example a tensor.
     fn message(&self, what: &str);
+    /// Whether the step is to end, with an error and without an output; asked often, from wherever time is spent.
+    fn is_cancelled(&self) -> bool {
+        false
+    }
+}
+
+/// Progress of a part that counts for nothing, and ends when the step is to end.
+pub(crate) struct Quiet<'a>(pub(crate) &'a dyn Progress);
+
+impl Progress for Quiet<'_> {
+    fn total(&self, _units: u64) {}
+    fn advance(&self, _units: u64) {}
+    fn message(&self, _what: &str) {}
+
+    fn is_cancelled(&self) -> bool {
+        self.0.is_cancelled()
+    }
 }
 
 /// A part of a step that counts in units of its own: its whole is worth so many units of the step.
@@ -49,6 +66,10 @@ impl Progress for Part<'_> {
 
     fn message(&self, what: &str) {
         self.step.message(what);
+    }
+
+    fn is_cancelled(&self) -> bool {
+        self.step.is_cancelled()
     }
 }
 

@@ -78,6 +78,34 @@ fn values_are_those_of_the_model_whatever_the_budget() {
     }
 }
 
+/// Whether the two values were shown in one run: then they come sample by sample, else one after the other.
+fn shown_together(samples: &Vec<Vec<Tensor>>, budget: u64) -> bool {
+    let case = Case::new(&model());
+    let options = CaptureOptions { budget, ..CaptureOptions::default() };
+    let names = vec!["m".to_owned(), "swish".to_owned()];
+    let capture = Capture::open(&case.input, names, &options).unwrap();
+    let mut order = Vec::new();
+    capture
+        .run(samples, &Silent, &mut |shown| {
+            order.push((shown.sample, shown.value));
+            Ok(())
+        })
+        .unwrap();
+    order.is_sorted()
+}
+
+#[test]
+fn the_budget_holds_for_the_longest_sample_wherever_it_comes() {
+    let sample =
+        |rows: usize| vec![Tensor::new(vec![rows, 8], TensorData::Fp32(noise(1, rows * 8))).unwrap()];
+    // Two values of 8 floats a row.
+    let budget = 2 * 8 * 4 * 4;
+    assert!(shown_together(&vec![sample(1), sample(4), sample(2)], budget));
+    for samples in [[5, 1, 1], [1, 5, 1], [1, 1, 5]] {
+        assert!(!shown_together(&samples.map(sample).to_vec(), budget), "{samples:?}");
+    }
+}
+
 #[test]
 fn weights_beside_the_model_are_found() {
     let mut model = model();

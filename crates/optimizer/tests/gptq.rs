@@ -8,11 +8,14 @@
 
 mod common;
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
 
 use common::{Case, noise, run};
 use slipway_model::onnx::build::{ModelBuilder, int};
-use slipway_optimizer::calibrate::Data;
+use slipway_optimizer::calibrate::{Data, Feeds};
 use slipway_optimizer::stage::quantize::{Fit, Form, Method, Options, QuantizeError, QuantizeReport};
 use slipway_server::{Tensor, TensorData};
 
@@ -125,6 +128,39 @@ fn parts_that_fit_less_memory_give_the_same_bytes() {
     assert!(bytes(&model(), &options(Fit::Gptq, Some(data()))) == wide, "again");
     let fewer = Data { samples: 1, ..data() };
     assert!(bytes(&model(), &options(Fit::Gptq, Some(fewer))) != wide, "the samples are heard");
+}
+
+/// Samples that note which copies of the model there are whenever one is asked for.
+struct Watching {
+    samples: Vec<Vec<Tensor>>,
+    scratch: PathBuf,
+    copies: Mutex<BTreeSet<OsString>>,
+}
+
+impl Feeds for Watching {
+    fn count(&self) -> usize {
+        self.samples.len()
+    }
+
+    fn sample(&self, index: usize) -> Option<Vec<Tensor>> {
+        let entries = self.scratch.read_dir().unwrap().map(|entry| entry.unwrap().file_name());
+        self.copies.lock().unwrap().extend(entries);
+        self.samples.get(index).cloned()
+    }
+}
+
+#[test]
+fn the_model_is_copied_once_however_many_parts_there_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let samples = (0..4).map(|index| sample(&rows(index, 8))).collect();
+    let scratch = folder.path().to_owned();
+    let feeds = Arc::new(Watching { samples, scratch: scratch.clone(), copies: Mutex::default() });
+    let mut one = Data { memory: (DEPTH * DEPTH * 8) as u64, ..Data::new(feeds.clone(), "sha256:d") };
+    one.capture.scratch = scratch;
+    let (_, report) = quantized(&model(), &options(Fit::Gptq, Some(one)));
+    assert!(report.tensors.iter().all(|tensor| tensor.on_data), "{report:?}");
+    let copies = feeds.copies.lock().unwrap();
+    assert_eq!(copies.len(), 1, "{copies:?}");
 }
 
 #[test]

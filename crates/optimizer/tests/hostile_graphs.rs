@@ -1,11 +1,15 @@
-//! Graphs that no exporter writes: circles, and calls without end.
+//! Graphs that no exporter writes: circles, calls without end, sizes that multiply to nothing and axes by the million.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "these are tests, helpers included")]
 
 mod common;
 
+use std::sync::mpsc;
+use std::time::Duration;
+
 use common::{Case, count, layer, noise, options};
-use slipway_model::onnx::build::node;
-use slipway_model::onnx::proto::{FunctionProto, NodeProto, OperatorSetIdProto};
+use slipway_model::onnx::DataType;
+use slipway_model::onnx::build::{ModelBuilder, int, ints, node};
+use slipway_model::onnx::proto::{FunctionProto, NodeProto, OperatorSetIdProto, TensorProto};
 use slipway_optimizer::progress::Silent;
 use slipway_optimizer::stage::quantize::Granularity;
 use slipway_optimizer::stage::simplify;
@@ -77,4 +81,77 @@ fn functions_that_call_themselves_stay_calls() {
     case.quantize(&options(Granularity::PerChannel)).unwrap();
     assert_eq!(count(&case.output_model(), "own::f"), 1 + 1);
     simplify(&case).unwrap();
+}
+
+/// Simplifies a small file within seconds: what takes longer would take years, or all memory there is.
+fn simplifies(model: &ModelBuilder) {
+    let case = Case::new(model);
+    let (done, waits) = mpsc::channel();
+    std::thread::spawn(move || done.send(simplify(&case).map(drop)));
+    waits.recv_timeout(Duration::from_mins(1)).expect("it ends").unwrap();
+}
+
+#[test]
+fn rows_of_nothing_end() {
+    let long = 1 << 31;
+    let empty = || layer().floats("empty", &[long, long, 0], &[]).output("z", &[]);
+    // What a graph gives is not computed ahead, what another operator takes is.
+    let joined = empty().node_with("Concat", &["empty", "empty"], &["c"], vec![int("axis", 2)]);
+    simplifies(&joined.node("Sign", &["c"], &["z"]));
+    let none = empty().floats("none", &[0], &[]).node_with("Cast", &["none"], &["at"], vec![int("to", 7)]);
+    let picked = none.node_with("Gather", &["empty", "at"], &["c"], vec![int("axis", 2)]);
+    simplifies(&picked.node("Sign", &["c"], &["z"]));
+}
+
+#[test]
+fn axes_by_the_million_end() {
+    let zeros = vec![0; 2 << 20];
+    for input in ["x", "w"] {
+        let deep = layer().opset(11).node_with("Unsqueeze", &[input], &["c"], vec![ints("axes", &zeros)]);
+        simplifies(&deep.node("Sign", &["c"], &["z"]).output("z", &[]));
+    }
+}
+
+#[test]
+fn ranks_that_double_end() {
+    let mut model = layer().output("z", &[]);
+    let mut value = "x".to_owned();
+    for index in 0..60 {
+        let next = format!("v{index}");
+        model.graph().node.push(node("Gather", &[&value, &value], &[&next], vec![]));
+        value = next;
+    }
+    simplifies(&model.node("Identity", &[&value], &["z"]));
+}
+
+#[test]
+fn an_input_of_a_million_axes_is_not_copied_for_every_node() {
+    let mut model = ModelBuilder::new().input("x", &vec![1; 1 << 20]).output("z", &[]);
+    let mut value = "x".to_owned();
+    for index in 0..2000 {
+        let next = format!("v{index}");
+        model.graph().node.push(node("Relu", &[&value], &[&next], vec![]));
+        value = next;
+    }
+    simplifies(&model.node("Identity", &[&value], &["z"]));
+}
+
+#[test]
+fn large_constants_are_not_read_for_every_small_result() {
+    let size = TensorProto {
+        name: Some("size".to_owned()),
+        dims: vec![1],
+        data_type: Some(DataType::INT64.code()),
+        int64_data: vec![8 << 20],
+        ..TensorProto::default()
+    };
+    let mut model = layer().initializer(size).node("ConstantOfShape", &["size"], &["c"]).output("z", &[]);
+    let mut value = "y".to_owned();
+    for index in 0..3000 {
+        let (least, next) = (format!("m{index}"), format!("v{index}"));
+        let reduced = node("ReduceMin", &["c"], &[&least], vec![int("keepdims", index % 2)]);
+        model.graph().node.extend([reduced, node("Add", &[&value, &least], &[&next], vec![])]);
+        value = next;
+    }
+    simplifies(&model.node("Sign", &[&value], &["z"]));
 }

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use slipway_model::onnx::DataType;
 use slipway_model::onnx::build::{ModelBuilder, graph, int, ints, node, tensor};
-use slipway_model::onnx::proto::{GraphProto, TensorProto};
+use slipway_model::onnx::proto::{FunctionProto, GraphProto, NodeProto, TensorProto};
 
 use targets::Outcome;
 
@@ -52,15 +52,52 @@ fn seed() -> Vec<u8> {
         .bytes()
 }
 
-/// A model in which every kind of simplification occurs.
-fn too_much() -> Vec<u8> {
-    let long = |name: &str, values: &[i64]| TensorProto {
+/// Integers of 64 bits.
+fn long(name: &str, values: &[i64]) -> TensorProto {
+    TensorProto {
         name: Some(name.to_owned()),
         dims: vec![i64::try_from(values.len()).unwrap()],
         data_type: Some(DataType::INT64.code()),
         int64_data: values.to_vec(),
         ..TensorProto::default()
-    };
+    }
+}
+
+/// A small model that asks for work without end: rows of nothing, axes by the million, steps as long as integers are, ranks
+/// that double.
+fn endless() -> Vec<u8> {
+    let side = 1 << 31;
+    let mut model = ModelBuilder::new()
+        .input("x", &[-1, 4])
+        .floats("empty", &[side, side, 0], &[])
+        .initializer(long("nothing", &[]))
+        .initializer(long("million", &[1 << 20]))
+        .initializer(long("zero", &[0]))
+        .initializer(long("one", &[1]))
+        .initializer(long("two", &[2]))
+        .initializer(TensorProto { dims: vec![], ..long("least", &[i64::MIN]) })
+        .initializer(TensorProto { dims: vec![], ..long("far", &[1 << 62]) })
+        .initializer(TensorProto { dims: vec![], ..long("most", &[i64::MAX]) })
+        .initializer(long("end", &[i64::MAX]))
+        .node_with("Concat", &["empty", "empty"], &["rows"], vec![int("axis", 2)])
+        .node_with("Gather", &["empty", "nothing"], &["picked"], vec![int("axis", 2)])
+        .node_with("ConstantOfShape", &["million"], &["axes"], vec![tensor("value", long("", &[0]))])
+        .node("Unsqueeze", &["two", "axes"], &["deep"])
+        .node("Range", &["least", "most", "far"], &["steps"])
+        .node("Slice", &["steps", "one", "end", "zero", "end"], &["last"])
+        .node("Gather", &["x", "x"], &["twice"])
+        .node("Gather", &["twice", "twice"], &["ranks"])
+        .node("Gather", &["ranks", "ranks"], &["more"]);
+    // What a graph gives is not computed ahead, what another operator takes is.
+    for value in ["rows", "picked", "deep", "last", "more"] {
+        let output = format!("{value}_sign");
+        model = model.node("Sign", &[value], &[&output]).output(&output, &[]);
+    }
+    model.bytes()
+}
+
+/// A model in which every kind of simplification occurs.
+fn too_much() -> Vec<u8> {
     let body = |name: &str| GraphProto {
         node: vec![
             node("Slice", &["w", "one", "two"], &["part"], vec![]),
@@ -101,6 +138,39 @@ fn too_much() -> Vec<u8> {
         .node_with("Cast", &["c"], &["d"], vec![int("to", 1)])
         .node("Sub", &["a", "d"], &["y"])
         .bytes()
+}
+
+/// A model that can be run on 16 numbers, with a product in a function beside a graph of its own.
+fn observed() -> Vec<u8> {
+    let branch = |op: &str| GraphProto {
+        node: vec![node(op, &["a"], &["z"], vec![])],
+        output: vec![slipway_model::onnx::build::float_value("z", &[-1, 16])],
+        ..GraphProto::default()
+    };
+    let is = TensorProto { data_type: Some(9), int32_data: vec![1], ..TensorProto::default() };
+    let branches = vec![graph("then_branch", branch("Relu")), graph("else_branch", branch("Tanh"))];
+    let mut model = ModelBuilder::new()
+        .input("x", &[-1, 16])
+        .output("y", &[-1, 16])
+        .floats("w", &[16, 16], &common::noise(1, 256))
+        .floats("b", &[16], &common::noise(2, 16))
+        .floats("v", &[16, 16], &common::noise(3, 256))
+        .node("Gemm", &["x", "w", "b"], &["h"]);
+    let call = node("Block", &["h", "v"], &["c"], vec![]);
+    model.graph().node.push(NodeProto { domain: Some("own".to_owned()), ..call });
+    model.proto.functions = vec![FunctionProto {
+        name: Some("Block".to_owned()),
+        domain: Some("own".to_owned()),
+        input: vec!["a".to_owned(), "m".to_owned()],
+        output: vec!["p".to_owned()],
+        node: vec![
+            node("Constant", &[], &["is"], vec![tensor("value", is)]),
+            node("If", &["is"], &["chosen"], branches),
+            node("MatMul", &["chosen", "m"], &["p"], vec![]),
+        ],
+        ..FunctionProto::default()
+    }];
+    model.node("Tanh", &["c"], &["y"]).bytes()
 }
 
 /// Numbers that are the same on every machine.
@@ -148,10 +218,15 @@ fn models() -> Vec<(&'static str, String, Vec<u8>)> {
         plain("open_model", "every_form", seed()),
         plain("simplify", "every_form", seed()),
         plain("simplify", "every_change", too_much()),
+        plain("simplify", "endless", endless()),
     ];
     all.extend(
         (0..7_u8)
             .map(|method| plain("quantize", &format!("method_{method}"), [vec![method], seed()].concat())),
+    );
+    all.extend(
+        (0..3_u8)
+            .map(|stage| plain("observe", &format!("stage_{stage}"), [vec![stage], observed()].concat())),
     );
     all
 }
@@ -201,6 +276,11 @@ fn broken_models_are_refused_or_opened() {
 #[test]
 fn broken_models_are_refused_or_quantized_whole() {
     run("quantize", targets::quantize, 500);
+}
+
+#[test]
+fn broken_models_are_refused_or_run_on_data_and_made_whole() {
+    run("observe", targets::observe, 300);
 }
 
 #[test]

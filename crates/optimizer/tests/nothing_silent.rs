@@ -12,7 +12,7 @@ use slipway_model::onnx::build::{
     ModelBuilder, float_tensor, float_value, graph, node, string, tensor as tensor_attribute,
 };
 use slipway_model::onnx::proto::{
-    FunctionProto, GraphProto, NodeProto, OperatorSetIdProto, SparseTensorProto, TensorProto,
+    AttributeProto, FunctionProto, GraphProto, NodeProto, OperatorSetIdProto, SparseTensorProto, TensorProto,
 };
 use slipway_model::onnx::{OnnxModel, attribute_tensors, graphs, subgraphs};
 use slipway_optimizer::progress::Silent;
@@ -112,9 +112,16 @@ fn each_place_without_a_form_is_named_with_a_reason() {
         double_data: vec![0.5; 256],
         ..odd("double")
     };
-    let sparse = SparseTensorProto {
-        values: Some(float_tensor("sparse", &[2, 128], &noise(4, 256))),
+    // A few values, which stand for many.
+    let sparse = |name: &str| SparseTensorProto {
+        values: Some(float_tensor(name, &[3], &noise(4, 3))),
+        dims: vec![16, 16],
         ..SparseTensorProto::default()
+    };
+    let sparse_value = AttributeProto {
+        name: Some("sparse_value".to_owned()),
+        sparse_tensor: Some(sparse("")),
+        ..AttributeProto::default()
     };
     let body = GraphProto {
         node: vec![node("Mul", &["y", "inner"], &["t"], vec![])],
@@ -148,7 +155,8 @@ fn each_place_without_a_form_is_named_with_a_reason() {
         );
     let call = NodeProto { domain: Some("own".to_owned()), ..node("Call", &["y", "called"], &["c"], vec![]) };
     model.graph().node.extend([foreign, call]);
-    model.graph().sparse_initializer.push(sparse);
+    model.graph().sparse_initializer.push(sparse("sparse"));
+    model.graph().node.push(node("Constant", &[], &["thin"], vec![sparse_value]));
     model.proto.functions = vec![FunctionProto {
         name: Some("Call".to_owned()),
         domain: Some("own".to_owned()),
@@ -185,6 +193,7 @@ fn each_place_without_a_form_is_named_with_a_reason() {
             "node_m (Max) moved: Max has no quantized form",
             twice,
             twice,
+            "node_thin (Constant) thin: it is stored sparse",
             "node_turned (Transpose) cube: Transpose has no quantized form",
             "sparse () sparse: it is stored sparse",
             "unused () unused: no operator takes it",

@@ -65,7 +65,7 @@ fn refusal(method: &str, name: &str) -> Option<&'static str> {
         ("dynamic-tensor" | "static-tensor", "one_outlier_among_small_weights") => {
             Some("most channels to zero")
         }
-        ("half", "tiny_weights_and_a_large_bias") => Some("beyond 16-bit floats"),
+        ("half", "tiny_weights_and_a_large_bias") => Some("too small for 16-bit floats"),
         ("brain-ort", "opset_7" | "opset_9_that_cannot_be_raised" | "opset_11_with_all_that_13_changed") => {
             Some("bfloat16 needs opset 13")
         }
@@ -151,7 +151,7 @@ fn tells_of_channels(input: &Path, options: &Options) -> bool {
     let folder = tempfile::tempdir().unwrap();
     match quantize(input, &folder.path().join("output.onnx"), options, &Silent) {
         Ok(report) => {
-            report.tensors.iter().any(|tensor| tensor.zeroed_channels > 0)
+            report.tensors.iter().any(|tensor| tensor.lost_channels > 0)
                 || report.skipped.iter().any(|skipped| skipped.reason.contains("most channels to zero"))
         }
         Err(error) => error.to_string().contains("most channels to zero"),

@@ -38,7 +38,7 @@ fn a_matmul_becomes_integers_and_keeps_its_answers() {
         assert_eq!((found.name.as_str(), found.shape.as_slice()), ("w", &[32, 48][..]));
         assert_eq!(found.scheme, "int8/7");
         let largest = floats(&tensor_bytes(&model, "w_scale")).fold(0.0, f32::max);
-        assert!(found.max_error <= largest * 0.500_01);
+        assert!(found.max_error.unwrap() <= largest * 0.500_01);
         assert!(found.sqnr_db.unwrap() > 30.0);
         assert_eq!(found.saturated, 0);
         assert!(tensor_bytes(&model, "w_quantized").iter().all(|q| q.cast_signed().unsigned_abs() <= 64));

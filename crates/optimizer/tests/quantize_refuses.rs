@@ -7,7 +7,9 @@ use common::{Case, count, layer, noise, options};
 use slipway_model::onnx::build::{ModelBuilder, int, node, tensor as tensor_attribute};
 use slipway_model::onnx::proto::{FunctionProto, NodeProto, OperatorSetIdProto, TensorProto};
 use slipway_model::onnx::{DataType, OnnxModel};
-use slipway_optimizer::stage::quantize::{Form, Granularity, HalfFloat, Method, Options};
+use slipway_optimizer::stage::quantize::{
+    Engine, Fit, Form, Granularity, HalfFloat, Method, Options, QuantizeReport,
+};
 
 fn per_channel() -> Options {
     options(Granularity::PerChannel)
@@ -77,16 +79,85 @@ fn a_vector_times_matrices_keeps_its_shape() {
 #[test]
 fn weights_beyond_sixteen_bits_stay_as_they_are() {
     let half = Options { method: Method::Half { float: HalfFloat::Float16 }, ..per_channel() };
-    for scale in [1e-8, 1e6] {
+    for (scale, words) in [(1e-8, "too small for 16-bit floats"), (1e6, "beyond the largest 16-bit float")] {
         let weights: Vec<f32> = noise(4, 256).iter().map(|value| value * scale).collect();
         let model =
             ModelBuilder::new().input("x", &[-1, 16]).output("y", &[-1, 16]).floats("w", &[16, 16], &weights);
         let case = Case::new(&model.node("MatMul", &["x", "w"], &["y"]));
         let message = error(&case, &half);
-        assert!(message.contains("\"w\": its values lie beyond 16-bit floats"), "{message}");
+        assert!(message.contains("\"w\": ") && message.contains(words), "{message}");
         assert!(!case.output.exists());
     }
     Case::new(&layer()).quantize(&half).unwrap();
+}
+
+/// A square weight in which some columns are smaller than the others.
+fn uneven(smaller: std::ops::Range<usize>, by: f32) -> Case {
+    let mut weights = noise(5, 64 * 64);
+    for (index, value) in weights.iter_mut().enumerate() {
+        *value *= if smaller.contains(&(index % 64)) { by } else { 1.0 };
+    }
+    let model = ModelBuilder::new().input("x", &[-1, 64]).output("y", &[-1, 64]);
+    Case::new(&model.floats("w", &[64, 64], &weights).node("MatMul", &["x", "w"], &["y"]))
+}
+
+#[test]
+fn channels_that_sixteen_bits_cannot_hold_are_counted_and_most_of_them_keep_the_weight() {
+    let half = |float| Options { method: Method::Half { float }, ..per_channel() };
+    let lost = |case: &Case, float| case.quantize(&half(float)).unwrap().tensors[0].lost_channels;
+    assert_eq!(lost(&uneven(7..8, 1e-9), HalfFloat::Float16), 1, "zeros");
+    assert_eq!(lost(&uneven(7..10, 1e-7), HalfFloat::Float16), 3, "a bit or two");
+    assert_eq!(lost(&uneven(7..10, 1e-4), HalfFloat::Float16), 0);
+    let brain = Options { engine: Engine::OnnxRuntime, ..half(HalfFloat::Bfloat16) };
+    assert_eq!(uneven(7..8, 1e-9).quantize(&brain).unwrap().tensors[0].lost_channels, 0);
+    let message = error(&uneven(0..40, 1e-9), &half(HalfFloat::Float16));
+    assert!(message.contains("those of most channels, are too small for 16-bit floats"), "{message}");
+}
+
+/// Weights that are finite, but whose errors have no finite square.
+#[test]
+fn a_report_says_why_a_figure_is_missing_and_comes_back_from_its_text() {
+    let weights: Vec<f32> = noise(5, 256).iter().map(|value| value * 1e30).collect();
+    let model =
+        ModelBuilder::new().input("x", &[-1, 16]).output("y", &[-1, 16]).floats("w", &[16, 16], &weights);
+    let case = Case::new(&model.node("MatMul", &["x", "w"], &["y"]));
+    for method in [
+        Method::Dynamic { granularity: Granularity::PerChannel, reduce_range: true },
+        Method::Eight { granularity: Granularity::PerTensor },
+        Method::Four { block: 16, zero_points: false, fit: Fit::Nearest },
+    ] {
+        let report = case.quantize(&Options { method, ..per_channel() }).unwrap();
+        let text = serde_json::to_string(&report).unwrap();
+        assert!(!text.contains("null"), "{text}");
+        assert_eq!(serde_json::from_str::<QuantizeReport>(&text).unwrap(), report);
+        let tensor = &report.tensors[0];
+        assert!(tensor.max_error.is_none_or(f32::is_finite) && tensor.sqnr_db.is_none_or(f64::is_finite));
+        let is_whole = tensor.max_error.is_some() && tensor.sqnr_db.is_some();
+        assert_eq!(tensor.unmeasured.is_none(), is_whole, "{tensor:?}");
+    }
+}
+
+#[test]
+fn sums_that_could_overflow_32_bits_stay_floats() {
+    // 255 of an activation times 127 of a weight, or 64 with a bit to spare.
+    for (reduce_range, most) in [(false, 66_311), (true, 131_586)] {
+        assert!(most * 255 * if reduce_range { 64 } else { 127 } <= i64::from(i32::MAX));
+        for (depth, fits) in [(most, true), (most + 1, false)] {
+            let values = vec![0.5; usize::try_from(depth).unwrap()];
+            let model = ModelBuilder::new()
+                .input("x", &[-1, depth])
+                .output("y", &[-1, 1])
+                .floats("w", &[depth, 1], &values)
+                .node("MatMul", &["x", "w"], &["y"]);
+            let method = Method::Dynamic { granularity: Granularity::PerChannel, reduce_range };
+            let quantized = Case::new(&model).quantize(&Options { method, ..per_channel() });
+            let words = format!("sums over {depth} products may overflow 32 bits");
+            match quantized {
+                Ok(report) => assert!(fits && report.tensors[0].form == Form::MatMulInteger, "{depth}"),
+                Err(error) => assert!(!fits && error.to_string().contains(&words), "{depth}: {error}"),
+            }
+        }
+    }
 }
 
 #[test]
@@ -98,8 +169,8 @@ fn channels_that_one_scale_turns_to_zero_are_counted() {
     let model =
         ModelBuilder::new().input("x", &[-1, 16]).output("y", &[-1, 16]).floats("w", &[16, 16], &weights);
     let case = Case::new(&model.node("MatMul", &["x", "w"], &["y"]));
-    assert_eq!(case.quantize(&options(Granularity::PerTensor)).unwrap().tensors[0].zeroed_channels, 4);
-    assert_eq!(case.quantize(&per_channel()).unwrap().tensors[0].zeroed_channels, 0);
+    assert_eq!(case.quantize(&options(Granularity::PerTensor)).unwrap().tensors[0].lost_channels, 4);
+    assert_eq!(case.quantize(&per_channel()).unwrap().tensors[0].lost_channels, 0);
 }
 
 #[test]

@@ -152,7 +152,11 @@ fn a_large_tensor_is_moved_and_not_read() {
     let options = Options { inline_limit: 1 << 20, ..Options::default() };
     let report = simplify(&case.input, &case.output, &options, &Silent).unwrap();
     assert!(report.external_data && report.changes[&Change::NodeFolded] == 1, "{report:?}");
-    assert_eq!(case.files(), ["input.onnx", "output.onnx", "output.onnx.data", "w.bin"]);
+    let files = case.files();
+    assert!(
+        files.len() == 4 && files[2].strip_prefix("output.onnx.").is_some_and(|rest| rest.contains(".data")),
+        "{files:?}"
+    );
     assert_eq!(tensor(&case.model(), "matrix").unwrap().dims, [rows, columns]);
     assert!(tensor(&case.model(), "w").is_none());
 }

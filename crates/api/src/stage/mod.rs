@@ -101,7 +101,7 @@ pub struct LooksAt<'a> {
     pub field: &'static str,
     /// The data set's name.
     pub data: &'a str,
-    /// The most samples that are run, the first ones.
+    /// The most samples that are run, spread evenly over all.
     pub samples: i32,
 }
 

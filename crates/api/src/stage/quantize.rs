@@ -43,7 +43,7 @@ pub struct BiasCorrection {
     /// production. Example: `calibration`.
     #[schemars(length(min = 1, max = 32))]
     pub data: String,
-    /// The most samples that are run, the first of the data set. Default: 128.
+    /// The most samples that are run, spread evenly over the data set. Default: 128.
     #[serde(default = "default_samples", skip_serializing_if = "is_default_samples")]
     #[schemars(range(min = 1, max = 100_000))]
     pub samples: i32,
@@ -152,7 +152,7 @@ pub struct WeightOnly {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 32))]
     pub data: Option<String>,
-    /// The most samples that are run, the first of the data set; for `fit: Gptq`. Default: 128.
+    /// The most samples that are run, spread evenly over the data set; for `fit: Gptq`. Default: 128.
     #[serde(default = "default_samples", skip_serializing_if = "is_default_samples")]
     #[schemars(range(min = 1, max = 100_000))]
     pub samples: i32,

@@ -21,7 +21,7 @@ pub struct Smooth {
     /// The share of the range that moves: `"0"` makes weights even, `"1"` activations. Default: `"0.5"`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alpha: Option<Fraction>,
-    /// The most samples that are run, the first of the data set. Default: 128.
+    /// The most samples that are run, spread evenly over the data set. Default: 128.
     #[serde(default = "default_samples", skip_serializing_if = "is_default_samples")]
     #[schemars(range(min = 1, max = 100_000))]
     pub samples: i32,

@@ -26,7 +26,7 @@ pub struct Static {
     /// The share of values that the range holds, in percent; for `range: Percentile`. Default: `99.99`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub percentile: Option<Percent>,
-    /// The most samples that are run, the first of the data set. Default: 128.
+    /// The most samples that are run, spread evenly over the data set. Default: 128.
     #[serde(default = "default_samples", skip_serializing_if = "is_default_samples")]
     #[schemars(range(min = 1, max = 100_000))]
     pub samples: i32,

@@ -16,6 +16,7 @@ use slipway_optimizer::{
 use super::{
     binding::Binding,
     engine::{self, Engine},
+    scratch::Scratch,
 };
 use crate::{
     destination,
@@ -57,11 +58,13 @@ pub(crate) struct Ranges {
     /// The share of values that the range holds, in percent, from 1 to 100; for --range percentile. Default: 99.99.
     #[arg(long, value_name = "PERCENT", value_parser = percent)]
     pub(super) percentile: Option<Percent>,
-    /// The most samples of the data that are run for ranges, and for what else data decides. Default: 128.
+    /// The most samples of the data that are run for ranges, and for what else data decides, spread evenly over it. Default: 128.
     #[arg(long, value_parser = clap::value_parser!(i32).range(1..=100_000))]
     pub(super) samples: Option<i32>,
     #[command(flatten)]
     pub(super) binding: Binding,
+    #[command(flatten)]
+    pub(super) scratch: Scratch,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -99,11 +102,12 @@ impl Ranges {
         engine: Engine,
         json: bool,
     ) -> Result<Calibration, Error> {
-        let options = work::calibrate_options(spec, engine.backend());
+        let mut options = work::calibrate_options(spec, engine.backend());
+        options.capture.scratch = self.scratch.folder();
         let calibrator = Calibrator::open(model, &options).map_err(|error| engine::failed(model, &error))?;
         let samples = self.binding.bound(data, &calibrator.inputs())?;
         let (digest, _) = digest_file(data)?;
-        let bar = work::Counted::new(progress::bar(json), "calibrating");
+        let bar = progress::Ending(work::Counted::new(progress::bar(json), "calibrating"));
         calibrator.run(&samples, &digest.to_string(), &bar).map_err(|error| engine::failed(model, &error))
     }
 

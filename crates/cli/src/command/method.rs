@@ -177,7 +177,9 @@ impl Method {
         }
         let Some((what, samples)) = looks_at(spec) else { return Ok(options) };
         let data = data.ok_or_else(|| Error::Usage(format!("{what} needs --data")))?;
-        let data = Some(self.ranges.binding.data(model, data, samples, self.engine)?);
+        let mut data = self.ranges.binding.data(model, data, samples, self.engine)?;
+        data.capture.scratch = self.ranges.scratch.folder();
+        let data = Some(data);
         if spec.bias_correction.is_some() {
             return Ok(Options { bias_correction: data, ..options });
         }

@@ -45,9 +45,10 @@ pub(crate) struct Quantize {
 impl Quantize {
     pub(crate) fn run(self, json: bool) -> Result<(), Error> {
         let spec = self.method.spec()?;
-        destination::check(&self.output, self.method.read())?;
+        let model = destination::files(&self.input);
+        destination::check(&self.output, model.iter().map(PathBuf::as_path).chain(self.method.read()))?;
         let options = self.method.options(&spec, &self.input, None, json)?;
-        let bar = work::Forward::new(progress::bar(json), "quantizing");
+        let bar = progress::Ending(work::Forward::new(progress::bar(json), "quantizing"));
         let report = quantize(&self.input, &self.output, &options, &bar)
             .map_err(|error| engine::failed(&self.input, &error))?;
         // The bar leaves the terminal before anything else is written to it.
@@ -64,16 +65,13 @@ fn text(report: &QuantizeReport, spec: &Spec) -> String {
                 format!("{:?}", tensor.shape),
                 tensor.scheme.clone(),
                 tensor.sqnr_db.map(|sqnr| format!("{sqnr:.1}")).unwrap_or_default(),
-                format!("{:.2e}", tensor.max_error),
+                tensor.max_error.map(|error| format!("{error:.2e}")).unwrap_or_default(),
             ]
         })
         .collect();
     let mut text = table(&["TENSOR", "SHAPE", "STORED AS", "SQNR dB", "MAX ERROR"], &rows);
-    for tensor in report.tensors.iter().filter(|tensor| tensor.zeroed_channels > 0) {
-        text = format!(
-            "{text}\n{}: {} channels became zeros: a scale for each would keep them",
-            tensor.name, tensor.zeroed_channels
-        );
+    for note in report.tensors.iter().flat_map(|tensor| losses(tensor).into_iter().chain(missing(tensor))) {
+        text = format!("{text}\n{note}");
     }
     for note in data_words(report).iter().chain(&undivided(report, spec)) {
         text = format!("{text}\n{note}");
@@ -86,6 +84,26 @@ fn text(report: &QuantizeReport, spec: &Spec) -> String {
         text = format!("{text}\nleft as it is: {}{op}: {}", skipped.node, skipped.reason);
     }
     format!("{text}\n{} -> {}", bytes(report.size_before), bytes(report.size_after))
+}
+
+/// Channels of which nothing useful is left.
+fn losses(tensor: &TensorReport) -> Option<String> {
+    let TensorReport { name, lost_channels: count, scheme, .. } = tensor;
+    let what = match count {
+        0 => return None,
+        1 => "1 channel".to_owned(),
+        _ => format!("{count} channels"),
+    };
+    Some(if scheme.contains("float") {
+        format!("{name}: {what} too small for 16-bit floats: int8 with a scale for each would keep them")
+    } else {
+        format!("{name}: {what} became zeros: a scale for each would keep them")
+    })
+}
+
+/// Why a figure is missing.
+fn missing(tensor: &TensorReport) -> Option<String> {
+    tensor.unmeasured.as_ref().map(|reason| format!("{}: no error is told: {reason}", tensor.name))
 }
 
 /// What data decided.

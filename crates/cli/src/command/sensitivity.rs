@@ -47,7 +47,7 @@ pub(crate) struct Sensitivity {
     /// The output that is compared. Default: the first that holds floats.
     #[arg(long, value_name = "NAME")]
     output: Option<String>,
-    /// The most samples that are asked.
+    /// The most samples that are asked, spread evenly over the data.
     #[arg(long, value_name = "N", default_value_t = 512, value_parser = samples)]
     asked_samples: usize,
     /// Write the stages to a file too.
@@ -89,9 +89,10 @@ impl Sensitivity {
             output: self.output.clone(),
             samples: self.asked_samples,
             engine: work::capture_options(self.method.engine.backend()).engine,
+            scratch: self.method.ranges.scratch.folder(),
             ..SensitivityOptions::new(quantize, self.budget)
         };
-        let bar = work::Counted::new(progress::bar(json), "measuring");
+        let bar = progress::Ending(work::Counted::new(progress::bar(json), "measuring"));
         let found = sensitivity(&self.model, &samples, &options, &bar)
             .map_err(|error| engine::failed(&self.model, &error))?;
         // The bar leaves the terminal before anything else is written to it.
@@ -107,7 +108,7 @@ impl Sensitivity {
         }?;
         match &found.kept {
             Some(_) => Ok(()),
-            None => Err(Error::Budget { budget: found.budget, whole: found.whole }),
+            None => Err(Error::Budget { budget: found.budget, whole: found.whole.to_string() }),
         }
     }
 
@@ -160,7 +161,7 @@ fn text(found: &Found, stages: Option<&Value>) -> Result<String, Error> {
     let rows: Vec<_> = (found.operators.iter())
         .map(|harm| {
             let kept = if is_kept(&harm.node) { "float" } else { "" };
-            vec![harm.node.clone(), harm.op.clone(), format!("{:.6}", harm.alone), kept.to_owned()]
+            vec![harm.node.clone(), harm.op.clone(), harm.alone.to_string(), kept.to_owned()]
         })
         .collect();
     let measured = match found.measure {
@@ -168,7 +169,7 @@ fn text(found: &Found, stages: Option<&Value>) -> Result<String, Error> {
         Measure::RelativeError => "relative error".to_owned(),
     };
     let head = format!(
-        "{}\n\n{measured}, output {} on {} samples, {}\nall quantized: {:.6}, budget: {}",
+        "{}\n\n{measured}, output {} on {} samples, {}\nall quantized: {}, budget: {}",
         table(&["OPERATOR", "TYPE", "ALONE", "KEPT"], &rows),
         found.output,
         found.samples,
@@ -180,7 +181,7 @@ fn text(found: &Found, stages: Option<&Value>) -> Result<String, Error> {
     let count = kept.rules.len();
     let sizes = format!("{} -> {}", bytes(found.size_before), bytes(kept.size));
     Ok(format!(
-        "{head}\nwith {count} rules: {:.6}, {sizes}\n\n{}",
+        "{head}\nwith {count} rules: {:.6}, {sizes}\nchosen on these samples: judge the model on others, which may show more\n\n{}",
         kept.measured,
         as_yaml(stages)?.trim_end()
     ))

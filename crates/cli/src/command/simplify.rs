@@ -42,8 +42,9 @@ pub(crate) struct Simplify {
 impl Simplify {
     pub(crate) fn run(self, json: bool) -> Result<(), Error> {
         let options = work::simplify::options(&self.spec()?);
-        destination::check(&self.output, [])?;
-        let bar = work::Forward::new(progress::bar(json), "simplifying");
+        let model = destination::files(&self.input);
+        destination::check(&self.output, model.iter().map(PathBuf::as_path))?;
+        let bar = progress::Ending(work::Forward::new(progress::bar(json), "simplifying"));
         let report = simplify(&self.input, &self.output, &options, &bar)
             .map_err(|error| Error::file(&self.input, &error))?;
         // The bar leaves the terminal before anything else is written to it.

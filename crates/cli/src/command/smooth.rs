@@ -12,6 +12,7 @@ use slipway_optimizer::{
 use super::{
     binding::Binding,
     engine::{self, Engine},
+    scratch::Scratch,
 };
 use crate::{
     destination,
@@ -42,19 +43,23 @@ pub(crate) struct Smooth {
     /// The share of the range that moves: 0 makes weights even, 1 activations. Default: 0.5.
     #[arg(long, value_name = "SHARE")]
     alpha: Option<Fraction>,
-    /// The most samples that are run.
+    /// The most samples that are run, spread evenly over the data.
     #[arg(long, default_value_t = 128, value_parser = clap::value_parser!(i32).range(1..=100_000))]
     samples: i32,
     #[command(flatten)]
     binding: Binding,
+    #[command(flatten)]
+    scratch: Scratch,
 }
 
 impl Smooth {
     pub(crate) fn run(self, json: bool) -> Result<(), Error> {
         let spec = stage::Smooth { alpha: self.alpha, samples: self.samples, ..stage::Smooth::on("data") };
-        destination::check(&self.output, [self.data.as_path()])?;
-        let data = self.binding.data(&self.input, &self.data, self.samples, self.engine)?;
-        let bar = work::Forward::new(progress::bar(json), "smoothing");
+        let model = destination::files(&self.input);
+        destination::check(&self.output, model.iter().chain([&self.data]).map(PathBuf::as_path))?;
+        let mut data = self.binding.data(&self.input, &self.data, self.samples, self.engine)?;
+        data.capture.scratch = self.scratch.folder();
+        let bar = progress::Ending(work::Forward::new(progress::bar(json), "smoothing"));
         let report = smooth(&self.input, &self.output, &data, &work::smooth::options(&spec), &bar)
             .map_err(|error| engine::failed(&self.input, &error))?;
         // The bar leaves the terminal before anything else is written to it.

@@ -4,7 +4,7 @@ mod cluster;
 mod judges;
 mod report;
 mod serve;
-mod signals;
+pub(crate) mod signals;
 mod workspace;
 
 pub(crate) use cluster::{Road, Sources, finished, observe, settings, step, travel};

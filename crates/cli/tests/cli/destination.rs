@@ -10,6 +10,7 @@ fn own(room: &Room) {
         std::fs::copy(example(from), room.path(to)).unwrap();
     }
     symlink("d.npz", room.path("link.npz")).unwrap();
+    symlink("m.onnx", room.path("link.onnx")).unwrap();
     room.write("stages.yaml", "stages: [{ name: int8, quantize: { dynamic: {} } }]");
     room.slipway(&["calibrate", "m.onnx", "d.npz", "c.json"]).text();
 }
@@ -45,6 +46,13 @@ fn a_file_that_is_read_is_never_written() {
             "stages.yaml",
         ),
         (&["smooth", "m.onnx", "d.npz", "d.npz"], "d.npz"),
+        (&["smooth", "m.onnx", "d.npz", "m.onnx"], "m.onnx"),
+        (&["smooth", "link.onnx", "d.npz", "m.onnx"], "m.onnx"),
+        (&["simplify", "m.onnx", "m.onnx"], "m.onnx"),
+        (&["simplify", "m.onnx", "link.onnx"], "link.onnx"),
+        (&["quantize", "m.onnx", "./m.onnx"], "./m.onnx"),
+        (&["quantize", "link.onnx", "m.onnx"], "m.onnx"),
+        (&["quantize", "m.onnx", "link.onnx", "--scheme", "static", "--data", "d.npz"], "link.onnx"),
         (&["quantize", "m.onnx", "d.npz", "--scheme", "static", "--data", "d.npz"], "d.npz"),
         (&["quantize", "m.onnx", "c.json", "--scheme", "static", "--calibration", "c.json"], "c.json"),
         (&["quantize", "m.onnx", "stages.yaml", "--stages", "stages.yaml"], "stages.yaml"),

@@ -4,6 +4,7 @@
 
 mod calibrate;
 mod destination;
+mod ending;
 mod evaluate;
 mod help;
 mod inspect;

@@ -220,6 +220,22 @@ mod tests {
     }
 
     #[test]
+    fn the_order_is_judged_by_the_middle_and_not_by_a_few_slow_times() {
+        let times: Vec<f64> = (0..1000).map(|place| if place % 20 == 0 { 9.0 } else { 1.0 }).collect();
+        assert!((order_effect(&times) - 1.0).abs() < f64::EPSILON, "one of ten at even places is slow");
+    }
+
+    #[test]
+    fn blocks_are_as_long_as_the_cube_root_of_the_times() {
+        let mut chosen = Vec::new();
+        resample(1000, &mut SplitMix(5), &mut chosen);
+        let follows = |pair: &[usize]| pair[1] == (pair[0] + 1) % 1000;
+        assert!(chosen.chunks(10).all(|block| block.windows(2).all(follows)));
+        let breaks = chosen.windows(2).filter(|pair| !follows(pair)).count();
+        assert!(breaks > 90, "{breaks} of the 99 places between blocks");
+    }
+
+    #[test]
     fn slow_requests_in_a_row_say_less_than_the_same_number_apart() {
         let times = |slow: fn(usize) -> bool| -> Vec<f64> {
             (0..1000).map(|place| if slow(place) { 9.0 } else { 1.0 + float(place as u64) / 1e4 }).collect()

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::error::{OnnxError, TensorProblem};
 use super::external::ExternalData;
-use super::graph::{attribute_tensors, graphs, nodes, subgraphs};
+use super::graph::{all_graphs, attribute_tensors, nodes};
 use super::overlap::Ranges;
 use super::proto::tensor_proto::DataLocation;
 use super::proto::{GraphProto, ModelProto, TensorProto};
@@ -17,17 +17,13 @@ const MAX_DIMS: usize = 64;
 pub(super) fn check_model(model: &ModelProto, folder: &Path) -> Result<(), OnnxError> {
     check_is_model(model)?;
     let mut checker = Checker { folder, ranges: Ranges::default() };
-    for graph in model.graph.iter().flat_map(graphs).chain(function_graphs(model)) {
+    for graph in all_graphs(model) {
         checker.initializers(graph)?;
     }
     for (label, tensor) in nodes(model).into_iter().flat_map(attribute_tensors) {
         checker.tensor(&label, tensor)?;
     }
     checker.ranges.check()
-}
-
-fn function_graphs(model: &ModelProto) -> impl Iterator<Item = &GraphProto> {
-    model.functions.iter().flat_map(|function| &function.node).flat_map(subgraphs).flat_map(graphs)
 }
 
 fn check_is_model(model: &ModelProto) -> Result<(), OnnxError> {

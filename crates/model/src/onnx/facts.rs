@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::check::element_count;
-use super::graph::{attribute_tensors, graphs, nodes};
+use super::graph::{all_graphs, attribute_tensors, graph_tensors, nodes};
 use super::proto::tensor_shape_proto::dimension::Value as DimValue;
 use super::proto::{GraphProto, NodeProto, TensorProto, ValueInfoProto, type_proto};
 use super::{DataType, ExternalData, OnnxModel, Payload, is_default_domain};
@@ -152,7 +152,7 @@ fn dim_facts(value: Option<&DimValue>) -> Dim {
 
 /// Every initializer, and every tensor that a `Constant` node holds.
 fn weights(model: &OnnxModel) -> Vec<&TensorProto> {
-    let initializers = graphs(model.graph()).into_iter().flat_map(|graph| &graph.initializer);
+    let initializers = all_graphs(model.proto()).flat_map(|graph| &graph.initializer);
     let constants = nodes(model.proto()).into_iter().filter(|node| node.op_type() == "Constant");
     initializers.chain(constants.flat_map(attribute_tensors).map(|(_, tensor)| tensor)).collect()
 }
@@ -163,7 +163,7 @@ fn parameters(model: &OnnxModel) -> u64 {
 
 fn initializers(model: &OnnxModel) -> BTreeMap<String, TensorTotals> {
     let mut totals = BTreeMap::<String, TensorTotals>::new();
-    for tensor in graphs(model.graph()).into_iter().flat_map(|graph| &graph.initializer) {
+    for tensor in all_graphs(model.proto()).flat_map(|graph| &graph.initializer) {
         let Some(data_type) = DataType::from_code(tensor.data_type()) else { continue };
         let bytes = model.payload(tensor).as_ref().map_or(0, Payload::len);
         let total = totals.entry(data_type.name()).or_default();
@@ -175,7 +175,7 @@ fn initializers(model: &OnnxModel) -> BTreeMap<String, TensorTotals> {
 
 pub(super) fn files(model: &OnnxModel) -> BTreeSet<PathBuf> {
     let attributes = nodes(model.proto()).into_iter().flat_map(attribute_tensors).map(|(_, tensor)| tensor);
-    let initializers = graphs(model.graph()).into_iter().flat_map(|graph| &graph.initializer);
+    let initializers = all_graphs(model.proto()).flat_map(graph_tensors);
     let external = attributes
         .chain(initializers)
         .filter(|tensor| !tensor.external_data.is_empty())

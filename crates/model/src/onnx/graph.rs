@@ -48,18 +48,22 @@ pub fn graphs(root: &GraphProto) -> Vec<&GraphProto> {
     found
 }
 
-/// Every node of a model: of its graph, the graphs inside and its functions.
+/// Every graph of a model: its own, and those inside it and inside its functions.
+pub(super) fn all_graphs(model: &ModelProto) -> impl Iterator<Item = &GraphProto> {
+    let functions = model.functions.iter().flat_map(|function| &function.node);
+    model.graph.iter().chain(functions.flat_map(subgraphs)).flat_map(graphs)
+}
+
+/// The tensors that a graph starts with, and the parts of those that are sparse.
+pub(super) fn graph_tensors(graph: &GraphProto) -> impl Iterator<Item = &TensorProto> {
+    let sparse = graph.sparse_initializer.iter();
+    graph.initializer.iter().chain(sparse.flat_map(|tensor| tensor.values.iter().chain(&tensor.indices)))
+}
+
+/// Every node of a model: of its graphs and its functions.
 pub(super) fn nodes(model: &ModelProto) -> Vec<&NodeProto> {
     let functions = model.functions.iter().flat_map(|function| &function.node);
-    let bodies = model
-        .functions
-        .iter()
-        .flat_map(|function| &function.node)
-        .flat_map(subgraphs)
-        .flat_map(graphs)
-        .flat_map(|graph| &graph.node);
-    let own = model.graph.iter().flat_map(graphs).flat_map(|graph| &graph.node);
-    own.chain(functions).chain(bodies).collect()
+    all_graphs(model).flat_map(|graph| &graph.node).chain(functions).collect()
 }
 
 /// The tensors in a node's attributes, with the name to call each by.

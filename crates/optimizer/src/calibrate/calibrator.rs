@@ -1,12 +1,13 @@
 //! From a model and data to the ranges of its activations.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use slipway_model::onnx::OnnxModel;
 
 use super::calibration::Origin;
-use super::feeds::First;
+use super::data::inputs_of;
+use super::feeds::Spread;
 use super::seen::Seen;
 use super::{CalibrateError, Calibration, Capture, CaptureOptions, Feeds, Range};
 use crate::evaluate::TensorSpec;
@@ -19,7 +20,7 @@ use crate::stage::quantize::activations;
 pub struct CalibrateOptions {
     /// How ranges are chosen.
     pub range: Range,
-    /// The most samples that are run, the first of the data.
+    /// The most samples that are run, spread evenly over the data.
     pub samples: usize,
     /// How the model is run; nothing of it changes the result, but the engine its last bits.
     pub capture: CaptureOptions,
@@ -35,17 +36,18 @@ impl Default for CalibrateOptions {
 /// A model that is ready to be calibrated.
 #[derive(Debug)]
 pub struct Calibrator {
-    capture: Capture,
+    path: PathBuf,
+    inputs: Vec<TensorSpec>,
     activations: Vec<String>,
     model: String,
     options: CalibrateOptions,
 }
 
 impl Calibrator {
-    /// Loads a model with every activation that static quantization asks for.
+    /// Looks for every activation that static quantization asks for.
     ///
     /// # Errors
-    /// Where the model cannot be read or run, or nothing of it would be quantized.
+    /// Where the model cannot be read, or nothing of it would be quantized.
     pub fn open(model: &Path, options: &CalibrateOptions) -> Result<Self, CalibrateError> {
         let file = OnnxModel::open(model).map_err(|error| CalibrateError::Capture(error.into()))?;
         let activations = activations(&file);
@@ -53,14 +55,13 @@ impl Calibrator {
             return Err(CalibrateError::NothingToCalibrate);
         }
         let digest = digest(&file).map_err(CalibrateError::Digest)?;
-        drop(file);
-        let capture = Capture::open(model, activations.clone(), &options.capture)?;
-        Ok(Self { capture, activations, model: digest, options: options.clone() })
+        let (path, inputs) = (model.to_owned(), inputs_of(&file)?);
+        Ok(Self { path, inputs, activations, model: digest, options: options.clone() })
     }
 
     /// What a data set has to fit.
     pub fn inputs(&self) -> Vec<TensorSpec> {
-        self.capture.inputs().iter().map(TensorSpec::from).collect()
+        self.inputs.clone()
     }
 
     /// Runs samples, and tells the ranges; `data` is the digest of what they come from.
@@ -76,9 +77,11 @@ impl Calibrator {
         data: &str,
         progress: &dyn Progress,
     ) -> Result<Calibration, CalibrateError> {
-        let first = First::of(feeds, self.options.samples);
+        let spread = Spread::of(feeds, self.options.samples);
+        let capture =
+            Capture::open_watched(&self.path, self.activations.clone(), &self.options.capture, progress)?;
         let mut seen: Vec<_> = self.activations.iter().map(|_| Seen::default()).collect();
-        self.capture.run(&first, progress, &mut |shown| {
+        capture.run(&spread, progress, &mut |shown| {
             seen[shown.value].observe(shown);
             Ok(())
         })?;
@@ -93,12 +96,12 @@ impl Calibrator {
             let reason = unusable.into_values().next().unwrap_or_else(|| "there are no samples".to_owned());
             return Err(CalibrateError::NoRanges { reason });
         }
-        Ok(Calibration::new(self.origin(data, first.count), spans, unusable))
+        Ok(Calibration::new(self.origin(capture.engine(), data, spread.count), spans, unusable))
     }
 
-    fn origin(&self, data: &str, samples: usize) -> Origin {
+    fn origin(&self, engine: String, data: &str, samples: usize) -> Origin {
         Origin {
-            engine: self.capture.engine(),
+            engine,
             model: self.model.clone(),
             data: data.to_owned(),
             range: self.options.range.clone(),

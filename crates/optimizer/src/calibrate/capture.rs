@@ -1,5 +1,6 @@
 //! Running a model so that its inner values are seen, within a budget of memory.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -8,12 +9,13 @@ use slipway_server::{DataType, Engine, EngineOptions, Tensor, TensorData, Tensor
 
 use super::shown::{Copy, copy};
 use super::{CaptureError, Feeds, Refusal};
-use crate::progress::Progress;
+use crate::file::FileError;
+use crate::progress::{Progress, Quiet, Silent};
 
 /// How a model is run for its values.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CaptureOptions {
-    /// Bytes of the values that are shown in one run; a value that is larger alone is shown alone.
+    /// Bytes of the values that are shown in one run, for the largest samples; a value that is larger alone is shown alone.
     pub budget: u64,
     /// The engine; the built-in one wherever it has all operators.
     pub engine: EngineOptions,
@@ -37,7 +39,7 @@ pub struct Shown<'a> {
     pub value: usize,
     /// Its name.
     pub name: &'a str,
-    /// The sample.
+    /// The sample's place in the data.
     pub sample: usize,
     /// Its dimensions.
     pub shape: &'a [usize],
@@ -68,12 +70,22 @@ impl Capture {
     /// # Errors
     /// [`CaptureError::NoValue`] for a name that is no such value; the others where the model cannot be copied or run.
     pub fn open(model: &Path, values: Vec<String>, options: &CaptureOptions) -> Result<Self, CaptureError> {
+        Self::open_watched(model, values, options, &Silent)
+    }
+
+    /// As [`open`](Self::open), until it is called off.
+    pub(crate) fn open_watched(
+        model: &Path,
+        values: Vec<String>,
+        options: &CaptureOptions,
+        progress: &dyn Progress,
+    ) -> Result<Self, CaptureError> {
         let model = OnnxModel::open(model)?;
         let inputs = model.facts().inputs;
         let is_input = |name: &String| inputs.iter().any(|input| input.name == *name);
         let computed: Vec<usize> = (0..values.len()).filter(|value| !is_input(&values[*value])).collect();
         let names: Vec<&str> = computed.iter().map(|value| values[*value].as_str()).collect();
-        let Copy { folder, path } = copy(&model, &names, &options.scratch)?;
+        let Copy { folder, path } = copy(&model, &names, &options.scratch, &Quiet(progress))?;
         drop(model);
         let engine = Engine::load(&path, &options.engine).map_err(CaptureError::Load)?;
         let mut given = Vec::new();
@@ -97,7 +109,7 @@ impl Capture {
 
     /// Shows every value of every sample to `visit`: inputs first, then group by group so that the budget holds.
     ///
-    /// The groups come from the sizes in the first sample. Within a group values come sample by sample, each in the
+    /// The groups come from the sizes in the largest samples. Within a group values come sample by sample, each in the
     /// order asked for; progress counts runs of the model.
     ///
     /// # Errors
@@ -108,19 +120,35 @@ impl Capture {
         progress: &dyn Progress,
         visit: &mut dyn FnMut(Shown<'_>) -> Result<(), Refusal>,
     ) -> Result<(), CaptureError> {
-        let groups = self.groups(feeds)?;
+        self.run_for(&|_| true, feeds, progress, visit)
+    }
+
+    /// As [`run`](Self::run), for some of the values.
+    pub(crate) fn run_for(
+        &self,
+        is_wanted: &dyn Fn(&str) -> bool,
+        feeds: &dyn Feeds,
+        progress: &dyn Progress,
+        visit: &mut dyn FnMut(Shown<'_>) -> Result<(), Refusal>,
+    ) -> Result<(), CaptureError> {
+        let places: Vec<usize> =
+            (0..self.computed.len()).filter(|place| is_wanted(self.name(*place))).collect();
+        let go_on = || if progress.is_cancelled() { Err(FileError::Cancelled) } else { Ok(()) };
+        go_on()?;
+        let groups = self.groups(&places, feeds)?;
         progress.total((groups.len() * feeds.count()) as u64);
         for sample in 0..feeds.count() {
             let inputs = inputs(feeds, sample)?;
-            for (value, place) in &self.given {
-                self.show(*value, sample, inputs.get(*place), visit)?;
+            for (value, place) in self.given.iter().filter(|(value, _)| is_wanted(&self.values[*value])) {
+                self.show(*value, feeds.place(sample), inputs.get(*place), visit)?;
             }
         }
         for group in groups {
             for sample in 0..feeds.count() {
-                let tensors = self.compute(group.clone(), Part::Values, sample, feeds)?;
-                for (value, tensor) in self.computed[group.clone()].iter().zip(&tensors) {
-                    self.show(*value, sample, Some(tensor), visit)?;
+                go_on()?;
+                let tensors = self.compute(group, Part::Values, sample, feeds)?;
+                for (place, tensor) in group.iter().zip(&tensors) {
+                    self.show(self.computed[*place], feeds.place(sample), Some(tensor), visit)?;
                 }
                 progress.advance(1);
             }
@@ -128,14 +156,22 @@ impl Capture {
         Ok(())
     }
 
-    /// Cuts the computed values into groups that fit the budget, by what they take in the first sample.
-    fn groups(&self, feeds: &dyn Feeds) -> Result<Vec<Range<usize>>, CaptureError> {
-        if feeds.count() == 0 || self.computed.is_empty() {
+    /// The name of a computed value.
+    fn name(&self, place: usize) -> &str {
+        &self.values[self.computed[place]]
+    }
+
+    /// Cuts computed values into groups that fit the budget, by what they take in the largest samples.
+    fn groups<'p>(&self, places: &'p [usize], feeds: &dyn Feeds) -> Result<Vec<&'p [usize]>, CaptureError> {
+        if feeds.count() == 0 || places.is_empty() {
             return Ok(Vec::new());
         }
-        let shapes = self.compute(0..self.computed.len(), Part::Shapes, 0, feeds)?;
-        let sizes: Vec<u64> = shapes.iter().map(bytes).collect();
-        Ok(grouped(&sizes, self.budget))
+        let mut sizes = vec![0; places.len()];
+        for sample in largest(feeds)? {
+            let shapes = self.compute(places, Part::Shapes, sample, feeds)?;
+            sizes.iter_mut().zip(&shapes).for_each(|(size, shape)| *size = bytes(shape).max(*size));
+        }
+        Ok(grouped(&sizes, self.budget).into_iter().map(|group| &places[group]).collect())
     }
 
     fn show(
@@ -156,7 +192,7 @@ impl Capture {
     /// Runs the model for some of the computed values, or for their shapes.
     fn compute(
         &self,
-        group: Range<usize>,
+        group: &[usize],
         part: Part,
         sample: usize,
         feeds: &dyn Feeds,
@@ -165,10 +201,10 @@ impl Capture {
             Part::Shapes => 0,
             Part::Values => self.computed.len(),
         };
-        let places: Vec<usize> = group.clone().map(|place| first + place).collect();
+        let places: Vec<usize> = group.iter().map(|place| first + place).collect();
         self.engine.run_some(inputs(feeds, sample)?, &places).map_err(|source| CaptureError::Run {
-            sample,
-            values: self.computed[group].iter().map(|value| self.values[*value].clone()).collect(),
+            sample: feeds.place(sample),
+            values: group.iter().map(|place| self.name(*place).to_owned()).collect(),
             source,
         })
     }
@@ -182,7 +218,26 @@ enum Part {
 }
 
 fn inputs(feeds: &dyn Feeds, sample: usize) -> Result<Vec<Tensor>, CaptureError> {
-    feeds.sample(sample).ok_or(CaptureError::Sample { sample })
+    feeds.sample(sample).ok_or_else(|| CaptureError::Sample { sample: feeds.place(sample) })
+}
+
+/// The samples that are the longest along an axis of an input, the first such for each: what a model computes of any
+/// sample is no larger than what it computes of one of these, in all but odd models.
+fn largest(feeds: &dyn Feeds) -> Result<BTreeSet<usize>, CaptureError> {
+    let mut longest: BTreeMap<(usize, usize), (usize, usize)> = BTreeMap::new();
+    for sample in 0..feeds.count() {
+        for (input, tensor) in inputs(feeds, sample)?.iter().enumerate() {
+            for (axis, length) in tensor.shape().iter().enumerate() {
+                let most = longest.entry((input, axis)).or_insert((*length, sample));
+                if *length > most.0 {
+                    *most = (*length, sample);
+                }
+            }
+        }
+    }
+    // A model without inputs, or of scalars alone, computes the same sizes of every sample.
+    let samples: BTreeSet<usize> = longest.into_values().map(|(_, sample)| sample).collect();
+    Ok(if samples.is_empty() { BTreeSet::from([0]) } else { samples })
 }
 
 /// Bytes of the floats of a shape, which the engine gave as integers.

@@ -1,11 +1,12 @@
 //! Data that a stage looks at while it works.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use slipway_model::onnx::OnnxModel;
 use slipway_server::declared_inputs;
 
-use super::feeds::First;
+use super::feeds::Spread;
 use super::{Capture, CaptureError, CaptureOptions, Feeds, Refusal, Shown};
 use crate::evaluate::TensorSpec;
 use crate::progress::Progress;
@@ -17,7 +18,7 @@ pub struct Data {
     pub feeds: Arc<dyn Feeds>,
     /// The digest of what they come from: it stands in the output, and says whether two of these are equal.
     pub digest: String,
-    /// The most samples that are run, the first ones.
+    /// The most samples that are run, spread evenly over all.
     pub samples: usize,
     /// How the model is run; nothing of it changes the result, but the engine its last bits.
     pub capture: CaptureOptions,
@@ -26,7 +27,7 @@ pub struct Data {
 }
 
 impl Data {
-    /// The first 128 samples, looked at within 512 MiB.
+    /// 128 samples, spread evenly over all and looked at within 512 MiB.
     pub fn new(feeds: Arc<dyn Feeds>, digest: impl Into<String>) -> Self {
         Self {
             feeds,
@@ -45,16 +46,36 @@ impl Data {
     /// Shows named values of a model on every sample, of which there has to be one.
     pub(crate) fn show(
         &self,
-        model: &std::path::Path,
+        model: &Path,
         values: Vec<String>,
         progress: &dyn Progress,
         visit: &mut dyn FnMut(Shown<'_>) -> Result<(), Refusal>,
     ) -> Result<(), CaptureError> {
+        self.run(&self.open(model, values, progress)?, &|_| true, progress, visit)
+    }
+
+    /// Loads a model for several looks at its values.
+    pub(crate) fn open(
+        &self,
+        model: &Path,
+        values: Vec<String>,
+        progress: &dyn Progress,
+    ) -> Result<Capture, CaptureError> {
         if self.count() == 0 {
             return Err(CaptureError::NoSamples);
         }
-        let first = First::of(self.feeds.as_ref(), self.samples);
-        Capture::open(model, values, &self.capture)?.run(&first, progress, visit)
+        Capture::open_watched(model, values, &self.capture, progress)
+    }
+
+    /// Shows some of a loaded model's values on every sample.
+    pub(crate) fn run(
+        &self,
+        capture: &Capture,
+        is_wanted: &dyn Fn(&str) -> bool,
+        progress: &dyn Progress,
+        visit: &mut dyn FnMut(Shown<'_>) -> Result<(), Refusal>,
+    ) -> Result<(), CaptureError> {
+        capture.run_for(is_wanted, &Spread::of(self.feeds.as_ref(), self.samples), progress, visit)
     }
 }
 
@@ -81,7 +102,12 @@ impl PartialEq for Data {
 ///
 /// # Errors
 /// Where the model cannot be read, or has an input of a type that no engine takes.
-pub fn inputs(model: &std::path::Path) -> Result<Vec<TensorSpec>, CaptureError> {
-    let declared = declared_inputs(&OnnxModel::open(model)?).map_err(CaptureError::Load)?;
+pub fn inputs(model: &Path) -> Result<Vec<TensorSpec>, CaptureError> {
+    inputs_of(&OnnxModel::open(model)?)
+}
+
+/// As [`inputs`], of a model that is open.
+pub(super) fn inputs_of(model: &OnnxModel) -> Result<Vec<TensorSpec>, CaptureError> {
+    let declared = declared_inputs(model).map_err(CaptureError::Load)?;
     Ok(declared.iter().map(TensorSpec::from).collect())
 }

@@ -13,28 +13,39 @@ pub trait Feeds: Send + Sync {
 
     /// The tensors of one sample; nothing where they cannot be made.
     fn sample(&self, index: usize) -> Option<Vec<Tensor>>;
+
+    /// The place of a sample in the data set that it comes from, which errors name.
+    fn place(&self, index: usize) -> usize {
+        index
+    }
 }
 
-/// The first samples of some.
-pub(crate) struct First<'a> {
+/// Some of many samples, spread evenly over them: of `len` samples the `i`th of `n` is number `i · len / n`.
+///
+/// Data sets are often sorted, by class or by length, so that the first samples would stand for a part of them alone.
+pub(crate) struct Spread<'a> {
     feeds: &'a dyn Feeds,
     pub(crate) count: usize,
 }
 
-impl<'a> First<'a> {
+impl<'a> Spread<'a> {
     /// As many as asked for, or as there are.
     pub(crate) fn of(feeds: &'a dyn Feeds, most: usize) -> Self {
         Self { feeds, count: feeds.count().min(most) }
     }
 }
 
-impl Feeds for First<'_> {
+impl Feeds for Spread<'_> {
     fn count(&self) -> usize {
         self.count
     }
 
     fn sample(&self, index: usize) -> Option<Vec<Tensor>> {
-        self.feeds.sample(index)
+        self.feeds.sample(self.place(index))
+    }
+
+    fn place(&self, index: usize) -> usize {
+        index * self.feeds.count() / self.count.max(1)
     }
 }
 

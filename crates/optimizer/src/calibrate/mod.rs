@@ -20,5 +20,5 @@ pub use capture::{Capture, CaptureOptions, Shown};
 pub use data::{Data, inputs};
 pub use error::{CalibrateError, CaptureError, Refusal};
 pub use feeds::Feeds;
-pub(crate) use feeds::First;
+pub(crate) use feeds::Spread;
 pub use range::{Percent, Range};

@@ -28,10 +28,10 @@ impl Seen {
             return;
         }
         let [_, channels, space @ ..] = shown.shape else { return };
-        let inner: usize = space.iter().product();
-        if space.is_empty() || inner == 0 {
+        if space.is_empty() || shown.values.is_empty() {
             return;
         }
+        let inner: usize = space.iter().product();
         self.channels.resize(self.channels.len().max(*channels), 0.0);
         for sample in shown.values.chunks_exact(inner * channels) {
             for (values, largest) in sample.chunks_exact(inner).zip(&mut self.channels) {
@@ -83,8 +83,19 @@ mod tests {
     }
 
     #[test]
+    fn a_channel_of_fewer_than_two_steps_on_either_side_is_lost() {
+        // One step of the range from -127.5 to 127.5 is 1.
+        let of = |largest: f32| [127.5, -127.5, largest, -largest, largest, 0.0];
+        let problem = seen(&[1, 3, 2], &of(1.9)).span(&Range::MinMax).unwrap_err();
+        assert!(problem.contains("2 of its 3 channels"), "{problem}");
+        assert!(seen(&[1, 3, 2], &of(2.1)).span(&Range::MinMax).is_ok());
+    }
+
+    #[test]
     fn nothing_and_what_is_no_number_have_no_range() {
-        assert!(seen(&[0, 3, 2], &[]).span(&Range::MinMax).unwrap_err().contains("no element"));
+        for shape in [&[0, 3, 2], &[1, 0, 4], &[1, 3, 0], &[0, 1 << 40, 1 << 40]] {
+            assert!(seen(shape, &[]).span(&Range::MinMax).unwrap_err().contains("no element"), "{shape:?}");
+        }
         let mut broken = seen(&[1, 1, 2], &[1.0, f32::NAN]);
         broken.observe(Shown { value: 0, name: "x", sample: 8, shape: &[1, 1, 1], values: &[f32::NAN] });
         assert!(broken.span(&Range::MinMax).unwrap_err().starts_with("sample 7: "));

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use super::CaptureError;
 use crate::file::{Nothing, Output, Target, embed, kept, write};
 use crate::graph::{Names, inline_functions, node, open_value, raise_ir, raise_to_13, spell_out};
-use crate::progress::Silent;
+use crate::progress::Progress;
 
 /// Bytes of tensors up to which the copy keeps them in the model file.
 const INLINE: u64 = 256 << 20;
@@ -27,7 +27,12 @@ pub(super) struct Copy {
 ///
 /// Functions are written out in place of their calls and the opset is raised to 13 where it can be, as a quantizer does
 /// before it names activations.
-pub(super) fn copy(model: &OnnxModel, values: &[&str], scratch: &Path) -> Result<Copy, CaptureError> {
+pub(super) fn copy(
+    model: &OnnxModel,
+    values: &[&str],
+    scratch: &Path,
+    progress: &dyn Progress,
+) -> Result<Copy, CaptureError> {
     let no_room = |source| CaptureError::Scratch { folder: scratch.to_owned(), source };
     let folder = TempDir::with_prefix_in(".slipway-capture-", scratch).map_err(no_room)?;
     // External data of the copy must not be found through a link.
@@ -38,13 +43,13 @@ pub(super) fn copy(model: &OnnxModel, values: &[&str], scratch: &Path) -> Result
     let mut graph = proto.graph.take().unwrap_or_default();
     spell_out(&mut graph);
     show(&mut graph, values)?;
-    embed(model, &mut graph)?;
+    embed(model, &mut graph, &mut proto.functions)?;
     let initializers = std::mem::take(&mut graph.initializer);
     let tensors = initializers.into_iter().map(|tensor| kept(model, tensor)).collect::<Result<_, _>>()?;
     raise_ir(&mut proto);
     let output: Output<Nothing> = Output { model: ModelProto { graph: Some(graph), ..proto }, tensors };
     let target = Target::beside(model, &path)?;
-    write(output, &target, INLINE, &Silent)?.keep(&target)?;
+    write(output, &target, INLINE, progress)?.keep(&target)?;
     Ok(Copy { folder, path })
 }
 

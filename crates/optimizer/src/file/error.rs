@@ -58,6 +58,9 @@ pub enum FileError {
     /// The files of the input cannot be read for their digest.
     #[error(transparent)]
     Digest(slipway_artifacts::Error),
+    /// Whoever asked for it wants it no more.
+    #[error("called off")]
+    Cancelled,
     /// A file could not be written.
     #[error("cannot write {}", path.display())]
     Write {
@@ -76,7 +79,8 @@ impl FileError {
             Self::Model(error) => error.is_retryable(),
             Self::Digest(error) => error.is_retryable(),
             Self::Read { .. } | Self::Write { .. } => true,
-            Self::NotFinite { .. }
+            Self::Cancelled
+            | Self::NotFinite { .. }
             | Self::OutputIsInput { .. }
             | Self::OutputName { .. }
             | Self::TooLarge { .. }

@@ -44,6 +44,8 @@ pub(crate) enum MakeError {
     Read(io::Error),
     /// A sink could not be written.
     Write(io::Error),
+    /// Whoever asked for it wants it no more.
+    Cancelled,
 }
 
 /// The producer of an output that makes no tensors.

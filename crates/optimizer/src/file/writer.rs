@@ -3,7 +3,10 @@
 use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 use std::path::Path;
 
+use prost::Message;
+use slipway_artifacts::Hasher;
 use slipway_model::onnx::Payload;
+use slipway_model::onnx::proto::{ModelProto, TensorProto};
 use tempfile::{NamedTempFile, SpooledTempFile};
 
 use super::FileError;
@@ -11,7 +14,7 @@ use super::output::{
     ALIGNMENT, Output, OutputTensor, Streamed, model_prefix, tensor_field, tensor_field_len,
 };
 use super::producer::{MakeError, Part, Producer};
-use super::target::{Target, Written};
+use super::target::{Data, Target, Written};
 use crate::progress::Progress;
 
 /// Protobuf's own limit for a message.
@@ -39,12 +42,17 @@ pub(crate) fn write<P: Producer>(
     let tensors = std::mem::take(&mut output.tensors);
     let bytes: u64 = tensors.iter().map(data_len).sum();
     let data = if bytes > inline_limit { Some(target.temporary()?) } else { None };
+    let location =
+        if data.is_some() { target.location(&digest(&output.model, &tensors)) } else { String::new() };
     let model = target.temporary()?;
-    let mut writer = Writer { target, model, data, offset: 0, progress };
+    let mut writer = Writer { target, location, model, data, offset: 0, progress };
     writer.head(output, &tensors)?;
     let mut reports = Vec::new();
     for tensor in &tensors {
         reports.extend(writer.tensor(tensor)?);
+    }
+    if progress.is_cancelled() {
+        return Err(FileError::Cancelled);
     }
     writer.finish(reports)
 }
@@ -67,8 +75,31 @@ fn data_len<P: Producer>(tensor: &OutputTensor<P>) -> u64 {
     }
 }
 
+/// The digest of a model without the bytes of its tensors: it says what they are made of and how, so that equal ones have
+/// equal bytes.
+fn digest<P: Producer>(model: &ModelProto, tensors: &[OutputTensor<P>]) -> String {
+    let mut hasher = Hasher::new();
+    let mut add = |header: &TensorProto, length: u64| {
+        hasher.update(&header.encode_to_vec());
+        hasher.update(&length.to_le_bytes());
+    };
+    for tensor in tensors {
+        match tensor {
+            OutputTensor::Whole(tensor) => add(tensor, 0),
+            OutputTensor::Copied(header, payload) => add(header, payload.len()),
+            OutputTensor::Made(producer) => {
+                producer.parts().iter().for_each(|part| add(&part.header, part.length));
+            }
+        }
+    }
+    hasher.update(&model.encode_to_vec());
+    hasher.finish().0.hex()
+}
+
 struct Writer<'a> {
     target: &'a Target,
+    /// The data file's name, as the model writes it.
+    location: String,
     model: BufWriter<NamedTempFile>,
     data: Option<BufWriter<NamedTempFile>>,
     offset: u64,
@@ -111,7 +142,7 @@ impl Writer<'_> {
             return streamed.inline_len();
         }
         *offset = offset.next_multiple_of(ALIGNMENT as u64);
-        streamed.externalize(&self.target.location, *offset);
+        streamed.externalize(&self.location, *offset);
         *offset += streamed.length();
         streamed.external_field().len() as u64
     }
@@ -166,31 +197,29 @@ impl Writer<'_> {
     fn begin(&mut self, mut streamed: Streamed) -> Result<Sink<'_>, FileError> {
         if self.is_inline(&streamed) {
             self.field(&streamed.inline_prefix())?;
-            return Ok(Sink { file: &mut self.model, path: &self.target.model, written: 0 });
+            return Ok(Sink::new(&mut self.model, &self.target.model, self.progress));
         }
         let data = self.data.as_mut().expect("without a data file every tensor is inline");
         let start = self.offset.next_multiple_of(ALIGNMENT as u64);
         let padding = [0; ALIGNMENT];
         let gap = usize::try_from(start - self.offset).unwrap_or_default();
-        let write = |path: &Path| {
-            let path = path.to_path_buf();
-            move |source| FileError::Write { path, source }
-        };
-        data.write_all(&padding[..gap]).map_err(write(&self.target.data))?;
-        streamed.externalize(&self.target.location, start);
+        let write = |source| FileError::Write { path: self.target.model.clone(), source };
+        data.write_all(&padding[..gap]).map_err(write)?;
+        streamed.externalize(&self.location, start);
         self.offset = start + streamed.length();
-        self.model.write_all(&streamed.external_field()).map_err(write(&self.target.model))?;
-        Ok(Sink { file: data, path: &self.target.data, written: 0 })
+        self.model.write_all(&streamed.external_field()).map_err(write)?;
+        Ok(Sink::new(data, &self.target.model, self.progress))
     }
 
     fn finish<R>(self, reports: Vec<R>) -> Result<Written<R>, FileError> {
         let model = flush(self.model, &self.target.model)?;
-        let data = self.data.map(|data| flush(data, &self.target.data)).transpose()?;
+        let data = self.data.map(|data| flush(data, &self.target.model)).transpose()?;
         let len = |file: &NamedTempFile| {
             let read = |source| FileError::Write { path: file.path().to_path_buf(), source };
             file.as_file().metadata().map(|metadata| metadata.len()).map_err(read)
         };
         let bytes = len(&model)? + data.as_ref().map_or(Ok(0), len)?;
+        let data = data.map(|file| Data { file, location: self.location });
         Ok(Written { model, data, reports, bytes })
     }
 }
@@ -199,17 +228,28 @@ impl Writer<'_> {
 struct Sink<'a> {
     file: &'a mut BufWriter<NamedTempFile>,
     path: &'a Path,
+    progress: &'a dyn Progress,
     written: u64,
 }
 
-impl Sink<'_> {
+impl<'a> Sink<'a> {
+    fn new(file: &'a mut BufWriter<NamedTempFile>, path: &'a Path, progress: &'a dyn Progress) -> Self {
+        Self { file, path, progress, written: 0 }
+    }
+
     fn error(&self, source: io::Error) -> FileError {
+        if self.progress.is_cancelled() {
+            return FileError::Cancelled;
+        }
         FileError::Write { path: self.path.to_path_buf(), source }
     }
 }
 
 impl Write for Sink<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.progress.is_cancelled() {
+            return Err(io::Error::other("called off"));
+        }
         let count = self.file.write(bytes)?;
         self.written += count as u64;
         Ok(count)
@@ -236,6 +276,7 @@ fn make<P: Producer>(
         MakeError::NotFinite => FileError::NotFinite { tensor: tensor() },
         MakeError::Read(source) => FileError::Read { tensor: tensor(), source },
         MakeError::Write(source) => sink.error(source),
+        MakeError::Cancelled => FileError::Cancelled,
     })?;
     assert_eq!(sink.written, first.length, "a producer keeps the lengths that it said");
     Ok(report)

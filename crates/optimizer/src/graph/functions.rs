@@ -189,9 +189,12 @@ impl Copy<'_> {
             "" => attribute,
             reference => {
                 let named = |attribute: &&AttributeProto| attribute.name() == reference;
-                let default = || self.function.attribute_proto.iter().find(named);
-                let given = self.call.attribute.iter().find(named).or_else(default)?;
-                AttributeProto { name: attribute.name, ..given.clone() }
+                if let Some(given) = self.call.attribute.iter().find(named) {
+                    // A graph that the call hands in speaks of the caller's values.
+                    return Some(AttributeProto { name: attribute.name, ..given.clone() });
+                }
+                let default = self.function.attribute_proto.iter().find(named)?;
+                AttributeProto { name: attribute.name, ..default.clone() }
             }
         };
         for graph in attribute.g.iter_mut().chain(&mut attribute.graphs) {
@@ -204,7 +207,8 @@ impl Copy<'_> {
         for value in graph.input.iter_mut().chain(&mut graph.output).chain(&mut graph.value_info) {
             self.name(value.name.get_or_insert_default());
         }
-        for tensor in &mut graph.initializer {
+        let sparse = graph.sparse_initializer.iter_mut().filter_map(|tensor| tensor.values.as_mut());
+        for tensor in graph.initializer.iter_mut().chain(sparse) {
             self.name(tensor.name.get_or_insert_default());
         }
         graph.node.iter_mut().for_each(|node| self.node(node));
@@ -257,6 +261,7 @@ fn called(model: &ModelProto) -> HashSet<Signature> {
 #[cfg(test)]
 mod tests {
     use slipway_model::onnx::build::{ModelBuilder, graph, node};
+    use slipway_model::onnx::proto::SparseTensorProto;
 
     use super::*;
 
@@ -298,6 +303,56 @@ mod tests {
         let last = function("f30", vec![node("Relu", &["a"], &["b"], vec![])]);
         let (bytes, left) = written_out((0..30).map(twice).chain([last]).collect(), 1);
         assert!(bytes < 2 * BUDGET && left > 10, "{bytes} bytes, {left} calls left");
+    }
+
+    /// A body and what it takes from outside, handed to a function that calls its own values the same.
+    #[test]
+    fn a_graph_that_a_call_hands_in_means_what_it_means_there() {
+        let handed = GraphProto {
+            node: vec![node("Add", &["a", "outer"], &["b"], vec![]), node("Relu", &["b"], &["r"], vec![])],
+            output: vec![slipway_model::onnx::build::float_value("r", &[])],
+            ..GraphProto::default()
+        };
+        let reference = AttributeProto {
+            name: Some("then_branch".to_owned()),
+            ref_attr_name: Some("body".to_owned()),
+            ..AttributeProto::default()
+        };
+        let choice = node("If", &["a"], &["b"], vec![reference]);
+        let mut model = ModelBuilder::new();
+        let asked =
+            NodeProto { attribute: vec![graph("body", handed.clone())], ..call("f", "condition", "y") };
+        model.graph().node = vec![asked];
+        model.proto.functions = vec![function("f", vec![choice])];
+        let mut proto = model.proto;
+        inline_within(&mut proto, BUDGET);
+        let nodes = proto.graph.unwrap().node;
+        assert_eq!((nodes[0].op_type(), nodes[0].input.as_slice()), ("If", &["condition".to_owned()][..]));
+        assert_eq!(subgraphs(&nodes[0]).collect::<Vec<_>>(), [&handed]);
+    }
+
+    /// The values of a sparse tensor have a name like any other.
+    #[test]
+    fn sparse_tensors_of_a_body_are_renamed_with_those_who_take_them() {
+        let sparse = SparseTensorProto {
+            values: Some(slipway_model::onnx::build::float_tensor("s", &[1], &[1.0])),
+            ..SparseTensorProto::default()
+        };
+        let body = GraphProto {
+            node: vec![node("Relu", &["s"], &["r"], vec![])],
+            sparse_initializer: vec![sparse],
+            ..GraphProto::default()
+        };
+        let choice = node("If", &["a"], &["b"], vec![graph("then_branch", body)]);
+        let mut model = ModelBuilder::new();
+        model.graph().node = vec![node("Relu", &["s"], &["x"], vec![]), call("f", "x", "y")];
+        model.proto.functions = vec![function("f", vec![choice])];
+        let mut proto = model.proto;
+        inline_within(&mut proto, BUDGET);
+        let nodes = proto.graph.unwrap().node;
+        let inner = subgraphs(&nodes[1]).next().unwrap();
+        let name = inner.sparse_initializer[0].values.as_ref().unwrap().name();
+        assert!(name != "s" && inner.node[0].input == [name], "{inner:?}");
     }
 
     /// A thousand nodes inside a single one, called a thousand times.

@@ -16,7 +16,8 @@ impl Names {
     pub(crate) fn of(root: &GraphProto) -> Self {
         let mut names = HashSet::new();
         for graph in graphs(root) {
-            names.extend(graph.initializer.iter().map(TensorProto::name).map(str::to_owned));
+            let sparse = graph.sparse_initializer.iter().filter_map(|tensor| tensor.values.as_ref());
+            names.extend(graph.initializer.iter().chain(sparse).map(TensorProto::name).map(str::to_owned));
             for node in &graph.node {
                 names.extend(node.input.iter().chain(&node.output).cloned());
                 names.insert(node.name().to_owned());

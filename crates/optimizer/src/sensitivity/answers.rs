@@ -39,14 +39,18 @@ pub(super) fn answers(
     output: &Output,
     feeds: &dyn Feeds,
     progress: &dyn Progress,
-    visit: &mut dyn FnMut(usize, Answer),
+    visit: &mut dyn FnMut(usize, Answer) -> Result<(), SensitivityError>,
 ) -> Result<(), SensitivityError> {
     for sample in 0..feeds.count() {
-        let inputs = feeds.sample(sample).ok_or(SensitivityError::Sample { sample })?;
-        let run = |source| SensitivityError::Run { sample, source };
+        if progress.is_cancelled() {
+            return Err(SensitivityError::Cancelled);
+        }
+        let place = feeds.place(sample);
+        let inputs = feeds.sample(sample).ok_or(SensitivityError::Sample { sample: place })?;
+        let run = |source| SensitivityError::Run { sample: place, source };
         let outputs = engine.run_some(inputs, &[output.place]).map_err(run)?;
         for tensor in outputs {
-            visit(sample, Answer { shape: tensor.shape().to_vec(), values: tensor.data().to_f64() });
+            visit(sample, Answer { shape: tensor.shape().to_vec(), values: tensor.data().to_f64() })?;
         }
         progress.advance(1);
     }

@@ -38,6 +38,9 @@ pub enum SensitivityError {
         /// The sample.
         sample: usize,
     },
+    /// Whoever asked for it wants it no more.
+    #[error("called off")]
+    Cancelled,
     /// There is nothing to run the models on.
     #[error("there are no samples to run the model on: give at least one")]
     NoSamples,
@@ -47,8 +50,8 @@ pub enum SensitivityError {
         /// What is wrong, and what to do.
         reason: String,
     },
-    /// There is no room for the quantized models.
-    #[error("no room for quantized models in {}", folder.display())]
+    /// There is no room for the quantized models and the answers.
+    #[error("no room for quantized models and answers in {}", folder.display())]
     Scratch {
         /// The folder.
         folder: std::path::PathBuf,

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Deviation;
 use crate::evaluate::{Top1, top1};
 
 /// What is compared.
@@ -12,15 +13,6 @@ pub enum Measure {
     Disagreement,
     /// The root of the squared distance as a share of the root of the squared answers, over all samples.
     RelativeError,
-}
-
-impl Measure {
-    /// What fits an output: disagreement where every row of it is a distribution of probabilities.
-    pub(super) fn of(answers: &[Answer]) -> Self {
-        let are =
-            answers.iter().all(|answer| answer.rows().is_some_and(|mut rows| rows.all(is_distribution)));
-        if are { Self::Disagreement } else { Self::RelativeError }
-    }
 }
 
 /// One output for one sample.
@@ -37,9 +29,18 @@ impl Answer {
         Some(self.values.chunks_exact(classes))
     }
 
-    /// How many rows of scores there are.
-    pub(super) fn decisions(&self) -> usize {
-        self.rows().map_or(0, |rows| rows.len())
+    /// What each row of scores decides for; nothing where a score is NaN or infinite.
+    pub(super) fn classes(&self) -> Vec<Option<usize>> {
+        let class = |scores| match top1(scores) {
+            Top1::Class { index, tied: _ } => Some(index),
+            Top1::NonFinite => None,
+        };
+        self.rows().into_iter().flatten().map(class).collect()
+    }
+
+    /// Whether every row is a distribution of probabilities.
+    pub(super) fn is_decided(&self) -> bool {
+        self.rows().is_some_and(|mut rows| rows.all(is_distribution))
     }
 }
 
@@ -49,55 +50,73 @@ fn is_distribution(row: &[f64]) -> bool {
     row.iter().all(|score| (0.0..=1.0).contains(score)) && (row.iter().sum::<f64>() - 1.0).abs() < ROUNDING
 }
 
+/// Decisions of two models, compared sample by sample.
+#[derive(Debug, Default)]
+pub(super) struct Decisions {
+    rows: u64,
+    other: u64,
+}
+
+impl Decisions {
+    /// Compares what a float model decided with an answer.
+    pub(super) fn add(&mut self, shape: &[usize], float: &[Option<usize>], found: &Answer) {
+        let ours = if shape == found.shape { found.classes() } else { Vec::new() };
+        let agrees =
+            |row: usize| ours.get(row).copied().flatten().is_some_and(|ours| float[row] == Some(ours));
+        self.rows += float.len() as u64;
+        self.other += (0..float.len()).filter(|row| !agrees(*row)).count() as u64;
+    }
+
+    /// The share of decisions that differ.
+    #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^53")]
+    pub(super) fn deviation(&self) -> Deviation {
+        Deviation::Measured(self.other as f64 / self.rows.max(1) as f64)
+    }
+}
+
 /// The distance between two models' answers, sample by sample.
 #[derive(Debug, Default)]
 pub(super) struct Distance {
-    rows: u64,
-    other: u64,
     error: f64,
     size: f64,
+    problem: Option<String>,
 }
 
 impl Distance {
-    pub(super) fn add(&mut self, float: &Answer, found: &Answer) {
-        let same_shape = float.shape == found.shape;
-        for (index, row) in float.rows().into_iter().flatten().enumerate() {
-            let ours = found.values.chunks_exact(row.len()).nth(index).filter(|_| same_shape);
-            self.rows += 1;
-            self.other += u64::from(ours.is_none_or(|ours| !agree(row, ours)));
+    /// Compares an answer of a float model with another to the same sample, which is known by its place in the data.
+    pub(super) fn add(&mut self, place: usize, float: &Answer, found: &Answer) {
+        if self.problem.is_some() {
+            return;
+        }
+        if float.shape != found.shape {
+            let (ours, theirs) = (&found.shape, &float.shape);
+            self.problem =
+                Some(format!("an answer has the shape {ours:?} instead of {theirs:?} for sample {place}"));
+        } else if !found.values.iter().all(|value| value.is_finite()) {
+            self.problem = Some(format!("an answer is NaN or infinite for sample {place}"));
         }
         self.size += float.values.iter().map(|value| value * value).sum::<f64>();
-        let square = |(a, b): (&f64, &f64)| (a - b).powi(2);
-        self.error += if same_shape {
-            float.values.iter().zip(&found.values).map(square).sum::<f64>()
-        } else {
-            f64::INFINITY
-        };
+        let pairs = float.values.iter().zip(&found.values);
+        self.error += pairs.map(|(float, found)| (float - found).powi(2)).sum::<f64>();
     }
 
-    /// How far the models are apart: 0 for the same answers, infinity where they cannot be compared.
-    pub(super) fn of(&self, measure: Measure) -> f64 {
-        #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^53")]
-        let share = |part: u64, whole: u64| part as f64 / whole.max(1) as f64;
-        match measure {
-            Measure::Disagreement => share(self.other, self.rows),
-            Measure::RelativeError if self.error.is_nan() => f64::INFINITY,
-            Measure::RelativeError if self.error == 0.0 => 0.0,
-            Measure::RelativeError => (self.error / self.size).sqrt(),
+    /// How far the models are apart.
+    pub(super) fn deviation(&self) -> Deviation {
+        let unknown = |reason: &str| Deviation::Unknown { reason: reason.to_owned() };
+        match &self.problem {
+            Some(problem) => unknown(problem),
+            None if self.error == 0.0 => Deviation::Measured(0.0),
+            None if self.size == 0.0 => unknown("every answer of the float model is zero"),
+            None => {
+                let share = (self.error / self.size).sqrt();
+                let too_large = || unknown("answers are too large to be squared");
+                if share.is_finite() { Deviation::Measured(share) } else { too_large() }
+            }
         }
     }
-}
-
-fn agree(float: &[f64], found: &[f64]) -> bool {
-    let class = |scores: &[f64]| match top1(scores) {
-        Top1::Class { index, tied: _ } => Some(index),
-        Top1::NonFinite => None,
-    };
-    class(found).is_some_and(|found| class(float) == Some(found))
 }
 
 #[cfg(test)]
-#[expect(clippy::float_cmp, reason = "shares and infinities are exact")]
 mod tests {
     use super::*;
 
@@ -105,16 +124,21 @@ mod tests {
         Answer { shape: shape.to_vec(), values: values.to_vec() }
     }
 
-    fn distance(float: &Answer, found: &Answer) -> [f64; 2] {
+    fn disagreement(float: &Answer, found: &Answer) -> f64 {
+        let mut decisions = Decisions::default();
+        decisions.add(&float.shape, &float.classes(), found);
+        decisions.deviation().value().unwrap()
+    }
+
+    fn error(float: &Answer, found: &Answer) -> Deviation {
         let mut distance = Distance::default();
-        distance.add(float, found);
-        [Measure::Disagreement, Measure::RelativeError].map(|measure| distance.of(measure))
+        distance.add(7, float, found);
+        distance.deviation()
     }
 
     #[test]
     fn probabilities_are_decided_and_other_numbers_compared() {
-        let sure = answer(&[1, 2, 2], &[0.9, 0.1, 0.5, 0.5]);
-        assert_eq!(Measure::of(std::slice::from_ref(&sure)), Measure::Disagreement);
+        assert!(answer(&[1, 2, 2], &[0.9, 0.1, 0.5, 0.5]).is_decided());
         for other in [
             answer(&[1, 2], &[0.9, 0.2]),
             answer(&[1, 2], &[1.5, -0.5]),
@@ -122,27 +146,38 @@ mod tests {
             answer(&[2], &[0.5, 0.5]),
             answer(&[1, 2], &[f64::NAN, 1.0]),
         ] {
-            assert_eq!(Measure::of(&[sure.clone(), other]), Measure::RelativeError);
+            assert!(!other.is_decided(), "{other:?}");
         }
     }
 
     #[test]
     fn every_row_is_a_decision_and_errors_are_relative() {
         let float = answer(&[2, 2], &[3.0, 0.0, 0.0, 4.0]);
-        assert_eq!(distance(&float, &float), [0.0, 0.0]);
-        let [disagreement, error] = distance(&float, &answer(&[2, 2], &[0.0, 3.0, 0.0, 4.0]));
-        assert!((disagreement - 0.5).abs() < 1e-12);
-        assert!((error - (18.0_f64 / 25.0).sqrt()).abs() < 1e-12);
+        assert_eq!(error(&float, &float), Deviation::Measured(0.0));
+        assert!(disagreement(&float, &float) < f64::EPSILON);
+        let found = answer(&[2, 2], &[0.0, 3.0, 0.0, 4.0]);
+        assert!((disagreement(&float, &found) - 0.5).abs() < 1e-12);
+        assert!((error(&float, &found).value().unwrap() - (18.0_f64 / 25.0).sqrt()).abs() < 1e-12);
     }
 
     #[test]
-    fn what_is_no_number_or_has_another_shape_is_as_far_as_can_be() {
+    fn what_is_no_number_or_has_another_shape_is_as_far_as_can_be_and_told() {
         let float = answer(&[1, 2], &[3.0, 4.0]);
-        for found in [answer(&[1, 2], &[f64::NAN, 4.0]), answer(&[1, 3], &[3.0, 4.0, 0.0])] {
-            assert_eq!(distance(&float, &found), [1.0, f64::INFINITY]);
-        }
         let zeros = answer(&[1, 2], &[0.0, 0.0]);
-        assert_eq!(distance(&zeros, &zeros), [0.0, 0.0]);
-        assert_eq!(distance(&zeros, &float)[1], f64::INFINITY);
+        let large = answer(&[1, 2], &[1e300, 0.0]);
+        for (float, found, words) in [
+            (&float, &answer(&[1, 2], &[f64::NAN, 4.0]), "NaN or infinite for sample 7"),
+            (&float, &answer(&[1, 2], &[3.0, f64::INFINITY]), "NaN or infinite for sample 7"),
+            (&float, &answer(&[1, 3], &[3.0, 4.0, 0.0]), "the shape [1, 3] instead of [1, 2] for sample 7"),
+            (&zeros, &float, "every answer of the float model is zero"),
+            (&large, &zeros, "too large to be squared"),
+        ] {
+            let deviation = error(float, found);
+            assert!(deviation.to_string().contains(words), "{deviation}");
+            assert!(deviation.or_infinite().is_infinite());
+        }
+        assert!((disagreement(&float, &answer(&[1, 2], &[f64::NAN, 4.0])) - 1.0).abs() < 1e-12);
+        assert!((disagreement(&float, &answer(&[1, 3], &[3.0, 4.0, 0.0])) - 1.0).abs() < 1e-12);
+        assert_eq!(error(&zeros, &zeros), Deviation::Measured(0.0));
     }
 }

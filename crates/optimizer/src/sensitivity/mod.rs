@@ -5,13 +5,16 @@
 //! engine that serves.
 
 mod answers;
+mod deviation;
 mod error;
 mod measure;
 mod options;
+mod reference;
 mod report;
 mod search;
 mod study;
 
+pub use deviation::Deviation;
 pub use error::SensitivityError;
 pub use measure::Measure;
 pub use options::SensitivityOptions;

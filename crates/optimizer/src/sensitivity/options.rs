@@ -18,7 +18,7 @@ pub struct SensitivityOptions {
     pub measure: Option<Measure>,
     /// The output that is compared; the first that holds floats.
     pub output: Option<String>,
-    /// The most samples that are run, the first of the data.
+    /// The most samples that are run, spread evenly over the data.
     pub samples: usize,
     /// The most operators that may be kept float: a stage has so many rules at most.
     pub most_kept: usize,

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Measure;
+use super::{Deviation, Measure};
 use crate::stage::quantize::Rule;
 
 /// What was measured.
@@ -22,7 +22,7 @@ pub struct Sensitivity {
     /// The budget.
     pub budget: f64,
     /// The measure of the model with all operators quantized.
-    pub whole: f64,
+    pub whole: Deviation,
     /// Each operator with a weight that can be quantized, the most harmful first.
     pub operators: Vec<Harm>,
     /// The operators that stay float so that the budget is kept; nothing where no set was found.
@@ -40,7 +40,7 @@ pub struct Harm {
     /// Its operator.
     pub op: String,
     /// The measure of the model with this operator quantized and all others in floats.
-    pub alone: f64,
+    pub alone: Deviation,
 }
 
 /// A set of operators that stay float.
@@ -49,7 +49,7 @@ pub struct Harm {
 pub struct Kept {
     /// The rules of the stage: one for each of them, and those that were given.
     pub rules: Vec<Rule>,
-    /// The measure of the model with these rules.
+    /// The measure of the model with these rules, on the samples that chose them: others may show more.
     pub measured: f64,
     /// Bytes of that model.
     pub size: u64,

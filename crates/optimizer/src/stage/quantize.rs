@@ -48,7 +48,7 @@ use weight::Loss;
 /// Names, types and dimensions of what a caller gives and gets stay as they are; initializers
 /// that a graph also lists as inputs count as constants, and those that are quantized are named
 /// in [`QuantizeReport::frozen`]. Functions are written out in place of their calls. The file
-/// holds its tensors itself below [`Options::inline_limit`] and keeps them in `<output>.data`
+/// holds its tensors itself below [`Options::inline_limit`] and keeps them in `<output>.<digest>.data`
 /// beside it above. The bytes written depend on the input and the options alone.
 ///
 /// # Errors

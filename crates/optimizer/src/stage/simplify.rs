@@ -50,6 +50,9 @@ const ROUNDS: usize = 64;
 /// Bytes that computed tensors may take in memory.
 const BUDGET: u64 = 512 << 20;
 
+/// Bytes that may be read for computed tensors, over all rounds.
+const EFFORT: u64 = 2 << 30;
+
 /// The IR version from which an initializer that is an input too may be given another value.
 const OVERRIDABLE: i64 = 4;
 
@@ -57,7 +60,7 @@ const OVERRIDABLE: i64 = 4;
 ///
 /// Names, types and dimensions of what a caller gives and gets stay as they are, but for
 /// [`Options::dims`]. Functions are written out in place of their calls. The file holds its
-/// tensors itself below [`Options::inline_limit`] and keeps them in `<output>.data` beside it
+/// tensors itself below [`Options::inline_limit`] and keeps them in `<output>.<digest>.data` beside it
 /// above. The bytes written depend on the input and the options alone.
 ///
 /// # Errors
@@ -76,7 +79,7 @@ pub fn simplify(
     let mut proto = model.proto().clone();
     let nodes_before = nodes(&proto);
     let mut work = Work::new(&model);
-    let frozen = work.all(&mut proto, options)?;
+    let frozen = work.all(&mut proto, options, progress)?;
     let Work { changes, skipped, .. } = work;
     if changes.total() == 0 && !options.allow_unchanged {
         return Err(SimplifyError::NothingChanged);
@@ -111,7 +114,7 @@ fn described(
 ) -> Result<Output<Nothing>, FileError> {
     let mut graph = proto.graph.take().unwrap_or_default();
     prune_descriptions(&mut graph);
-    embed(model, &mut graph)?;
+    embed(model, &mut graph, &mut proto.functions)?;
     let tensors = std::mem::take(&mut graph.initializer);
     let tensors: Vec<OutputTensor<_>> =
         tensors.into_iter().map(|tensor| kept(model, tensor)).collect::<Result<_, _>>()?;
@@ -132,6 +135,8 @@ struct Work<'a> {
     digests: merge::Digests,
     /// Bytes that tensors may still take in memory.
     budget: u64,
+    /// Bytes that may still be read to compute tensors ahead.
+    effort: u64,
 }
 
 impl<'a> Work<'a> {
@@ -143,11 +148,17 @@ impl<'a> Work<'a> {
             banned: HashSet::new(),
             digests: merge::Digests::default(),
             budget: BUDGET,
+            effort: EFFORT,
         }
     }
 
     /// Makes every change there is to make; the inputs that are constants from now on.
-    fn all(&mut self, proto: &mut ModelProto, options: &Options) -> Result<Vec<String>, SimplifyError> {
+    fn all(
+        &mut self,
+        proto: &mut ModelProto,
+        options: &Options,
+        progress: &dyn Progress,
+    ) -> Result<Vec<String>, SimplifyError> {
         let functions = proto.functions.len();
         inline_functions(proto);
         self.changes.add(Change::FunctionInlined, functions - proto.functions.len());
@@ -157,6 +168,9 @@ impl<'a> Work<'a> {
         let frozen = if ir < OVERRIDABLE { freeze(graph) } else { Vec::new() };
         names::unique(graph)?;
         for _ in 0..ROUNDS {
+            if progress.is_cancelled() {
+                return Err(FileError::Cancelled.into());
+            }
             let (before, opset) = (self.changes.total(), opset(proto));
             let mut known = self.round(proto.graph.get_or_insert_default(), opset)?;
             self.skipped = std::mem::take(&mut known.skipped);
@@ -205,8 +219,9 @@ impl<'a> Work<'a> {
         given: &HashSet<String>,
     ) -> Result<fold::Knowledge, SimplifyError> {
         loop {
+            let (banned, effort) = (&self.banned, &mut self.effort);
             let known =
-                fold::Folder::new(self.model, opset, given, &self.banned, self.budget).learn(graph)?;
+                fold::Folder::new(self.model, opset, given, banned, self.budget, effort).learn(graph)?;
             let overdrawn = balance::overdrawn(self.model, graph, &known, given)?;
             if overdrawn.is_empty() {
                 let added = balance::frontier(graph, &known, given);

@@ -47,7 +47,7 @@ impl Method {
         let is_static = matches!(spec.method(), Some(QuantizeMethod::Static(_)));
         let calibrates = is_static && self.calibration.is_none();
         let runs = calibrates || looks_at(spec).is_some();
-        let Ranges { range, percentile, samples, binding } = &self.ranges;
+        let Ranges { range, percentile, samples, binding, scratch } = &self.ranges;
         let on_data = "for --scheme static without --calibration, --fit gptq and --correct-bias";
         let strays = [
             (self.calibration.is_some() && !is_static, "--calibration is for --scheme static".to_owned()),
@@ -58,6 +58,7 @@ impl Method {
             ),
             (samples.is_some() && !runs, format!("--samples is {on_data}")),
             (!binding.is_empty() && !runs && !asked, format!("--input and --length are {on_data}")),
+            (!scratch.is_empty() && !runs && !asked, format!("--scratch is {on_data}")),
         ];
         refuse(strays)
     }

@@ -1,13 +1,19 @@
 //! What is said of the large float constants that no form takes: none stays in silence.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
-use slipway_model::onnx::proto::{FunctionProto, ModelProto, NodeProto, TensorProto};
+use slipway_model::onnx::proto::{
+    AttributeProto, FunctionProto, ModelProto, NodeProto, SparseTensorProto, TensorProto,
+};
 use slipway_model::onnx::{attribute_tensors, graphs, is_default_domain, subgraphs};
 
 use super::Skipped;
 use super::select::Selector;
 use crate::graph::{GraphId, Source, holds_floats, is_float};
+
+/// Why a sparse tensor stays.
+const SPARSE: &str = "it is stored sparse";
 
 impl Selector<'_> {
     /// Names each large float constant that is not going to be quantized: a vector as one, any other with the operator
@@ -60,11 +66,15 @@ impl Selector<'_> {
             for (place, node) in graph.node.iter().enumerate() {
                 let is_constant =
                     |name: &str| node.op_type() == "Constant" && self.scopes.source(id, name).is_some();
+                let dense = densified(node);
                 let tensors: Vec<_> =
-                    attribute_tensors(node).filter(|(name, _)| !is_constant(name)).collect();
+                    attribute_tensors(&dense).filter(|(name, _)| !is_constant(name)).collect();
                 for (name, tensor) in tensors {
                     self.constant(tensor, &name, |selector| {
-                        selector.keeps((id, place), node, &name, || reason(node, None, tensor, model));
+                        selector.keeps((id, place), node, &name, || match &dense {
+                            Cow::Owned(_) => SPARSE.to_owned(),
+                            Cow::Borrowed(_) => reason(node, None, tensor, model),
+                        });
                     });
                 }
             }
@@ -73,8 +83,8 @@ impl Selector<'_> {
 
     fn sparse(&mut self) {
         for (_, graph) in self.scopes.graphs() {
-            for tensor in graph.sparse_initializer.iter().flat_map(|sparse| &sparse.values) {
-                self.apart(tensor.name(), tensor, "it is stored sparse");
+            for tensor in graph.sparse_initializer.iter().filter_map(dense) {
+                self.apart(tensor.name(), &tensor, SPARSE);
             }
         }
     }
@@ -83,12 +93,15 @@ impl Selector<'_> {
     fn function(&mut self, function: &FunctionProto) {
         let why = format!("function {:?} cannot be written out in place of its calls", function.name());
         let inner: Vec<_> = function.node.iter().flat_map(subgraphs).flat_map(graphs).collect();
-        for tensor in inner.iter().flat_map(|graph| &graph.initializer) {
-            self.apart(tensor.name(), tensor, &why);
+        for graph in &inner {
+            graph.initializer.iter().for_each(|tensor| self.apart(tensor.name(), tensor, &why));
+            let sparse = graph.sparse_initializer.iter().filter_map(dense);
+            sparse.for_each(|tensor| self.apart(tensor.name(), &tensor, &why));
         }
-        let nodes = function.node.iter().chain(inner.iter().flat_map(|graph| &graph.node));
-        for (name, tensor) in nodes.flat_map(attribute_tensors) {
-            self.apart(&name, tensor, &why);
+        for node in function.node.iter().chain(inner.iter().flat_map(|graph| &graph.node)) {
+            for (name, tensor) in attribute_tensors(&densified(node)) {
+                self.apart(&name, tensor, &why);
+            }
         }
     }
 
@@ -128,6 +141,29 @@ impl Selector<'_> {
             skipped.tensors.push(tensor.to_owned());
         }
     }
+}
+
+/// What a sparse tensor stands for, without its elements.
+fn dense(sparse: &SparseTensorProto) -> Option<TensorProto> {
+    let values = sparse.values.as_ref()?;
+    let (name, data_type) = (values.name.clone(), values.data_type);
+    Some(TensorProto { name, data_type, dims: sparse.dims.clone(), ..TensorProto::default() })
+}
+
+/// A node whose sparse tensors are what they stand for.
+fn densified(node: &NodeProto) -> Cow<'_, NodeProto> {
+    let is_sparse = |attribute: &AttributeProto| {
+        attribute.sparse_tensor.is_some() || !attribute.sparse_tensors.is_empty()
+    };
+    if !node.attribute.iter().any(is_sparse) {
+        return Cow::Borrowed(node);
+    }
+    let mut node = node.clone();
+    for attribute in &mut node.attribute {
+        let sparse = std::mem::take(&mut attribute.sparse_tensors);
+        attribute.tensors.extend(attribute.sparse_tensor.take().iter().chain(&sparse).filter_map(dense));
+    }
+    Cow::Owned(node)
 }
 
 /// Whether a node only moves elements: what takes its output is what uses the constant.

@@ -47,16 +47,20 @@ pub struct TensorReport {
     pub scheme: String,
     /// Number of scales.
     pub scales: u64,
-    /// The largest distance between a weight and what stands for it.
-    pub max_error: f32,
-    /// Signal to quantization noise in decibels; absent when every weight is exact.
+    /// The largest distance between a weight and what stands for it; absent where `unmeasured` says why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_error: Option<f32>,
+    /// Signal to quantization noise in decibels; absent when every weight is exact, or where `unmeasured` says why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sqnr_db: Option<f64>,
+    /// Why a figure is missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unmeasured: Option<String>,
     /// Weights beyond the range.
     pub saturated: u64,
-    /// Channels that held something and hold zeros now.
+    /// Channels that held something of which nothing useful is left: zeros, or a few bits.
     #[serde(default, skip_serializing_if = "is_zero")]
-    pub zeroed_channels: u64,
+    pub lost_channels: u64,
     /// Something else still uses the float tensor, so the output holds both.
     pub float_kept: bool,
     /// Biases of its products make up for what its errors add to their outputs on average.

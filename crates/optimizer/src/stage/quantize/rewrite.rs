@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 
 use slipway_kernels::quantize::Scheme;
-use slipway_model::onnx::proto::{GraphProto, ModelProto};
-use slipway_model::onnx::{DataType, OnnxModel};
+use slipway_model::onnx::proto::{GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto};
+use slipway_model::onnx::{DataType, OnnxModel, is_default_domain};
 
 use super::cut::Cut;
 use super::emit::{Emitter, is_transposed, kernel_scheme};
@@ -17,7 +17,7 @@ use super::{Form, Method, Options, QuantizeError};
 use crate::calibrate::Calibration;
 use crate::file::{FileError, Output, OutputTensor, describe, embed, kept};
 use crate::graph::{
-    CONTRIB, GraphId, Names, Scopes, Source, prune, prune_descriptions, raise, raise_ir,
+    CONTRIB, GraphId, Names, Scopes, Source, attribute, prune, prune_descriptions, raise, raise_ir,
     rewrite as each_graph, use_domain,
 };
 
@@ -54,7 +54,7 @@ pub(super) fn rewrite(
     let mut added = added.into_iter();
     each_graph(&mut graph, &mut |_, graph| graph.value_info.extend(added.next().unwrap_or_default()));
     hoist_constants(&mut graph);
-    embed(model, &mut graph)?;
+    embed(model, &mut graph, &mut proto.functions)?;
     let live = live_names(&mut graph);
     let old = std::mem::take(&mut graph.initializer);
     let mut outputs = old.into_iter().map(|tensor| kept(model, tensor)).collect::<Result<Vec<_>, _>>()?;
@@ -108,7 +108,7 @@ fn replace_nodes(
     graph: &mut GraphProto,
     selection: &Selection,
     emitter: &mut Emitter<'_>,
-) -> Vec<Vec<slipway_model::onnx::proto::ValueInfoProto>> {
+) -> Vec<Vec<ValueInfoProto>> {
     let mut added = Vec::new();
     each_graph(graph, &mut |id, graph| {
         for (place, node) in std::mem::take(&mut graph.node).into_iter().enumerate() {
@@ -181,14 +181,18 @@ fn encoding(wanted: &Wanted, method: Method) -> Encoding {
     Encoding::Channels(Channels { scheme, granularity: method.granularity() })
 }
 
-/// Turns large constants of the main graph into initializers.
+/// Turns large constants of the main graph into initializers, but for those that the graph gives.
 fn hoist_constants(graph: &mut GraphProto) {
-    let large = |node: &slipway_model::onnx::proto::NodeProto| {
-        let tensor = crate::graph::attribute(node, "value").and_then(|value| value.t.as_ref());
+    let given: HashSet<String> = graph.output.iter().map(|output| output.name().to_owned()).collect();
+    let large = |node: &NodeProto| {
+        let name = node.output.first().filter(|name| !given.contains(*name))?;
+        let tensor = attribute(node, "value").and_then(|value| value.t.as_ref());
         let tensor = tensor.filter(|tensor| {
-            node.op_type() == "Constant" && tensor.raw_data.as_ref().is_some_and(|raw| raw.len() >= LARGE)
+            node.op_type() == "Constant"
+                && is_default_domain(node.domain())
+                && tensor.raw_data.as_ref().is_some_and(|raw| raw.len() >= LARGE)
         })?;
-        Some(slipway_model::onnx::proto::TensorProto { name: node.output.first().cloned(), ..tensor.clone() })
+        Some(TensorProto { name: Some(name.clone()), ..tensor.clone() })
     };
     let hoisted: Vec<_> = graph.node.iter().filter_map(large).collect();
     graph.node.retain(|node| large(node).is_none());

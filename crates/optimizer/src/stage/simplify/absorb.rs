@@ -262,3 +262,45 @@ impl Linear {
 fn single(value: f64) -> Option<f32> {
     Some(value as f32).filter(|value| value.is_finite())
 }
+
+#[cfg(test)]
+mod tests {
+    use slipway_model::onnx::build::ModelBuilder;
+
+    use super::super::report::Change;
+    use super::super::{Options, Work};
+    use super::*;
+    use crate::progress::Silent;
+
+    /// Two products, each scaled behind.
+    fn model() -> ModelBuilder {
+        let square: Vec<f32> = (0_u8..64).map(f32::from).collect();
+        let scale: Vec<f32> = (1_u8..=8).map(f32::from).collect();
+        ModelBuilder::new()
+            .input("x", &[-1, 8])
+            .output("y", &[-1, 8])
+            .floats("w", &[8, 8], &square)
+            .floats("v", &[8, 8], &square[1..].iter().copied().chain([3.0]).collect::<Vec<_>>())
+            .floats("s", &[8], &scale)
+            .node("Gemm", &["x", "w"], &["a"])
+            .node("Mul", &["a", "s"], &["b"])
+            .node("Gemm", &["b", "v"], &["c"])
+            .node("Mul", &["c", "s"], &["y"])
+    }
+
+    #[test]
+    fn weights_are_scaled_as_long_as_there_is_memory_for_them() {
+        const WEIGHT: u64 = 8 * 8 * 4;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("model.onnx");
+        model().write(&path).unwrap();
+        let model = OnnxModel::open(&path).unwrap();
+        for (budget, absorbed) in [(WEIGHT - 1, None), (2 * WEIGHT - 1, Some(1)), (2 * WEIGHT, Some(2))] {
+            let mut work = Work::new(&model);
+            work.budget = budget;
+            work.all(&mut model.proto().clone(), &Options::default(), &Silent).unwrap();
+            let counts = work.changes.into_counts();
+            assert_eq!(counts.get(&Change::NodeAbsorbed).copied(), absorbed, "{budget}");
+        }
+    }
+}

@@ -8,7 +8,7 @@ use slipway_model::onnx::proto::{GraphProto, NodeProto, ValueInfoProto};
 use slipway_model::onnx::{OnnxModel, subgraphs};
 
 use super::SimplifyError;
-use super::evaluate::{Refusal, evaluate};
+use super::evaluate::{Refusal, effort, evaluate};
 use super::infer::{Info, infer};
 use super::tensor::{Constant, Tensor};
 use crate::file::FileError;
@@ -51,6 +51,8 @@ pub(super) struct Folder<'a> {
     known: Knowledge,
     /// Bytes that results may still take in memory.
     budget: u64,
+    /// Bytes that may still be read for results: a result may be small, and what it is made of large.
+    effort: &'a mut u64,
 }
 
 impl<'a> Folder<'a> {
@@ -60,8 +62,9 @@ impl<'a> Folder<'a> {
         given: &'a HashSet<String>,
         banned: &'a HashSet<String>,
         budget: u64,
+        effort: &'a mut u64,
     ) -> Self {
-        Self { model, opset, given, banned, known: Knowledge::default(), budget }
+        Self { model, opset, given, banned, known: Knowledge::default(), budget, effort }
     }
 
     /// Learns everything that can be known of the main graph and those inside it.
@@ -120,6 +123,8 @@ impl<'a> Folder<'a> {
         if !self.may_fold(node) || subgraphs(node).next().is_some() {
             return Ok(None);
         }
+        let read = effort(node, &inputs);
+        *self.effort = self.effort.checked_sub(read).ok_or(Refusal::TooLarge(read))?;
         let outputs = evaluate(self.model, node, self.opset, &inputs)?;
         if outputs.len() != node.output.len() {
             return Err(Refusal::Unknown);

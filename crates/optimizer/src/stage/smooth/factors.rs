@@ -90,6 +90,7 @@ fn largest(mut reader: Reader, matrix: Matrix, dims: &[i64], weights: &mut [f32]
 fn failed(tensor: &str, error: MakeError) -> FileError {
     let tensor = tensor.to_owned();
     match error {
+        MakeError::Cancelled => FileError::Cancelled,
         MakeError::NotFinite => FileError::NotFinite { tensor },
         MakeError::Read(source) | MakeError::Write(source) => FileError::Read { tensor, source },
     }

@@ -23,7 +23,7 @@ pub(super) fn rewrite(
 ) -> Result<Output<Scaled>, FileError> {
     let constants = divide(&mut graph, chosen);
     prune_descriptions(&mut graph);
-    embed(model, &mut graph)?;
+    embed(model, &mut graph, &mut proto.functions)?;
     let mut factors = HashMap::new();
     for (product, of_channels) in chosen {
         factors.extend(product.weights.iter().map(|matrix| (matrix.tensor, (matrix.turned, of_channels))));

@@ -224,6 +224,7 @@ impl Finder<'_> {
         let tensor = name.to_owned();
         match read {
             Ok(()) if values.iter().all(|value| value.is_finite()) => Ok(values),
+            Err(MakeError::Cancelled) => Err(FileError::Cancelled),
             Ok(()) | Err(MakeError::NotFinite) => Err(FileError::NotFinite { tensor }),
             Err(MakeError::Read(source) | MakeError::Write(source)) => {
                 Err(FileError::Read { tensor, source })

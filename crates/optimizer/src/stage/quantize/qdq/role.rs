@@ -48,3 +48,25 @@ fn picks(node: &NodeProto) -> bool {
     let place = text("coordinate_transformation_mode").unwrap_or_default();
     mode == b"nearest" && place != b"tf_crop_and_resize"
 }
+
+#[cfg(test)]
+mod tests {
+    use slipway_model::onnx::build::{node, string};
+
+    use super::*;
+
+    #[test]
+    fn a_resize_keeps_elements_where_it_neither_computes_nor_makes_any() {
+        let role = |mode: &str, place: &str| {
+            let attributes = vec![string("mode", mode), string("coordinate_transformation_mode", place)];
+            Role::of(&node("Resize", &["x", "", "scales"], &["y"], attributes))
+        };
+        assert_eq!(role("nearest", "asymmetric"), Role::Keeps);
+        assert_eq!(role("linear", "asymmetric"), Role::Floats, "values between elements");
+        assert_eq!(
+            role("nearest", "tf_crop_and_resize"),
+            Role::Floats,
+            "a value of its own outside the input"
+        );
+    }
+}

@@ -84,7 +84,7 @@ impl Blocks {
         for ((bias, shift), sink) in weight.corrected.iter().zip(work.expected.shifts()).zip(of_corrected) {
             bias.write(&shift, *sink)?;
         }
-        Ok(Outcome { quality, zeroed_channels: 0, loss: None })
+        Ok(Outcome { quality, lost_channels: 0, loss: None })
     }
 }
 

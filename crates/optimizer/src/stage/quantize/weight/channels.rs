@@ -52,7 +52,7 @@ impl Channels {
         let (data, rest) = sinks.split_first_mut().expect("one sink for each part");
         let maxima = maxima(&weight.layout, &mut reader)?;
         let mut scales = self.scales_of(&maxima);
-        let Lost { zeroed, most } = lost_channels(&maxima, &scales);
+        let lost = lost_channels(&maxima, &scales);
         let biases = bias::read(&weight.biases, weight.layout.channels())?;
         bias::raise(&weight.biases, &biases, &mut scales);
         let mut expected = Expected::of(weight);
@@ -70,7 +70,7 @@ impl Channels {
         for ((bias, shift), sink) in weight.corrected.iter().zip(shifts).zip(of_corrected) {
             bias.write(&shift, *sink)?;
         }
-        Ok(Outcome { quality, zeroed_channels: zeroed, loss: most.then_some(Loss::Channels) })
+        Ok(Outcome { quality, lost_channels: lost.count, loss: lost.are_most.then_some(Loss::Channels) })
     }
 
     fn data_type(self) -> DataType {
@@ -201,19 +201,26 @@ fn scaled<'s>(integers: &mut [f32], scales: impl Iterator<Item = &'s f32>) {
     integers.iter_mut().zip(scales).for_each(|(integer, scale)| *integer *= scale);
 }
 
-/// Channels that one scale for all turns to zero.
+/// Channels that held something of which nothing useful is left.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Lost {
-    zeroed: u64,
+pub(super) struct Lost {
+    pub(super) count: u64,
     /// Whether those are most that held something. A few are what training leaves of units that it gave up.
-    most: bool,
+    pub(super) are_most: bool,
 }
 
+impl Lost {
+    pub(super) fn of(count: usize, alive: usize) -> Self {
+        Self { count: count as u64, are_most: count * 2 > alive }
+    }
+}
+
+/// Channels that one scale for all turns to zero.
 fn lost_channels(maxima: &[f32], scales: &[f32]) -> Lost {
     let [scale] = scales else { return Lost::default() };
     let alive = maxima.iter().filter(|maximum| **maximum > 0.0);
     let zeroed = alive.clone().filter(|maximum| **maximum < scale / 2.0).count();
-    Lost { zeroed: zeroed as u64, most: zeroed * 2 > alive.count() }
+    Lost::of(zeroed, alive.count())
 }
 
 /// The largest magnitude of each channel.
@@ -241,12 +248,12 @@ fn pieces(layout: &Layout) -> impl Iterator<Item = Range<usize>> + use<> {
 }
 
 /// Values that one call of a kernel can take.
-struct Run {
-    values: Range<usize>,
-    channels: Channel,
+pub(super) struct Run {
+    pub(super) values: Range<usize>,
+    pub(super) channels: Channel,
 }
 
-enum Channel {
+pub(super) enum Channel {
     /// All values belong to one channel.
     One(usize),
     /// Rows of these channels, one value each.
@@ -254,7 +261,7 @@ enum Channel {
 }
 
 /// Cuts `count` values from index `start` on by their channels.
-fn runs(layout: &Layout, start: usize, count: usize) -> impl Iterator<Item = Run> + use<> {
+pub(super) fn runs(layout: &Layout, start: usize, count: usize) -> impl Iterator<Item = Run> + use<> {
     let (matrix, width, inner) = (layout.matrix(), layout.width(), layout.inner());
     let mut done = 0;
     std::iter::from_fn(move || {
@@ -295,8 +302,8 @@ mod tests {
 
     #[test]
     fn channels_are_lost_when_most_of_them_are() {
-        assert_eq!(lost_channels(&[64.0, 0.1, 0.1, 0.0], &[1.0]), Lost { zeroed: 2, most: true });
-        assert_eq!(lost_channels(&[64.0, 32.0, 0.1, 0.0, 0.0], &[1.0]), Lost { zeroed: 1, most: false });
+        assert_eq!(lost_channels(&[64.0, 0.1, 0.1, 0.0], &[1.0]), Lost { count: 2, are_most: true });
+        assert_eq!(lost_channels(&[64.0, 32.0, 0.1, 0.0, 0.0], &[1.0]), Lost { count: 1, are_most: false });
         assert_eq!(lost_channels(&[64.0, 0.1, 0.1], &[1.0, 0.002, 0.002]), Lost::default());
     }
 

@@ -29,7 +29,7 @@ impl Fitted {
             copy(&self.file, place, part.length, sink)?;
             place += part.length;
         }
-        Ok(Outcome { quality: self.quality, zeroed_channels: 0, loss: None })
+        Ok(Outcome { quality: self.quality, lost_channels: 0, loss: None })
     }
 }
 

@@ -1,10 +1,10 @@
 //! Blocks of four bits, chosen by what goes into their products on data.
 //!
-//! The model runs once for each group of products whose second moments fit in memory together; then the integers of
-//! their weights are chosen, panel by panel, and wait in a file until the output is written. Inputs are those of the
-//! float model.
+//! The model is loaded once, and runs for each group of products whose second moments fit in memory together; then the
+//! integers of their weights are chosen, panel by panel, and wait in a file until the output is written. Inputs are
+//! those of the float model.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use super::blocks::{Blocks, Columns};
 use super::fitted::{Fitted, Shelf};
 use super::panels::Panels;
 use super::{Encoding, Weight};
-use crate::calibrate::{CalibrateError, CaptureError, Data};
+use crate::calibrate::{CalibrateError, Capture, Data};
 use crate::file::{FileError, MakeError};
 use crate::progress::{Part, Progress};
 use crate::stage::quantize::{Fit, QuantizeError};
@@ -38,16 +38,19 @@ pub(in super::super) fn fit(
     let file = Arc::new(tempfile::tempfile_in(folder).map_err(no_room)?);
     progress.total(products.iter().map(|product| 2 * product.bytes(weights)).sum());
     let mut fitting = Fitting { weights, file, place: 0, folder, notes };
+    let names: BTreeSet<String> = products.iter().flat_map(|product| &product.inputs).cloned().collect();
+    if names.is_empty() {
+        return Ok(fitting.notes());
+    }
+    let capture = data.open(model, names.into_iter().collect(), progress).map_err(CalibrateError::from)?;
     for group in grouped(products, data.memory) {
         let worth = group.iter().map(|product| product.bytes(fitting.weights)).sum();
-        let moments = observed(&group, model, data, &Part::new(progress, worth))?;
+        let moments = observed(&group, &capture, data, &Part::new(progress, worth))?;
         for (product, moments) in group.into_iter().zip(moments) {
             fitting.product(product, moments, progress)?;
         }
     }
-    let Fitting { mut notes, .. } = fitting;
-    notes.sort();
-    Ok(notes)
+    Ok(fitting.notes())
 }
 
 /// Weights that are multiplied with the same activations, and so share their second moments.
@@ -135,7 +138,7 @@ fn grouped(products: Vec<Product>, memory: u64) -> Vec<Vec<Product>> {
 /// Runs the model for the second moments of a group, each or why there are none.
 fn observed(
     group: &[Product],
-    model: &Path,
+    capture: &Capture,
     data: &Data,
     progress: &dyn Progress,
 ) -> Result<Vec<Result<Hessian, String>>, QuantizeError> {
@@ -143,15 +146,14 @@ fn observed(
     for (place, product) in group.iter().enumerate() {
         product.inputs.iter().for_each(|name| takers.entry(name).or_default().push(place));
     }
-    let names = takers.keys().map(ToString::to_string).collect();
     let mut moments: Vec<_> = group.iter().map(|product| Ok(Hessian::new(product.depth))).collect();
-    let shown = data.show(model, names, progress, &mut |shown| {
+    let shown = data.run(capture, &|name| takers.contains_key(name), progress, &mut |shown| {
         for place in takers.get(shown.name).into_iter().flatten() {
             observe(&mut moments[*place], shown.shape, shown.values, group[*place].depth);
         }
         Ok(())
     });
-    shown.map_err(|error: CaptureError| CalibrateError::from(error))?;
+    shown.map_err(CalibrateError::from)?;
     Ok(moments)
 }
 
@@ -173,6 +175,13 @@ struct Fitting<'a, 'w> {
 }
 
 impl Fitting<'_, '_> {
+    /// What was said, in order.
+    fn notes(self) -> Vec<String> {
+        let Self { mut notes, .. } = self;
+        notes.sort();
+        notes
+    }
+
     /// Chooses the integers of all weights of a product.
     fn product(
         &mut self,
@@ -187,7 +196,8 @@ impl Fitting<'_, '_> {
             progress.message(&weight.name);
             match &factor {
                 Ok(factor) => {
-                    let fitted = self.weight(member, factor).map_err(|error| self.error(index, error))?;
+                    let fitted =
+                        self.weight(member, factor, progress).map_err(|error| self.error(index, error))?;
                     self.weights[index].fitted = Some(fitted);
                 }
                 Err(reason) => self.notes.push(note(&weight.name, reason)),
@@ -197,7 +207,12 @@ impl Fitting<'_, '_> {
         Ok(())
     }
 
-    fn weight(&mut self, member: Member, factor: &Factor) -> Result<Fitted, MakeError> {
+    fn weight(
+        &mut self,
+        member: Member,
+        factor: &Factor,
+        progress: &dyn Progress,
+    ) -> Result<Fitted, MakeError> {
         let Member { index, blocks, shape } = member;
         let weight = &*self.weights[index];
         let (mut kept, end) = Shelf::new(self.file.clone(), self.place, &blocks.parts(weight));
@@ -205,6 +220,9 @@ impl Fitting<'_, '_> {
         let mut panels = Panels::open(weight, shape)?;
         let mut quality = Quality::default();
         while let Some(values) = panels.next()? {
+            if progress.is_cancelled() {
+                return Err(MakeError::Cancelled);
+            }
             let count = values.len() / shape.rows().max(1);
             let mut columns = Columns::new(shape, count);
             let mut corrected = values.clone();
@@ -221,6 +239,7 @@ impl Fitting<'_, '_> {
         match error {
             MakeError::NotFinite => FileError::NotFinite { tensor },
             MakeError::Read(source) => FileError::Read { tensor, source },
+            MakeError::Cancelled => FileError::Cancelled,
             MakeError::Write(source) => FileError::Write { path: self.folder.to_owned(), source },
         }
     }

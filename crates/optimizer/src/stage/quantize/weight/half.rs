@@ -7,6 +7,8 @@ use slipway_kernels::quantize::{Quality, abs_max};
 use slipway_model::onnx::DataType;
 
 use super::super::options::HalfFloat;
+use super::channels::{Channel, Lost, runs};
+use super::layout::Layout;
 use super::{Loss, Outcome, Weight};
 use crate::file::{MakeError, PIECE, Part, Reader};
 use crate::graph::header;
@@ -38,6 +40,7 @@ pub(super) fn make(
     let (mut floats, mut words, mut back) = (vec![0.0; size], vec![0; size], vec![0.0; size]);
     let mut quality = Quality::default();
     let mut losses = Losses::default();
+    let mut kept = Kept::new(weight.layout.channels());
     for start in (0..elements).step_by(PIECE) {
         let size = PIECE.min(elements - start);
         let (floats, words, back) = (&mut floats[..size], &mut words[..size], &mut back[..size]);
@@ -47,20 +50,65 @@ pub(super) fn make(
         }
         let lost = cast(float, floats, words, back);
         losses.merge(lost);
+        kept.add(&weight.layout, start, floats, back);
         quality.merge(Quality { saturated: lost.overflowed, ..error(floats, back) });
         let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
         sinks[0].write_all(&bytes).map_err(MakeError::Write)?;
     }
-    let loss = is_out_of_range(losses, &quality).then_some(Loss::Range);
-    Ok(Outcome { quality, zeroed_channels: 0, loss })
+    let channels = kept.lost();
+    let loss = if losses.overflowed > 0 {
+        Some(Loss::TooLarge)
+    } else if channels.are_most || is_lost(quality.squared_value, quality.squared_error) {
+        Some(Loss::TooSmall)
+    } else {
+        None
+    };
+    Ok(Outcome { quality, lost_channels: channels.count, loss })
 }
 
-/// Whether values were cut off, or so many turned to zero that more is lost than by rounding.
-fn is_out_of_range(losses: Losses, quality: &Quality) -> bool {
-    /// What rounding to the 8 bits of a brain float leaves, and a little less.
-    const LEAST_DB: f64 = 40.0;
-    losses.overflowed > 0
-        || losses.underflowed > 0 && quality.sqnr_db().is_some_and(|decibels| decibels < LEAST_DB)
+/// Squares of what each channel held, and of what it lost.
+struct Kept {
+    values: Vec<f64>,
+    errors: Vec<f64>,
+}
+
+impl Kept {
+    fn new(channels: usize) -> Self {
+        Self { values: vec![0.0; channels], errors: vec![0.0; channels] }
+    }
+
+    /// Adds values from index `start` on, and what the cast left of them.
+    fn add(&mut self, layout: &Layout, start: usize, floats: &[f32], back: &[f32]) {
+        for run in runs(layout, start, floats.len()) {
+            let pairs = floats[run.values.clone()].iter().zip(&back[run.values]);
+            let squares =
+                pairs.map(|(value, back)| (f64::from(*value).powi(2), f64::from(value - back).powi(2)));
+            let channels = match run.channels {
+                Channel::One(channel) => channel..channel + 1,
+                Channel::Rows(channels) => channels,
+            };
+            let width = channels.len();
+            let (values, errors) = (&mut self.values[channels.clone()], &mut self.errors[channels]);
+            for (index, (value, error)) in squares.enumerate() {
+                values[index % width] += value;
+                errors[index % width] += error;
+            }
+        }
+    }
+
+    /// The channels whose values are too small for the float, or so small that it has few bits for them.
+    fn lost(&self) -> Lost {
+        let alive = self.values.iter().filter(|value| **value > 0.0).count();
+        let pairs = self.values.iter().zip(&self.errors);
+        Lost::of(pairs.filter(|(value, error)| is_lost(**value, **error)).count(), alive)
+    }
+}
+
+/// Whether more is lost than by rounding, of squares that add up to this.
+fn is_lost(value: f64, error: f64) -> bool {
+    /// What rounding to the 8 bits of a brain float leaves, and a little more: 40 dB.
+    const MOST: f64 = 1e-4;
+    error > value * MOST
 }
 
 /// Casts values there and back.

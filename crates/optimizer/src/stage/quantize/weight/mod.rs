@@ -88,7 +88,7 @@ pub(super) struct Stored {
 /// What an encoding tells of its work.
 struct Outcome {
     quality: Quality,
-    zeroed_channels: u64,
+    lost_channels: u64,
     loss: Option<Loss>,
 }
 
@@ -97,8 +97,10 @@ struct Outcome {
 pub(super) enum Loss {
     /// One scale for all turns most channels to zero.
     Channels,
-    /// The weight does not lie in the range of its 16-bit floats.
-    Range,
+    /// Values lie beyond the largest of the 16-bit floats.
+    TooLarge,
+    /// Most channels, or what counts of the weight, are too small for the 16-bit floats.
+    TooSmall,
 }
 
 impl std::fmt::Display for Loss {
@@ -107,7 +109,10 @@ impl std::fmt::Display for Loss {
             Self::Channels => {
                 "one scale for all of it would turn most channels to zero: use a scale for each"
             }
-            Self::Range => "its values lie beyond 16-bit floats: use 8-bit integers",
+            Self::TooLarge => "values lie beyond the largest 16-bit float: use 8-bit integers",
+            Self::TooSmall => {
+                "its values, or those of most channels, are too small for 16-bit floats: use 8-bit integers"
+            }
         })
     }
 }
@@ -144,6 +149,12 @@ impl Producer for Weight {
     }
 }
 
+/// Why a figure of a weight's quality is missing.
+fn unmeasured(quality: Quality) -> Option<String> {
+    let is_measured = quality.max_error.is_finite() && quality.sqnr_db().is_none_or(f64::is_finite);
+    (!is_measured).then(|| "its values are too large to be squared".to_owned())
+}
+
 impl Weight {
     fn report(&self, outcome: &Outcome) -> TensorReport {
         let quality = outcome.quality;
@@ -159,10 +170,11 @@ impl Weight {
             form: self.form,
             scheme,
             scales: scales as u64,
-            max_error: quality.max_error,
-            sqnr_db: quality.sqnr_db(),
+            max_error: Some(quality.max_error).filter(|error| error.is_finite()),
+            sqnr_db: quality.sqnr_db().filter(|decibels| decibels.is_finite()),
+            unmeasured: unmeasured(quality),
             saturated: quality.saturated,
-            zeroed_channels: outcome.zeroed_channels,
+            lost_channels: outcome.lost_channels,
             float_kept: self.float_kept,
             bias_corrected: !self.corrected.is_empty() || self.biases.iter().any(|bias| bias.means.is_some()),
             on_data: self.fitted.is_some(),

@@ -75,7 +75,8 @@ pub(super) fn range(call: &Call<'_>) -> Result<Vec<Tensor>, Refusal> {
     let count =
         if (span > 0) == (step > 0) { span.unsigned_abs().div_ceil(step.unsigned_abs().into()) } else { 0 };
     let count = elements(&[usize::try_from(count).unwrap_or(usize::MAX)], 8)?;
-    let values = (0_i64..).take(count).map(|index| start + index * step);
+    // Every value lies between start and limit: what overflows on the way there comes back.
+    let values = (0_i64..).take(count).map(|index| start.wrapping_add(index.wrapping_mul(step)));
     Ok(vec![match code {
         Code::Int64 => Tensor::new(vec![count], values),
         _ => Tensor::new(vec![count], values.map(|value| i32::try_from(value).unwrap_or_default())),

@@ -1,5 +1,7 @@
 //! Operators that put copies side by side.
 
+use bytes::Bytes;
+
 use super::walk::{broadcast, spread, strided, strides};
 use super::{Call, Refusal, dims_of, elements};
 use crate::stage::simplify::tensor::Tensor;
@@ -21,7 +23,11 @@ pub(super) fn concat(call: &Call<'_>) -> Result<Vec<Tensor>, Refusal> {
         dims[axis] = dims[axis].saturating_add(input.dims[axis]);
     }
     let width = first.width()?;
-    let mut bytes = Vec::with_capacity(elements(&dims, width)? * width);
+    let count = elements(&dims, width)?;
+    if count == 0 {
+        return Ok(vec![Tensor { code: first.code, dims, bytes: Bytes::new() }]);
+    }
+    let mut bytes = Vec::with_capacity(count * width);
     let block = |input: &Tensor| input.dims[axis..].iter().product::<usize>() * width;
     for row in 0..dims[..axis].iter().product() {
         for input in &inputs {

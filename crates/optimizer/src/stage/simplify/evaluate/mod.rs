@@ -37,6 +37,12 @@ pub(super) enum Refusal {
     File(FileError),
 }
 
+/// Bytes that are read to compute a node ahead.
+pub(super) fn effort(node: &NodeProto, inputs: &[Option<&Constant>]) -> u64 {
+    let read = inputs.iter().flatten().map(|input| input.len());
+    if view::is_view(node.op_type()) { 0 } else { read.fold(0, u64::saturating_add) }
+}
+
 /// Computes the outputs of a node whose inputs are all constants.
 pub(super) fn evaluate(
     model: &OnnxModel,
@@ -134,9 +140,25 @@ pub(super) fn axis(axis: i64, rank: usize) -> Result<usize, Refusal> {
     usize::try_from(front).ok().filter(|_| inside).ok_or(Refusal::Undefined("an axis is out of range"))
 }
 
+/// The most axes of a tensor: what has more is refused when a model is opened.
+pub(super) const MOST_AXES: usize = 64;
+
+/// Refuses dimensions of more axes than a tensor may have.
+fn check_axes(count: usize) -> Result<(), Refusal> {
+    if count > MOST_AXES { Err(Refusal::Undefined("a tensor of more than 64 dimensions")) } else { Ok(()) }
+}
+
+/// The number of elements of dimensions that a tensor of a file may have: multiplied one after the other, they stay
+/// within 63 bits even where one of them is zero.
+fn count(dims: &[usize]) -> Option<usize> {
+    let product = dims.iter().try_fold(1_i64, |all, dim| all.checked_mul(i64::try_from(*dim).ok()?));
+    usize::try_from(product?).ok()
+}
+
 /// The number of elements of a tensor that may be made.
 fn elements(dims: &[usize], width: usize) -> Result<usize, Refusal> {
-    let count = dims.iter().try_fold(1_usize, |all, dim| all.checked_mul(*dim));
+    check_axes(dims.len())?;
+    let count = count(dims);
     let bytes = count.and_then(|count| count.checked_mul(width)).unwrap_or(usize::MAX);
     if bytes as u64 > LARGEST {
         return Err(Refusal::TooLarge(bytes as u64));

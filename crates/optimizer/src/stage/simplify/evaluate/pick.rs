@@ -1,5 +1,7 @@
 //! Operators that pick and reorder elements.
 
+use bytes::Bytes;
+
 use super::walk::{strided, strides};
 use super::{Call, Refusal, axis, dims_of, elements};
 use crate::graph::ints_of;
@@ -41,13 +43,18 @@ pub(super) fn slice(call: &Call<'_>) -> Result<Vec<Tensor>, Refusal> {
         return Err(Refusal::Undefined("starts, ends, axes and steps differ in length"));
     }
     let (mut dims, mut own, mut first) = (input.dims.clone(), strides(&input.dims), 0_usize);
+    let mut cut = vec![false; dims.len()];
     for (((start, end), at), step) in starts.into_iter().zip(ends).zip(axes).zip(steps) {
         let at = axis(at, dims.len())?;
+        if std::mem::replace(&mut cut[at], true) {
+            return Err(Refusal::Undefined("an axis is there twice"));
+        }
         let Span { from, count } = span(input.dims[at], start, end, step)?;
         let skipped = from.saturating_mul(usize::try_from(own[at]).unwrap_or_default());
         first = skipped.saturating_add(first);
         dims[at] = count;
-        let step = isize::try_from(step).unwrap_or_default();
+        // A step that leaves the axis at once may as well be one that fits the arithmetic.
+        let step = if count > 1 { isize::try_from(step).unwrap_or_default() } else { 1 };
         own[at] = own[at].checked_mul(step).ok_or(Refusal::Unknown)?;
     }
     Ok(vec![strided(input, dims, &own, first)?])
@@ -64,7 +71,6 @@ pub(in super::super) fn span(dim: usize, start: i64, end: i64, step: i64) -> Res
     if step == 0 {
         return Err(Refusal::Undefined("a step of zero"));
     }
-    // A step that leaves the axis at once may as well be one that fits the arithmetic.
     let size = i128::try_from(dim).unwrap_or_default();
     let front = |at: i64| if at < 0 { i128::from(at) + size } else { i128::from(at) };
     let (low, high) = if step > 0 { (0, size) } else { (-1, size - 1) };
@@ -86,7 +92,11 @@ pub(super) fn gather(call: &Call<'_>) -> Result<Vec<Tensor>, Refusal> {
     let picked = picked.map_err(|_| Refusal::Undefined("an index is out of range"))?;
     let dims = [&input.dims[..at], &indices.dims, &input.dims[at + 1..]].concat();
     let width = input.width()?;
-    let mut bytes = Vec::with_capacity(elements(&dims, width)? * width);
+    let count = elements(&dims, width)?;
+    if count == 0 {
+        return Ok(vec![Tensor { code: input.code, dims, bytes: Bytes::new() }]);
+    }
+    let mut bytes = Vec::with_capacity(count * width);
     let block = input.dims[at + 1..].iter().product::<usize>() * width;
     for row in 0..input.dims[..at].iter().product() {
         for index in &picked {

@@ -21,8 +21,8 @@ pub(super) fn reduce(call: &Call<'_>) -> Result<Vec<Tensor>, Refusal> {
     let keeps = call.int("keepdims", 1) != 0;
     let dim = |at: usize| if is_reduced(&at) { keeps.then_some(1) } else { Some(input.dims[at]) };
     let dims: Vec<usize> = (0..rank).filter_map(dim).collect();
-    let length: usize = gone.iter().map(|at| input.dims[*at]).product();
-    if length == 0 {
+    let length = gone.iter().fold(1_usize, |all, at| all.saturating_mul(input.dims[*at]));
+    if gone.iter().any(|at| input.dims[*at] == 0) {
         return Err(Refusal::Undefined("a reduction of nothing"));
     }
     let rows = transposed(input, &[kept, gone].concat())?;

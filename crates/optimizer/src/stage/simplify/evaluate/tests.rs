@@ -1,6 +1,8 @@
 //! Each operator against values that were worked out by hand; the oracle test holds them against ONNX Runtime.
 
 use std::fmt::Debug;
+use std::sync::mpsc;
+use std::time::Duration;
 
 use slipway_model::onnx::OnnxModel;
 use slipway_model::onnx::build::{self, ModelBuilder, int, ints};
@@ -234,4 +236,75 @@ fn nothing_large_is_made() {
     too_large(run("Range", &range, vec![]));
     is_open(run("ConstantOfShape", &[longs(&[-1])], vec![]));
     is_open(run("Hardmax", &[floats(&[1.0])], vec![]));
+}
+
+/// What is computed within seconds: what takes longer would take years.
+#[track_caller]
+fn ends<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    let (done, waits) = mpsc::channel();
+    std::thread::spawn(move || done.send(work()));
+    waits.recv_timeout(Duration::from_secs(20)).expect("it ends")
+}
+
+#[test]
+fn nothing_of_any_size_is_joined_and_picked_at_once() {
+    const LONG: usize = 1 << 31;
+    let empty = || of(&[LONG, LONG, 0], &[0_i64; 0]);
+    gives(
+        ends(move || run("Concat", &[empty(), empty()], vec![int("axis", 2)])),
+        &[LONG, LONG, 0],
+        &[0_i64; 0],
+    );
+    let row = move || of(&[LONG, LONG / 2, 0], &[0_i64; 0]);
+    gives(
+        ends(move || run("Gather", &[row(), of(&[0], &[0_i64; 0])], vec![int("axis", 2)])),
+        &[LONG, LONG / 2, 0],
+        &[0_i64; 0],
+    );
+    // Sizes behind an axis of zero may multiply to more than any number holds.
+    let wide = || of(&[0, 1 << 40, 1 << 40], &[0_i64; 0]);
+    let none = of(&[0], &[0_i64; 0]);
+    gives(run("Gather", &[wide(), none], vec![]), &[0, 1 << 40, 1 << 40], &[0_i64; 0]);
+    gives(run("Concat", &[wide(), wide()], vec![int("axis", 0)]), &[0, 1 << 40, 1 << 40], &[0_i64; 0]);
+    gives(run("ReduceSum", &[wide(), longs(&[1, 2])], vec![]), &[0, 1, 1], &[0_i64; 0]);
+    // No file holds such a tensor the other way round.
+    assert!(matches!(run("Transpose", &[wide()], vec![]), Err(Refusal::TooLarge(_))));
+    is_open(run("Reshape", &[of(&[0], &[0_i64; 0]), longs(&[1 << 62, 2, 0])], vec![int("allowzero", 1)]));
+    is_open(run("Flatten", &[wide()], vec![]));
+    is_open(run("ReduceSum", &[wide()], vec![]));
+}
+
+#[test]
+fn more_axes_than_a_tensor_may_have_are_refused_at_once() {
+    const MANY: usize = 2_000_000;
+    let ones = || of(&[MANY], &vec![1_i64; MANY]);
+    let twice = || of(&[MANY], &vec![0_i64; MANY]);
+    let six = || longs(&[0, 1, 2, 3, 4, 5]);
+    is_open(ends(move || run("Unsqueeze", &[six(), twice()], vec![])));
+    is_open(ends(move || run("Reshape", &[longs(&[1]), ones()], vec![])));
+    is_open(ends(move || run("ConstantOfShape", &[ones()], vec![])));
+    let wide = [&[1000][..], &vec![1; MANY]].concat();
+    is_open(ends(move || run("Expand", &[longs(&[1]), longs(&wide)], vec![])));
+    let at_most: Vec<i64> = (0..63).collect();
+    let mut dims = vec![1; 63];
+    dims.push(6);
+    gives(run("Unsqueeze", &[six(), longs(&at_most)], vec![]), &dims, &[0_i64, 1, 2, 3, 4, 5]);
+    is_open(run("Unsqueeze", &[six(), longs(&(0..64).collect::<Vec<_>>())], vec![]));
+}
+
+#[test]
+fn steps_as_long_as_integers_are_take_what_they_reach() {
+    let one = |value: i64| of(&[], &[value]);
+    let range = [one(i64::MIN), one(i64::MAX), one(1 << 62)];
+    gives(run("Range", &range, vec![]), &[4], &[i64::MIN, -(1 << 62), 0, 1 << 62]);
+    gives(run("Range", &[one(i64::MAX), one(0), one(i64::MIN)], vec![]), &[1], &[i64::MAX]);
+    let slice = |start: i64, end: i64, step: i64| {
+        let inputs = [longs(&[0, 1, 2]), longs(&[start]), longs(&[end]), longs(&[0]), longs(&[step])];
+        run("Slice", &inputs, vec![])
+    };
+    gives(slice(1, i64::MAX, i64::MAX), &[1], &[1_i64]);
+    gives(slice(-1, i64::MIN, i64::MIN), &[1], &[2_i64]);
+    gives(slice(2, i64::MIN, i64::MIN + 1), &[1], &[2_i64]);
+    let twice = [longs(&[0, 1, 2]), longs(&[0, 1]), longs(&[3, 3]), longs(&[0, 0])];
+    is_open(run("Slice", &twice, vec![]));
 }

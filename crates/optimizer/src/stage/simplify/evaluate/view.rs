@@ -3,9 +3,14 @@
 use slipway_model::onnx::OnnxModel;
 use slipway_model::onnx::proto::NodeProto;
 
-use super::{Refusal, axis};
+use super::{Refusal, axis, check_axes, count};
 use crate::graph::{flag, int_or, ints_of};
 use crate::stage::simplify::tensor::Constant;
+
+/// Whether an operator changes no element, and so reads none.
+pub(super) fn is_view(op: &str) -> bool {
+    matches!(op, "Identity" | "Reshape" | "Flatten" | "Squeeze" | "Unsqueeze")
+}
 
 /// The output of a node that changes no element; `None` for any other operator.
 pub(super) fn view(
@@ -15,7 +20,7 @@ pub(super) fn view(
     inputs: &[Option<&Constant>],
 ) -> Result<Option<Constant>, Refusal> {
     let op = node.op_type();
-    if !matches!(op, "Identity" | "Reshape" | "Flatten" | "Squeeze" | "Unsqueeze") {
+    if !is_view(op) {
         return Ok(None);
     }
     let input = inputs.first().copied().flatten().ok_or(Refusal::Undefined("an input is missing"))?;
@@ -47,14 +52,14 @@ pub(in super::super) fn reshape(
         -1 => Ok(1),
         size => usize::try_from(size).map_err(|_| WRONG),
     };
+    check_axes(target.len())?;
     let mut out = target.iter().enumerate().map(size).collect::<Result<Vec<_>, _>>()?;
-    let product = |dims: &[usize]| dims.iter().try_fold(1_usize, |all, dim| all.checked_mul(*dim));
-    let (have, known) = (product(dims).ok_or(WRONG)?, product(&out).ok_or(WRONG)?);
+    let (have, known) = (count(dims).ok_or(WRONG)?, count(&out).ok_or(WRONG)?);
     let mut open = target.iter().enumerate().filter(|(_, size)| **size == -1).map(|(place, _)| place);
     if let Some(place) = open.next() {
         out[place] = have.checked_div(known).ok_or(WRONG)?;
     }
-    if open.next().is_some() || product(&out) != Some(have) { Err(WRONG) } else { Ok(out) }
+    if open.next().is_some() || count(&out) != Some(have) { Err(WRONG) } else { Ok(out) }
 }
 
 fn flatten(dims: &[usize], at: i64) -> Result<Vec<usize>, Refusal> {
@@ -62,9 +67,9 @@ fn flatten(dims: &[usize], at: i64) -> Result<Vec<usize>, Refusal> {
     let at = if at < 0 { at + rank } else { at };
     let at = usize::try_from(at).ok().filter(|at| *at <= dims.len());
     let (rows, columns) = dims.split_at(at.ok_or(Refusal::Undefined("an axis is out of range"))?);
-    // Where one dimension is zero, the others may be anything.
-    let product = |dims: &[usize]| dims.iter().fold(1_usize, |all, dim| all.saturating_mul(*dim));
-    Ok(vec![product(rows), product(columns)])
+    // Where one dimension is zero, the others may multiply to more than there is.
+    let product = |dims: &[usize]| count(dims).ok_or(Refusal::Undefined("the elements do not fit the shape"));
+    Ok(vec![product(rows)?, product(columns)?])
 }
 
 /// The dimensions without those of size 1 that are named, or without all of them.
@@ -79,7 +84,8 @@ fn squeeze(dims: &[usize], axes: Option<&[i64]>) -> Result<Vec<usize>, Refusal> 
 
 /// The dimensions with new ones of size 1 at the places that are named.
 fn unsqueeze(dims: &[usize], axes: &[i64]) -> Result<Vec<usize>, Refusal> {
-    let rank = dims.len() + axes.len();
+    let rank = dims.len().saturating_add(axes.len());
+    check_axes(rank)?;
     let axes = axes.iter().map(|at| axis(*at, rank)).collect::<Result<Vec<_>, _>>()?;
     let mut old = dims.iter().copied();
     let out: Vec<usize> = (0..rank)

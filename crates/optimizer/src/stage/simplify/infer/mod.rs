@@ -11,6 +11,7 @@ use slipway_model::onnx::proto::tensor_proto::DataType as Code;
 use slipway_model::onnx::proto::tensor_shape_proto::dimension;
 use slipway_model::onnx::proto::{NodeProto, ValueInfoProto, type_proto};
 
+use super::evaluate::MOST_AXES;
 use super::tensor::Constant;
 use crate::graph::{int_or, ints_of, is_contrib_gelu};
 
@@ -42,9 +43,10 @@ impl Info {
             Some(dimension::Value::DimValue(size)) if size > 0 => usize::try_from(size).ok(),
             _ => None,
         };
+        let shape = tensor.shape.as_ref().filter(|shape| shape.dim.len() <= MOST_AXES);
         Self {
             code: tensor.elem_type.and_then(|code| Code::try_from(code).ok()),
-            dims: tensor.shape.as_ref().map(|shape| shape.dim.iter().map(size).collect()),
+            dims: shape.map(|shape| shape.dim.iter().map(size).collect()),
             integers: None,
         }
     }
@@ -116,6 +118,7 @@ pub(super) fn infer(node: &NodeProto, opset: i64, inputs: Vec<Info>) -> Vec<Info
     let mut outputs = if is_known { known(&here) } else { Vec::new() };
     outputs.resize(count, Info::default());
     for info in &mut outputs {
+        info.dims = info.dims.take().filter(|dims| dims.len() <= MOST_AXES);
         if info.integers.as_ref().is_some_and(|integers| integers.len() > MOST_INTEGERS) {
             info.integers = None;
         }

@@ -4,7 +4,7 @@ use slipway_model::onnx::proto::tensor_proto::DataType as Code;
 
 use super::{Dims, Info, MOST_INTEGERS, Site, broadcast};
 use crate::graph::{attribute, ints_of};
-use crate::stage::simplify::evaluate::{Span, axis, span};
+use crate::stage::simplify::evaluate::{MOST_AXES, Span, axis, span};
 
 /// The sizes of the input as integers.
 pub(super) fn shape(here: &Site<'_>) -> Info {
@@ -133,7 +133,10 @@ fn drop_axes(dims: &Dims, axes: &[i64]) -> Option<Dims> {
 }
 
 fn add_axes(dims: &Dims, axes: &[i64]) -> Option<Dims> {
-    let rank = dims.len() + axes.len();
+    let rank = dims.len().saturating_add(axes.len());
+    if rank > MOST_AXES {
+        return None;
+    }
     let axes = axes.iter().map(|at| axis(*at, rank).ok()).collect::<Option<Vec<_>>>()?;
     let mut old = dims.iter().copied();
     let dim = |at| if axes.contains(&at) { Some(Some(1)) } else { old.next() };
