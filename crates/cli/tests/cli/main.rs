@@ -5,6 +5,7 @@
 mod calibrate;
 mod destination;
 mod evaluate;
+mod external;
 mod help;
 mod inspect;
 mod kill;

@@ -26,7 +26,7 @@ pub(super) fn check_model(model: &ModelProto, folder: &Path) -> Result<(), OnnxE
     checker.ranges.check()
 }
 
-fn function_graphs(model: &ModelProto) -> impl Iterator<Item = &GraphProto> {
+pub(super) fn function_graphs(model: &ModelProto) -> impl Iterator<Item = &GraphProto> {
     model.functions.iter().flat_map(|function| &function.node).flat_map(subgraphs).flat_map(graphs)
 }
 
