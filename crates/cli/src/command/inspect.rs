@@ -31,6 +31,8 @@ pub(crate) struct Inspect {
 struct Inspected {
     format: FileFormat,
     facts: OnnxFacts,
+    /// Whether the built-in engine has every operator.
+    runs: bool,
     unsupported_operators: Vec<String>,
 }
 
@@ -39,8 +41,21 @@ impl Inspect {
         let model = OnnxModel::open(&self.model).map_err(|error| Error::file(&self.model, &error))?;
         let unsupported_operators = slipway_server::unsupported_operators(&self.model)
             .map_err(|error| Error::file(&self.model, &error))?;
-        let inspected = Inspected { format: FileFormat::Onnx, facts: model.facts(), unsupported_operators };
+        let inspected = Inspected {
+            format: FileFormat::Onnx,
+            facts: model.facts(),
+            runs: unsupported_operators.is_empty(),
+            unsupported_operators: unsupported_operators.into_iter().map(as_in_facts).collect(),
+        };
         if json { output::json(&inspected) } else { output::print(&text(&inspected)) }
+    }
+}
+
+/// An operator as the facts name it: without the domain where that is ONNX's own.
+fn as_in_facts(operator: String) -> String {
+    match operator.strip_prefix("ai.onnx.") {
+        Some(name) if !name.contains('.') => name.to_owned(),
+        _ => operator,
     }
 }
 
