@@ -235,7 +235,7 @@ async fn an_infinite_answer_is_sent_in_the_binary_form_alone(backend: BackendCho
 }
 
 async fn a_name_is_found_as_clients_escape_it(backend: BackendChoice) {
-    let server = start(backend, &doubling(), |config| config.name = "bert:base v2".to_owned()).await;
+    let server = start(backend, &doubling(), |config| "bert:base v2".clone_into(&mut config.name)).await;
     let mut client = Client::connect(server.running.addr).await;
     for path in ["/v2/models/bert%3Abase%20v2", "/v2/models/bert:base%20v2"] {
         let (status, body) = client.get(path).await;

@@ -139,7 +139,7 @@ pub(super) async fn fetch(
     check_wanted(&shown(url), wanted, &digest, None)?;
     let needed = companions::paths(options.companions, &path, &place)?;
     if !needed.is_empty() {
-        let names: Vec<_> = needed.iter().map(|path| path.file_name()).collect();
+        let names: Vec<_> = needed.iter().map(RelPath::as_str).collect();
         let reason = format!(
             "it keeps tensors in {}, and a URL brings one file: `slipway push` takes both to a registry, or export the \
              model as one file",

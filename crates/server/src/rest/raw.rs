@@ -11,7 +11,7 @@ use crate::tensor::{DataType, Tensor};
 pub(super) fn parse(engine: &Engine, body: &[u8]) -> Result<InferRequest, ApiError> {
     let [spec] = engine.inputs() else {
         let count = engine.inputs().len();
-        return Err(refused(format!(
+        return Err(refused(&format!(
             "a body without JSON is for models of one input, and this one has {count}"
         )));
     };
@@ -27,7 +27,7 @@ pub(super) fn parse(engine: &Engine, body: &[u8]) -> Result<InferRequest, ApiErr
 fn shape(spec: &TensorSpec, bytes: usize) -> Result<Vec<usize>, ApiError> {
     let name = &spec.name;
     let size = element_size(spec.datatype).ok_or_else(|| {
-        refused(format!("a body without JSON holds numbers, and input {name:?} is {}", spec.datatype))
+        refused(&format!("a body without JSON holds numbers, and input {name:?} is {}", spec.datatype))
     })?;
     let mut dims = spec.shape.clone().unwrap_or_default();
     let open = dims.iter().filter(|dim| dim.is_none()).count();
@@ -36,14 +36,14 @@ fn shape(spec: &TensorSpec, bytes: usize) -> Result<Vec<usize>, ApiError> {
     }
     let open: Vec<_> = (0..dims.len()).filter(|at| dims[*at].is_none()).collect();
     if spec.shape.is_none() || open.len() > 1 {
-        return Err(refused(format!("the shape of input {name:?} does not follow from a number of bytes")));
+        return Err(refused(&format!("the shape of input {name:?} does not follow from a number of bytes")));
     }
     let known = dims.iter().flatten().try_fold(size, |product, dim| product.checked_mul(*dim));
     let rest = known.filter(|known| *known > 0).map_or(0, |known| bytes / known);
     Ok(dims.into_iter().map(|dim| dim.unwrap_or(rest)).collect())
 }
 
-fn refused(problem: String) -> ApiError {
+fn refused(problem: &str) -> ApiError {
     ApiError::BadRequest(format!(
         "Inference-Header-Content-Length is 0, but {problem}: describe the inputs in JSON"
     ))
