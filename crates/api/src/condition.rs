@@ -134,6 +134,8 @@ reasons! {
     ANSWER_LOST = "AnswerLost";
     /// Any stage: the artifact registry could not be reached or refused.
     REGISTRY_UNREACHABLE = "RegistryUnreachable";
+    /// Any stage: the disk of the job, with `slipway run` that of the machine, is full or cannot be used.
+    DISK_FAILED = "DiskFailed";
     /// Any: an image could not be pulled.
     IMAGE_PULL_FAILED = "ImagePullFailed";
     /// Any stage: a job pod failed in a way that has no name of its own.

@@ -55,7 +55,7 @@ use crate::{DataSet, Gate, Jobs, ModelFormat, Monitoring, Rollout, Serving, Sour
      "message": "quantize.static.data must be the name of a data set in data"},
     {"rule": "!has(self.gate) || !has(self.gate.baseline) || self.gate.baseline.stage == 'source' || (has(self.stages) && self.stages.exists(stage, stage.name == self.gate.baseline.stage))",
      "message": "gate.baseline.stage must be source or the name of a stage"},
-    {"rule": "!has(self.gate) || !self.gate.checks.exists(check, has(check.accuracy)) || self.data.exists(set, set.name == self.gate.data && has(set.labels))",
+    {"rule": "!has(self.gate) || !self.gate.checks.exists(check, has(check.accuracy)) || !has(self.data) || self.data.all(set, set.name != self.gate.data || has(set.labels))",
      "message": "an accuracy check needs labels: in the gate's data set (parity needs none)"}
 ]))]
 pub struct ModelDeploymentSpec {

@@ -232,8 +232,10 @@ pub enum FailureCategory {
     Unreachable,
     /// A host refused the credentials, or none were given.
     Unauthorized,
-    /// The artifact registry or the scratch space failed.
+    /// The artifact registry failed.
     Storage,
+    /// The disk that is worked on is full, or failed.
+    Disk,
     /// An artifact that an earlier step made is gone.
     ArtifactMissing,
     /// Anything else; a bug if it is ours. Also a kind that this version does not know.
@@ -252,6 +254,7 @@ impl FailureCategory {
             Self::InvalidData => reason::INVALID_DATA,
             Self::NothingChanged => reason::NOTHING_CHANGED,
             Self::Storage => reason::REGISTRY_UNREACHABLE,
+            Self::Disk => reason::DISK_FAILED,
             Self::ArtifactMissing => reason::ARTIFACT_MISSING,
             Self::Internal => reason::STAGE_FAILED,
         }

@@ -12,7 +12,7 @@ pub enum ScalarError {
     #[error("{0:?} is not a decimal between 0 and {1} with at most 6 places, such as \"0.95\"")]
     Decimal(String, u32),
     /// The text is not a duration.
-    #[error("{0:?} is not a duration such as \"30s\", \"5m\" or \"1h30m\"")]
+    #[error("{0:?} is not a duration: write a number with its unit, such as \"10ms\", \"30s\" or \"1h30m\"")]
     Duration(String),
 }
 
@@ -24,6 +24,9 @@ macro_rules! decimal {
         pub struct $name(String);
 
         impl $name {
+            /// What an API server holds the text against.
+            pub const PATTERN: &str = $pattern;
+
             /// The value; text and value never disagree, since the text was parsed once.
             pub fn value(&self) -> f64 {
                 self.0.parse().expect("checked when parsed")
@@ -75,7 +78,7 @@ macro_rules! decimal {
                 stringify!($name).into()
             }
             fn json_schema(_: &mut SchemaGenerator) -> Schema {
-                json_schema!({ "type": "string", "maxLength": 11, "pattern": $pattern, "example": $example })
+                json_schema!({ "type": "string", "maxLength": 11, "pattern": Self::PATTERN, "example": $example })
             }
         }
     };
@@ -104,6 +107,9 @@ pub struct Duration {
 }
 
 impl Duration {
+    /// What an API server holds the text against.
+    pub const PATTERN: &str = "^([0-9]{1,9}(h|ms|m|s)){1,4}$";
+
     /// The value.
     pub fn value(&self) -> std::time::Duration {
         self.value
@@ -167,7 +173,7 @@ impl JsonSchema for Duration {
         "Duration".into()
     }
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "maxLength": 16, "pattern": "^([0-9]{1,9}(h|ms|m|s)){1,4}$", "example": "5m" })
+        json_schema!({ "type": "string", "maxLength": 16, "pattern": Self::PATTERN, "example": "5m" })
     }
 }
 

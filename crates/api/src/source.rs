@@ -11,7 +11,7 @@ use crate::{LocalReference, schema};
 #[schemars(transform = schema::closed)]
 #[schemars(extend("x-kubernetes-validations" = [
     {"rule": "self.uri.startsWith('oci://') || self.uri.startsWith('https://') || self.uri.startsWith('configmap://') || self.uri.startsWith('pvc://') || self.uri.startsWith('file://')",
-     "message": "uri must start with oci://, https://, configmap:// or pvc:// (file:// only works with slipway run on your own machine)"},
+     "message": "uri must start with oci://, https://, configmap:// or pvc://; a path of your own machine is file://model.onnx or file:///models/model.onnx, for slipway run alone"},
     {"rule": "!has(self.file) || (!self.file.startsWith('/') && !self.file.split('/').exists(part, part == '..' || part == '.' || part == ''))",
      "message": "file must be a relative path without '..', such as model.onnx"},
     {"rule": "has(self.file) || !(self.uri.startsWith('configmap://'))",
@@ -30,8 +30,8 @@ pub struct Source {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 255))]
     pub file: Option<String>,
-    /// The digest that the bytes must have: of the file itself, or of the manifest for `oci://`.
-    /// Example: `sha256:` and 64 hexadecimal characters.
+    /// The digest that the bytes must have: of the file itself, or of the manifest for `oci://`. Of a model that keeps tensors
+    /// in other files, of the list of all files: `LC_ALL=C sha256sum model.onnx model.onnx.data | sha256sum`. Example: `sha256:` and 64 hexadecimal characters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 71), regex(pattern = r"^sha256:[0-9a-f]{64}$"))]
     pub digest: Option<String>,

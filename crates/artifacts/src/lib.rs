@@ -4,6 +4,7 @@
 //! repository of a registry, or an image layout directory. Users' sources are brought in by [`fetch`].
 //! Nothing here knows what a model is, runs a stage or talks to Kubernetes.
 
+mod companions;
 mod digest;
 mod error;
 mod http;
@@ -20,6 +21,7 @@ mod store;
 mod tag;
 mod walk;
 
+pub use companions::{Companions, alone};
 pub use digest::{Digest, Hasher, HashingReader, HashingWriter, digest_file};
 pub use error::{Category, Error, Result, chain};
 pub use http::RetryPolicy;

@@ -13,7 +13,7 @@ use distribution::{Distribution, binary, start, start_in};
 use serde_json::json;
 use slipway_artifacts::{
     Bundle, Category, Digest, FetchOptions, Kind, Limits, Location, Reference, RegistryOptions, SourceSpec,
-    Store, Tag, fetch, push_path, silent,
+    Store, Tag, alone, fetch, push_path, silent,
 };
 
 /// What these tests ask of a registry.
@@ -184,7 +184,7 @@ async fn what_a_user_pushes_is_fetched_as_a_source() {
     let reference: Reference = format!("oci://{}/models/digits:v1", distribution.host).parse().unwrap();
     let options = RegistryOptions::default();
     let digest =
-        push_path(&distribution.folder(), &reference, Kind::Model, &options, &silent()).await.unwrap();
+        push_path(&distribution.folder(), &reference, Kind::Model, alone, &options, &silent()).await.unwrap();
     let spec = SourceSpec {
         uri: format!("{reference}@{digest}").parse().unwrap(),
         file: Some("model.onnx".parse().unwrap()),

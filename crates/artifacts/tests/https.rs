@@ -126,3 +126,19 @@ async fn missing_and_forbidden_files_are_told_apart() {
         assert_eq!(server.requests().len(), 1);
     }
 }
+
+#[tokio::test]
+async fn a_model_that_keeps_tensors_in_another_file_is_refused_with_its_name() {
+    let server = Server::start(|_, _| Answer::ok("model")).await;
+    let spec = SourceSpec {
+        uri: format!("http://{}/models/net.onnx", server.host).parse().unwrap(),
+        file: None,
+        digest: None,
+    };
+    let companions = |_: &std::path::Path| vec!["net.onnx.data".to_owned()];
+    let options = FetchOptions { https: inward(), companions, ..FetchOptions::default() };
+    let dest = tempfile::tempdir().unwrap();
+    let message = fetch(&spec, dest.path(), &options).await.unwrap_err().to_string();
+    assert!(message.contains("net.onnx.data") && message.contains("slipway push"), "{message}");
+    assert_eq!(std::fs::read_dir(dest.path()).unwrap().count(), 0);
+}

@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     fs,
+    io::Read,
     path::{Path, PathBuf},
 };
 
@@ -14,6 +15,9 @@ use crate::{admission, error::Error};
 
 /// Files larger than this are not manifests; etcd would not take them either.
 const MAX_BYTES: u64 = 4 << 20;
+
+/// The path that stands for standard input.
+pub(crate) const STDIN: &str = "-";
 
 /// What a folder of manifests holds for us: model deployments, and the `ConfigMap`s that they read.
 #[derive(Debug, Default)]
@@ -31,7 +35,7 @@ pub(crate) type Bytes = BTreeMap<String, Vec<u8>>;
 pub(crate) const DEFAULT_NAMESPACE: &str = "default";
 
 impl Manifests {
-    /// Reads one file, or every `.yaml`, `.yml` and `.json` file of a folder in the order of their names.
+    /// Reads one file (`-` is standard input), or every `.yaml`, `.yml` and `.json` file of a folder in the order of their names.
     ///
     /// Kinds of others are passed over, as they mean nothing here.
     ///
@@ -39,6 +43,13 @@ impl Manifests {
     /// A file that cannot be read or is no YAML, a model deployment that the CRD refuses, bad base64.
     pub(crate) fn load(path: &Path) -> Result<Self, Error> {
         let mut manifests = Self::default();
+        if path == Path::new(STDIN) {
+            let named = Path::new("standard input");
+            for document in read(named, std::io::stdin().lock())? {
+                manifests.take(named, &document)?;
+            }
+            return Ok(manifests);
+        }
         for file in files(path)? {
             for document in documents(&file)? {
                 manifests.take(&file, &document)?;
@@ -78,6 +89,9 @@ impl Manifests {
     fn take(&mut self, file: &Path, document: &Value) -> Result<(), Error> {
         let api_version = document["apiVersion"].as_str().unwrap_or_default();
         let kind = document["kind"].as_str().unwrap_or_default();
+        if kind != KIND && kind.eq_ignore_ascii_case(KIND) {
+            return Err(Error::Usage(format!("{}: kind {kind} is not known: write {KIND}", file.display())));
+        }
         if kind == KIND && api_version.starts_with(&format!("{GROUP}/")) {
             if api_version != format!("{GROUP}/{VERSION}") {
                 return Err(Error::Usage(format!(
@@ -132,12 +146,22 @@ fn files(path: &Path) -> Result<Vec<PathBuf>, Error> {
 }
 
 fn documents(file: &Path) -> Result<Vec<Value>, Error> {
-    let read = |source| Error::Read { path: file.to_owned(), source };
-    let size = fs::metadata(file).map_err(read)?.len();
-    if size > MAX_BYTES {
-        return Err(Error::Usage(format!("{}: {size} bytes is too large for a manifest", file.display())));
+    let opened = fs::File::open(file).map_err(|source| Error::Read { path: file.to_owned(), source })?;
+    read(file, opened)
+}
+
+/// The documents of a file, or of what is read in its place.
+fn read(file: &Path, from: impl Read) -> Result<Vec<Value>, Error> {
+    let mut text = String::new();
+    let read = from.take(MAX_BYTES + 1).read_to_string(&mut text);
+    let bytes = read.map_err(|source| Error::Read { path: file.to_owned(), source })?;
+    if u64::try_from(bytes).is_ok_and(|bytes| bytes > MAX_BYTES) {
+        let limit = MAX_BYTES;
+        return Err(Error::Usage(format!(
+            "{}: more than {limit} bytes are too large for a manifest",
+            file.display()
+        )));
     }
-    let text = fs::read_to_string(file).map_err(read)?;
     yaml::documents(&text).map_err(|source| Error::Yaml { path: file.to_owned(), source })
 }
 

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use crate::error::Error;
+use crate::{destination, error::Error};
 
 /// Prints a text and a line break on standard output; that nobody reads on (`| head`) is no error.
 pub(crate) fn print(text: &str) -> Result<(), Error> {
@@ -28,17 +28,17 @@ pub(crate) fn json<T: Serialize>(value: &T) -> Result<(), Error> {
 /// What others may do with a file before the umask takes away from it.
 const MODE: u32 = 0o666;
 
-/// Writes a file aside and renames it.
+/// Writes a file aside and renames it; a link is followed.
 pub(crate) fn write(path: &Path, text: &str) -> Result<(), Error> {
+    let target = destination::followed(path)?;
     let aside = || {
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let mut file = tempfile::Builder::new()
             .prefix(".slipway-")
             .permissions(Permissions::from_mode(MODE))
-            .tempfile_in(folder)?;
+            .tempfile_in(destination::folder(&target))?;
         file.write_all(text.as_bytes())?;
         file.as_file().sync_all()?;
-        file.persist(path).map_err(|error| error.error).map(drop)
+        file.persist(&target).map_err(|error| error.error).map(drop)
     };
     aside().map_err(|source| Error::Write { path: path.to_owned(), source })
 }

@@ -27,8 +27,41 @@ pub enum FileFormat {
     Tflite,
     /// A Python pickle or a PyTorch archive: loading it can run any code.
     Pickle,
+    /// One NumPy array.
+    Npy,
+    /// A file of HDF5, as Keras wrote models before its own archive.
+    Hdf5,
+    /// Keras' archive.
+    Keras,
+    /// Weights in the format of llama.cpp.
+    Gguf,
+    /// A web page, such as the one that asks for a login.
+    Html,
+    /// What git-lfs keeps in place of a large file.
+    #[serde(rename = "git-lfs")]
+    GitLfs,
     /// None of the above.
     Unknown,
+}
+
+impl FileFormat {
+    /// What to do where an ONNX model is wanted.
+    pub fn to_onnx(self) -> &'static str {
+        match self {
+            Self::GitLfs => "run git lfs pull",
+            Self::Html => "the download went wrong: look at it in a browser",
+            Self::Onnx
+            | Self::Npz
+            | Self::Safetensors
+            | Self::Tflite
+            | Self::Pickle
+            | Self::Npy
+            | Self::Hdf5
+            | Self::Keras
+            | Self::Gguf
+            | Self::Unknown => "export the model as ONNX",
+        }
+    }
 }
 
 impl fmt::Display for FileFormat {
@@ -39,6 +72,12 @@ impl fmt::Display for FileFormat {
             Self::Safetensors => "a safetensors file",
             Self::Tflite => "a TensorFlow Lite model",
             Self::Pickle => "a Python pickle or PyTorch archive",
+            Self::Npy => "a NumPy array (npy)",
+            Self::Hdf5 => "an HDF5 file",
+            Self::Keras => "a Keras archive",
+            Self::Gguf => "a GGUF file",
+            Self::Html => "a web page",
+            Self::GitLfs => "a pointer of git-lfs, not the file itself",
             Self::Unknown => "no model format that is known",
         })
     }
@@ -72,6 +111,12 @@ pub fn sniff(head: &[u8], file_len: u64) -> FileFormat {
     if head.get(4..8) == Some(b"TFL3") {
         return FileFormat::Tflite;
     }
+    if let Some((_, format)) = MAGIC.iter().find(|(magic, _)| head.starts_with(magic)) {
+        return *format;
+    }
+    if is_html(head) {
+        return FileFormat::Html;
+    }
     if is_safetensors(head, file_len) {
         return FileFormat::Safetensors;
     }
@@ -81,11 +126,27 @@ pub fn sniff(head: &[u8], file_len: u64) -> FileFormat {
     if is_onnx(head) { FileFormat::Onnx } else { FileFormat::Unknown }
 }
 
+/// The first bytes of formats that begin with a word.
+const MAGIC: [(&[u8], FileFormat); 4] = [
+    (b"\x93NUMPY", FileFormat::Npy),
+    (b"\x89HDF\r\n\x1a\n", FileFormat::Hdf5),
+    (b"GGUF", FileFormat::Gguf),
+    (b"version https://git-lfs.github.com/spec/", FileFormat::GitLfs),
+];
+
+fn is_html(head: &[u8]) -> bool {
+    let text = head.trim_ascii_start();
+    let begins = |tag: &[u8]| text.get(..tag.len()).is_some_and(|start| start.eq_ignore_ascii_case(tag));
+    begins(b"<!doctype html") || begins(b"<html")
+}
+
 fn sniff_zip(head: &[u8]) -> FileFormat {
     let name_len = head.get(26..28).map_or(0, |len| usize::from(u16::from_le_bytes([len[0], len[1]])));
     let name = head.get(30..30 + name_len).unwrap_or_default();
     if name.ends_with(b".npy") {
         FileFormat::Npz
+    } else if [&b"metadata.json"[..], b"config.json", b"model.weights.h5"].contains(&name) {
+        FileFormat::Keras
     } else if name.ends_with(b".pkl") || name.ends_with(b"/version") || name.ends_with(b"/byteorder") {
         FileFormat::Pickle
     } else {
@@ -141,7 +202,7 @@ mod tests {
 
     #[test]
     fn each_format_is_told_by_its_bytes() {
-        let cases: [(&[u8], FileFormat); 8] = [
+        let cases: [(&[u8], FileFormat); 15] = [
             (&[0x08, 0x07, 0x12, 0x02, b'p', b't', 0x3a, 0x01], FileFormat::Onnx),
             (&zip_entry("x.npy"), FileFormat::Npz),
             (&zip_entry("archive/data.pkl"), FileFormat::Pickle),
@@ -150,6 +211,13 @@ mod tests {
             (b"\x02\0\0\0\0\0\0\0{}", FileFormat::Safetensors),
             (b"\x80\x04\x95", FileFormat::Pickle),
             (b"hello, I am model.onnx", FileFormat::Unknown),
+            (b"\x93NUMPY\x01\0v\0", FileFormat::Npy),
+            (b"\x89HDF\r\n\x1a\n\0", FileFormat::Hdf5),
+            (&zip_entry("metadata.json"), FileFormat::Keras),
+            (b"GGUF\x03\0\0\0", FileFormat::Gguf),
+            (b"\n<!DOCTYPE html><html>", FileFormat::Html),
+            (b"<HTML><body>", FileFormat::Html),
+            (b"version https://git-lfs.github.com/spec/v1\noid sha256:", FileFormat::GitLfs),
         ];
         for (bytes, expected) in cases {
             assert_eq!(sniff(bytes, bytes.len() as u64), expected, "{bytes:?}");

@@ -50,7 +50,11 @@ impl App {
         }
         match version {
             Some(version) if self.revision.as_deref() != Some(version) => {
-                Err(ApiError::NotFound(format!("model {name:?} has no version {version:?}")))
+                let has =
+                    self.revision.as_ref().map_or_else(|| "none".to_owned(), |own| format!("{own:?} alone"));
+                Err(ApiError::NotFound(format!(
+                    "model {name:?} has no version {version:?}, it has {has}: leave the version out"
+                )))
             }
             _ => Ok(()),
         }

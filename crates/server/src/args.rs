@@ -65,13 +65,17 @@ impl From<BackendArg> for BackendChoice {
     }
 }
 
+fn model_name(text: &str) -> Result<String, slipway_server::WrongName> {
+    slipway_server::check_name(text).map(|()| text.to_owned())
+}
+
 #[derive(Debug, clap::Args)]
 pub(crate) struct ServeArgs {
     /// Model file, or the folder that `pull` filled.
     #[arg(long, env = "SLIPWAY_MODEL")]
     model: PathBuf,
     /// Name in `/v2/models/{name}`.
-    #[arg(long, env = "SLIPWAY_NAME")]
+    #[arg(long, env = "SLIPWAY_NAME", value_parser = model_name)]
     name: String,
     /// Revision that serves; also the model's version in the protocol.
     #[arg(long, env = "SLIPWAY_REVISION")]

@@ -17,11 +17,11 @@ pub(crate) struct Offered<'a, C> {
 
 /// The tensors of a request in the model's order.
 ///
-/// `decode` turns content into elements of a type and count; the count is checked again here.
+/// `decode` turns content into elements of a type and shape; their count is checked again here.
 pub(crate) fn bind<C>(
     specs: &[TensorSpec],
     offered: Vec<Offered<'_, C>>,
-    decode: impl Fn(&str, DataType, usize, C) -> Result<TensorData, ApiError>,
+    decode: impl Fn(&str, DataType, &[usize], C) -> Result<TensorData, ApiError>,
 ) -> Result<Vec<Tensor>, ApiError> {
     let mut slots: Vec<Option<Tensor>> = specs.iter().map(|_| None).collect();
     for input in offered {
@@ -44,7 +44,7 @@ pub(crate) fn bind<C>(
 fn bind_one<C>(
     spec: &TensorSpec,
     input: Offered<'_, C>,
-    decode: impl Fn(&str, DataType, usize, C) -> Result<TensorData, ApiError>,
+    decode: impl Fn(&str, DataType, &[usize], C) -> Result<TensorData, ApiError>,
 ) -> Result<Tensor, ApiError> {
     let name = &spec.name;
     if input.datatype != spec.datatype.name() {
@@ -63,7 +63,7 @@ fn bind_one<C>(
             "input {name:?} has a shape too large to count: {shape:?}"
         )));
     };
-    let data = decode(name, spec.datatype, count, input.content)?;
+    let data = decode(name, spec.datatype, &shape, input.content)?;
     let got = data.len();
     Tensor::new(shape, data).ok_or_else(|| wrong_count(name, count, got))
 }
@@ -72,9 +72,10 @@ fn bind_one<C>(
 pub(crate) fn decode_binary(
     name: &str,
     datatype: DataType,
-    count: usize,
+    shape: &[usize],
     bytes: &[u8],
 ) -> Result<TensorData, ApiError> {
+    let count = element_count(shape).unwrap_or(usize::MAX);
     match TensorData::from_le_bytes(datatype, bytes) {
         Some(data) if data.len() == count => Ok(data),
         _ => Err(ApiError::BadRequest(format!(

@@ -69,6 +69,11 @@ impl ApiError {
     }
 }
 
+/// Refuses an extension of the protocol.
+pub(crate) fn unsupported(extension: &str) -> ApiError {
+    ApiError::BadRequest(format!("the {extension} extension is not supported"))
+}
+
 impl From<ApiError> for tonic::Status {
     fn from(error: ApiError) -> Self {
         Self::new(error.grpc_code(), error.to_string())

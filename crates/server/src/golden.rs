@@ -72,8 +72,8 @@ impl GoldenTensor {
         if self.datatype != datatype.name() {
             return Err(format!("{name:?} is {datatype} in the model, {} in the sample", self.datatype));
         }
-        let count = element_count(&self.shape).ok_or_else(|| format!("{name:?} has an impossible shape"))?;
-        let data = decode_json(name, datatype, count, &self.data).map_err(|error| error.to_string())?;
+        element_count(&self.shape).ok_or_else(|| format!("{name:?} has an impossible shape"))?;
+        let data = decode_json(name, datatype, &self.shape, &self.data).map_err(|error| error.to_string())?;
         Tensor::new(self.shape.clone(), data)
             .ok_or_else(|| format!("{name:?} has fewer elements than its shape says"))
     }

@@ -36,6 +36,7 @@ pub use files::{FilesError, INDEX, Index, ModelFiles};
 pub use grpc::proto;
 pub use health::Health;
 pub use queue::Batching;
+pub use rest::{WrongName, check_name, escaped};
 pub use serve::{NotReady, Running, ServeError, serve, serve_engine};
 pub use tensor::{DataType, Tensor, TensorData, element_count};
 pub use warm_up::WarmUpError;

@@ -6,10 +6,11 @@ mod common;
 use common::{doubling, start};
 use slipway_server::BackendChoice;
 use slipway_server::proto::grpc_inference_service_client::GrpcInferenceServiceClient;
+use slipway_server::proto::infer_parameter::ParameterChoice;
 use slipway_server::proto::model_infer_request::{InferInputTensor, InferRequestedOutputTensor};
 use slipway_server::proto::{
-    InferTensorContents, ModelInferRequest, ModelMetadataRequest, ModelReadyRequest, ServerLiveRequest,
-    ServerMetadataRequest, ServerReadyRequest,
+    InferParameter, InferTensorContents, ModelInferRequest, ModelMetadataRequest, ModelReadyRequest,
+    ServerLiveRequest, ServerLiveResponse, ServerMetadataRequest, ServerReadyRequest,
 };
 use tonic::Code;
 use tonic::transport::Channel;
@@ -18,6 +19,7 @@ for_each_engine!(
     describes_server_and_model,
     raw_requests_get_raw_answers_and_typed_ones_typed,
     wrong_requests_are_told_what_is_wrong,
+    a_method_that_is_not_there_is_answered_in_words,
     draining_server_finishes_calls_and_says_goodbye,
 );
 
@@ -97,7 +99,14 @@ async fn wrong_requests_are_told_what_is_wrong(backend: BackendChoice) {
     "other".clone_into(&mut other.model_name);
     let mut too_many = with_raw(&[1, 2], &[1.0, 2.0]);
     too_many.raw_input_contents.push(raw(&[]));
+    let mut classified = with_raw(&[1, 2], &[1.0, 2.0]);
+    let parameter = InferParameter { parameter_choice: Some(ParameterChoice::Int64Param(2)) };
+    classified.outputs = vec![InferRequestedOutputTensor {
+        name: "y".to_owned(),
+        parameters: [("classification".to_owned(), parameter)].into(),
+    }];
     for (request, code, words) in [
+        (classified, Code::InvalidArgument, "the classification extension is not supported"),
         (with_raw(&[1, 3], &[1.0, 2.0, 3.0]), Code::InvalidArgument, "expects shape"),
         (with_raw(&[1, 2], &[1.0]), Code::InvalidArgument, "needs 2 elements"),
         (with_raw(&[i64::MAX, 2], &[1.0]), Code::InvalidArgument, "needs 18446744073709551614 elements"),
@@ -107,6 +116,24 @@ async fn wrong_requests_are_told_what_is_wrong(backend: BackendChoice) {
     ] {
         let status = client.model_infer(request).await.unwrap_err();
         assert!(status.code() == code && status.message().contains(words), "{status:?}");
+    }
+    server.ended().await;
+}
+
+async fn a_method_that_is_not_there_is_answered_in_words(backend: BackendChoice) {
+    let server = start(backend, &doubling(), |_| {}).await;
+    let channel =
+        Channel::from_shared(format!("http://{}", server.running.addr)).unwrap().connect().await.unwrap();
+    let mut client = tonic::client::Grpc::new(channel);
+    for method in ["ModelConfig", "ModelStatistics", "RepositoryIndex"] {
+        client.ready().await.unwrap();
+        let path = format!("/inference.GRPCInferenceService/{method}").parse().unwrap();
+        let codec = tonic_prost::ProstCodec::<ServerLiveRequest, ServerLiveResponse>::default();
+        let status = client.unary(tonic::Request::new(ServerLiveRequest {}), path, codec).await.unwrap_err();
+        assert!(
+            status.code() == Code::Unimplemented && status.message().contains("ModelInfer"),
+            "{status:?}"
+        );
     }
     server.ended().await;
 }

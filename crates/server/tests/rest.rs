@@ -16,6 +16,9 @@ for_each_engine!(
     wrong_requests_are_told_what_is_wrong,
     binary_lengths_that_disagree_are_refused,
     paths_methods_sizes_and_encodings_have_their_own_status,
+    a_body_may_be_nothing_but_the_elements_of_the_one_input,
+    an_infinite_answer_is_sent_in_the_binary_form_alone,
+    a_name_is_found_as_clients_escape_it,
 );
 
 const INFER: &str = "/v2/models/doubler/infer";
@@ -119,12 +122,24 @@ async fn wrong_requests_are_told_what_is_wrong(backend: BackendChoice) {
         (json!({ "inputs": [] }), "input \"x\" is missing"),
         (json!({ "inputs": [twice, twice] }), "given twice"),
         (json!({}), "missing field `inputs`"),
-        (json!([]), "not valid"),
+        (json!([]), "no JSON object with \"inputs\""),
+        (json!([null, {}, [twice]]), "no JSON object with \"inputs\""),
+        (
+            input(json!({ "shape": [3, 2], "data": [[1, 2, 3], [4, 5, 6]] })),
+            "an array of 3 at depth 1, and its shape is [3, 2]",
+        ),
     ] {
         let (status, body) = client.infer(request.to_string()).await;
         assert_eq!(status, StatusCode::BAD_REQUEST, "{request}");
         let message = body["error"].as_str().unwrap();
         assert!(message.contains(words), "{request}: {message}");
+    }
+    let not_a_number = input(json!({})).to_string().replace("[1,2]", "[1,NaN]");
+    assert!(not_a_number.contains("NaN"), "{not_a_number}");
+    for (body, words) in [(not_a_number.as_str(), "NaN is no JSON: send null"), ("", "the body is empty")] {
+        let (status, answer) = client.infer(body.to_owned()).await;
+        let message = answer["error"].as_str().unwrap();
+        assert!(status == StatusCode::BAD_REQUEST && message.contains(words), "{message}");
     }
     let (status, body) = client.infer("{\"inputs\": [").await;
     assert!(status == StatusCode::BAD_REQUEST && body["error"].is_string(), "{body}");
@@ -177,5 +192,59 @@ async fn paths_methods_sizes_and_encodings_have_their_own_status(backend: Backen
     let (status, body) = client.infer(vec![b' '; 201]).await;
     assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE);
     assert_eq!(body["error"], "the request body is larger than 200 bytes");
+    server.ended().await;
+}
+
+async fn a_body_may_be_nothing_but_the_elements_of_the_one_input(backend: BackendChoice) {
+    let server = start(backend, &doubling(), |_| {}).await;
+    let mut client = Client::connect(server.running.addr).await;
+    let request = post(INFER, &[("inference-header-content-length", "0")], floats(&[1.0, 2.0, 3.0, 4.0]));
+    let (status, headers, body) = client.try_send(request).await.unwrap();
+    assert_eq!(status, StatusCode::OK, "{}", String::from_utf8_lossy(&body));
+    let json_length: usize = headers["inference-header-content-length"].to_str().unwrap().parse().unwrap();
+    let answer: Value = serde_json::from_slice(&body[..json_length]).unwrap();
+    assert_eq!(answer["outputs"][0]["shape"], json!([2, 2]), "both rows");
+    assert_eq!(body[json_length..], floats(&[2.0, 4.0, 6.0, 8.0]));
+
+    let odd = post(INFER, &[("inference-header-content-length", "0")], vec![0; 9]);
+    let (status, _, body) = client.try_send(odd).await.unwrap();
+    let text = String::from_utf8_lossy(&body);
+    assert!(status == StatusCode::BAD_REQUEST && text.contains("got 9 bytes"), "{text}");
+    server.ended().await;
+}
+
+async fn an_infinite_answer_is_sent_in_the_binary_form_alone(backend: BackendChoice) {
+    let server = start(backend, &doubling(), |_| {}).await;
+    let mut client = Client::connect(server.running.addr).await;
+    let largest = json!({ "name": "x", "datatype": "FP32", "shape": [1, 2], "data": [3e38, -3e38] });
+    let (status, body) = client.infer(json!({ "inputs": [largest] }).to_string()).await;
+    let message = body["error"].as_str().unwrap();
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+    assert!(
+        message.contains("output \"y\" has an infinite value") && message.contains("binary"),
+        "{message}"
+    );
+
+    let wanted = json!([{ "name": "y", "parameters": { "binary_data": true } }]);
+    let request = json!({ "inputs": [largest], "outputs": wanted }).to_string();
+    let (status, headers, body) = client.try_send(post(INFER, &[], request)).await.unwrap();
+    assert_eq!(status, StatusCode::OK);
+    let json_length: usize = headers["inference-header-content-length"].to_str().unwrap().parse().unwrap();
+    assert_eq!(body[json_length..], floats(&[f32::INFINITY, f32::NEG_INFINITY]));
+    server.ended().await;
+}
+
+async fn a_name_is_found_as_clients_escape_it(backend: BackendChoice) {
+    let server = start(backend, &doubling(), |config| "bert:base v2".clone_into(&mut config.name)).await;
+    let mut client = Client::connect(server.running.addr).await;
+    for path in ["/v2/models/bert%3Abase%20v2", "/v2/models/bert:base%20v2"] {
+        let (status, body) = client.get(path).await;
+        assert_eq!((status, &body["name"]), (StatusCode::OK, &json!("bert:base v2")), "{path}");
+    }
+    let (status, body) = client.post("/v2/models/bert%3Abase%20v2/infer", row(1.0, 2.0)).await;
+    assert_eq!(status, StatusCode::OK, "{body}");
+    let (status, body) = client.post("/v2/models/bert%3Abase%20v2/versions/1/infer", row(1.0, 2.0)).await;
+    let message = body["error"].as_str().unwrap();
+    assert!(status == StatusCode::NOT_FOUND && message.contains("leave the version out"), "{message}");
     server.ended().await;
 }

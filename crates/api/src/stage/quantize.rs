@@ -131,8 +131,8 @@ pub struct WeightOnly {
     #[serde(default, skip_serializing_if = "Granularity::is_default")]
     pub granularity: Granularity,
     /// Weights along the depth of a matrix that share a scale, a power of two from 16 to 256; for `int4`, and for `int8`,
-    /// where rows of tables are cut too. What it does not divide is stored as `int8` with a scale a channel, but for
-    /// `int4` with `backend: onnxruntime`. Default: 32 for `int4`; a scale a channel for `int8`. Example: 64.
+    /// where rows of tables are cut too. Matrices whose inner dimension is not a multiple of the block are stored as `int8` with a
+    /// scale a channel, but for `int4` with `backend: onnxruntime`. Default: 32 for `int4`; a scale a channel for `int8`. Example: 64.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 16, max = 256))]
     #[schemars(extend("x-kubernetes-validations" = [

@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::media::{ARTIFACT_TYPE, CONFIG_TYPE, MANIFEST_TYPE, layer_type};
 use super::parse::Descriptor;
 use super::{Kind, Lineage, annotation, canonical, check_paths};
+use crate::companions::{self, Companions};
 use crate::digest::{Digest, digest_file};
 use crate::error::{Error, Result};
 use crate::limits::{Limits, MAX_MANIFEST_BYTES};
@@ -84,8 +85,40 @@ impl Bundle {
     /// As [`Bundle::from_files`]; [`Error::NotAllowed`] for symbolic links that leave the folder and for special files;
     /// [`Error::TooLarge`] beyond `limits`.
     pub fn from_path(kind: Kind, path: &Path, limits: &Limits) -> Result<Self> {
+        Self::with_companions(kind, path, limits, companions::alone)
+    }
+
+    /// Describes and hashes a file with its companions, or everything in a folder; blocks.
+    ///
+    /// A file that has companions is the entry.
+    ///
+    /// # Errors
+    /// As [`Bundle::from_path`]; [`Error::NotFound`] for a companion that is not there.
+    pub fn with_companions(kind: Kind, path: &Path, limits: &Limits, companions: Companions) -> Result<Self> {
         let found = walk::file_or_folder(path, limits)?;
-        Self::from_files(kind, found.into_iter().map(|file| (file.path, file.local)))
+        let is_folder = path.is_dir();
+        let folder = if is_folder { path } else { path.parent().unwrap_or(Path::new(".")) };
+        let mut files: BTreeMap<_, _> = found.into_iter().map(|file| (file.path, file.local)).collect();
+        let own: Vec<_> = files.keys().cloned().collect();
+        for entry in &own {
+            for needed in companions::paths(companions, entry, &files[entry])? {
+                let local = needed.join_to(folder);
+                if !local.is_file() {
+                    let place = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+                    let hint = "; it has to be pushed with it";
+                    return Err(companions::missing(
+                        needed.as_str(),
+                        entry,
+                        &place.display().to_string(),
+                        hint,
+                    ));
+                }
+                files.entry(needed).or_insert(local);
+            }
+        }
+        let entry = own.into_iter().next().filter(|_| !is_folder);
+        let bundle = Self::from_files(kind, files)?;
+        Ok(Self { entry: entry.or(bundle.entry.clone()), ..bundle })
     }
 
     /// Total bytes of all files.

@@ -5,7 +5,8 @@ use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use super::{FetchOptions, Fetched, FetchedFile, check_wanted};
+use super::{FetchOptions, Fetched, FetchedFile, check_whole};
+use crate::companions::{self, Companions};
 use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::landing::Landing;
@@ -21,7 +22,7 @@ pub enum ConfigMapData {
     Bytes(BTreeMap<String, Vec<u8>>),
 }
 
-/// Fetches one key; without a key, the only one.
+/// Fetches one key and those that belong to it; without a key, the only one.
 pub(super) async fn fetch(
     name: &str,
     key: Option<&RelPath>,
@@ -32,30 +33,64 @@ pub(super) async fn fetch(
     let data = options.config_maps.get(name).cloned().ok_or_else(|| {
         Error::not_found(format!("ConfigMap {name:?}"), "; create it in the namespace of the ModelDeployment")
     })?;
-    let (name, key, wanted, dest) = (name.to_owned(), key.cloned(), wanted.copied(), dest.to_owned());
-    let limit = options.limits.max_bytes;
-    blocking(move || copy(&name, &data, key, wanted.as_ref(), &dest, limit)).await
+    let (key, wanted, dest) = (key.cloned(), wanted.copied(), dest.to_owned());
+    let map = Map { what: format!("ConfigMap {name:?}"), data, limit: options.limits.max_bytes };
+    let companions = options.companions;
+    blocking(move || map.pinned()?.copy(key, wanted.as_ref(), &dest, companions)).await
 }
 
-fn copy(
-    name: &str,
-    data: &ConfigMapData,
-    key: Option<RelPath>,
-    wanted: Option<&Digest>,
-    dest: &Path,
+/// One ConfigMap, as messages name it.
+struct Map {
+    what: String,
+    data: ConfigMapData,
     limit: u64,
-) -> Result<Fetched> {
-    let what = format!("ConfigMap {name:?}");
-    let path = match key {
-        Some(key) => key,
-        None => only_key(&what, data)?,
-    };
-    let mut from = open(&what, data, &path)?;
-    let landing = Landing::new(dest)?;
-    let (digest, size) = landing.write(&path, &mut from, limit, |_| ())?;
-    check_wanted(&format!("key {:?} of {what}", path.as_str()), wanted, &digest, None)?;
-    landing.settle([&path].into_iter())?;
-    Ok(Fetched { files: vec![FetchedFile { path: path.clone(), size, digest }], entry: Some(path), digest })
+}
+
+impl Map {
+    /// The map at one version: what the kubelet mounts may be switched to another between two keys.
+    fn pinned(self) -> Result<Self> {
+        let data = match self.data {
+            ConfigMapData::Directory(folder) => ConfigMapData::Directory(snapshot(&folder)?),
+            bytes @ ConfigMapData::Bytes(_) => bytes,
+        };
+        Ok(Self { data, ..self })
+    }
+
+    fn copy(
+        &self,
+        key: Option<RelPath>,
+        wanted: Option<&Digest>,
+        dest: &Path,
+        companions: Companions,
+    ) -> Result<Fetched> {
+        let path = match key {
+            Some(key) => key,
+            None => only_key(&self.what, &self.data)?,
+        };
+        // A key that is not there leaves no folder behind.
+        open(&self.what, &self.data, &path)?;
+        let landing = Landing::new(dest)?;
+        let mut files = vec![self.take(&landing, &path, self.limit)?];
+        for needed in companions::paths(companions, &path, &landing.place(&path)?)? {
+            let keys = keys(&self.data)?;
+            if !keys.iter().any(|key| key == needed.as_str()) {
+                let hint = format!("; it has the keys: {}", keys.join(", "));
+                return Err(companions::missing(needed.as_str(), &path, &self.what, &hint));
+            }
+            let left = self.limit.saturating_sub(files.iter().map(|file| file.size).sum());
+            files.push(self.take(&landing, &needed, left)?);
+        }
+        files.sort_by(|a, b| a.path.cmp(&b.path));
+        let digest = check_whole(&format!("key {:?} of {}", path.as_str(), self.what), wanted, &files)?;
+        landing.settle(files.iter().map(|file| &file.path))?;
+        Ok(Fetched { files, entry: Some(path), digest })
+    }
+
+    fn take(&self, landing: &Landing, key: &RelPath, limit: u64) -> Result<FetchedFile> {
+        let mut from = open(&self.what, &self.data, key)?;
+        let (digest, size) = landing.write(key, &mut from, limit, |_| ())?;
+        Ok(FetchedFile { path: key.clone(), size, digest })
+    }
 }
 
 fn only_key(what: &str, data: &ConfigMapData) -> Result<RelPath> {
@@ -97,14 +132,13 @@ fn open(what: &str, data: &ConfigMapData, key: &RelPath) -> Result<Box<dyn Read>
             None => Err(missing()?),
         },
         ConfigMapData::Directory(folder) => {
-            let root = snapshot(folder)?;
-            let place = key.join_to(&root);
+            let place = key.join_to(folder);
             let real = match fs::canonicalize(&place) {
                 Ok(real) => real,
                 Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Err(missing()?),
                 Err(e) => return Err(Error::storage(&place, e)),
             };
-            if !real.starts_with(&root) || !real.is_file() {
+            if !real.starts_with(folder) || !real.is_file() {
                 return Err(Error::not_allowed(
                     place.display().to_string(),
                     "it is not a file inside the ConfigMap's folder",

@@ -8,6 +8,7 @@ use reqwest::redirect::Policy;
 use reqwest::{Client, Response, StatusCode, Url};
 
 use super::{FetchOptions, Fetched, FetchedFile, check_wanted};
+use crate::companions;
 use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::http::{self, Fault, Guard, Retry, RetryPolicy};
@@ -136,6 +137,16 @@ pub(super) async fn fetch(
     options.progress.finish();
     let (digest, size) = got?;
     check_wanted(&shown(url), wanted, &digest, None)?;
+    let needed = companions::paths(options.companions, &path, &place)?;
+    if !needed.is_empty() {
+        let names: Vec<_> = needed.iter().map(RelPath::as_str).collect();
+        let reason = format!(
+            "it keeps tensors in {}, and a URL brings one file: `slipway push` takes both to a registry, or export the \
+             model as one file",
+            names.join(", ")
+        );
+        return Err(Error::invalid(shown(url), reason));
+    }
     landing.settle([&path].into_iter())?;
     Ok(Fetched { files: vec![FetchedFile { path: path.clone(), size, digest }], entry: Some(path), digest })
 }

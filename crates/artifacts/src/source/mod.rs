@@ -18,6 +18,7 @@ pub use uri::SourceUri;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use crate::companions::{Companions, alone};
 use crate::digest::{Digest, Hasher};
 use crate::error::{Error, Result};
 use crate::limits::Limits;
@@ -33,7 +34,8 @@ pub struct SourceSpec {
     pub uri: SourceUri,
     /// The file that matters in a folder or an artifact; the key of a ConfigMap.
     pub file: Option<RelPath>,
-    /// What it must be: the digest of the file that matters, of the manifest for `oci://`, or of the whole folder.
+    /// What it must be: the digest of the file that matters, where no other belongs to it; of the manifest for `oci://`;
+    /// of the whole list of files.
     pub digest: Option<Digest>,
 }
 
@@ -52,6 +54,8 @@ pub struct FetchOptions {
     pub config_maps: BTreeMap<String, ConfigMapData>,
     /// Where volume claims are mounted, by name.
     pub claims: BTreeMap<String, PathBuf>,
+    /// Which files belong to the file that matters: they are fetched with it where a source is one file.
+    pub companions: Companions,
     /// The folder that relative `file://` and layout paths start from; without it both schemes are refused.
     pub files: Option<PathBuf>,
 }
@@ -66,6 +70,7 @@ impl Default for FetchOptions {
             https: HttpsPolicy::default(),
             config_maps: BTreeMap::new(),
             claims: BTreeMap::new(),
+            companions: alone,
             files: None,
         }
     }
@@ -109,12 +114,12 @@ pub async fn fetch(spec: &SourceSpec, dest: &Path, options: &FetchOptions) -> Re
     match &spec.uri {
         SourceUri::ConfigMap { name } => configmap::fetch(name, file, wanted, dest, options).await,
         SourceUri::Claim { claim, path } => {
-            let place = pvc::place(claim, path.as_ref(), options)?;
-            local(place, file, wanted, dest, options).await
+            let (place, root) = pvc::place(claim, path.as_ref(), options)?;
+            local(place, Some(root), spec, dest, options).await
         }
         SourceUri::File { path } => {
             let place = file::place(path, options)?;
-            local(place, file, wanted, dest, options).await
+            local(place, None, spec, dest, options).await
         }
         SourceUri::Oci(reference) => oci::fetch(reference, file, wanted, dest, options).await,
         SourceUri::Https(url) => https::fetch(url, file, wanted, dest, options).await,
@@ -123,14 +128,22 @@ pub async fn fetch(spec: &SourceSpec, dest: &Path, options: &FetchOptions) -> Re
 
 async fn local(
     place: PathBuf,
-    file: Option<&RelPath>,
-    wanted: Option<&Digest>,
+    root: Option<PathBuf>,
+    spec: &SourceSpec,
     dest: &Path,
     options: &FetchOptions,
 ) -> Result<Fetched> {
-    let (file, wanted, dest) = (file.cloned(), wanted.copied(), dest.to_owned());
-    let (limits, progress) = (options.limits, options.progress.clone());
-    blocking(move || folder::copy(&place, file.as_ref(), wanted.as_ref(), &dest, &limits, &progress)).await
+    let copy = folder::Copy {
+        place,
+        root,
+        file: spec.file.clone(),
+        wanted: spec.digest,
+        dest: dest.to_owned(),
+        limits: options.limits,
+        progress: options.progress.clone(),
+        companions: options.companions,
+    };
+    blocking(move || copy.run()).await
 }
 
 /// The digest of a folder: SHA-256 over the lines `<64 hex digits>  <path>\n`, sorted by path.
@@ -156,6 +169,17 @@ fn check_wanted(what: &str, wanted: Option<&Digest>, content: &Digest, entry: Op
         }),
         _ => Ok(()),
     }
+}
+
+/// The content of a file and its companions: of its own bytes where it is alone, else of the list of files.
+///
+/// A digest of the file that matters says nothing of the weights beside it, so it does not name them all.
+fn check_whole(what: &str, wanted: Option<&Digest>, files: &[FetchedFile]) -> Result<Digest> {
+    let (content, list) = match files {
+        [only] => (only.digest, ""),
+        _ => (folder_digest(files), " (the list of its files)"),
+    };
+    check_wanted(&format!("{what}{list}"), wanted, &content, None).map(|()| content)
 }
 
 /// The file that matters, which must be among those that were found.

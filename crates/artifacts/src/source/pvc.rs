@@ -7,13 +7,17 @@ use super::FetchOptions;
 use crate::error::{Error, Result};
 use crate::path::RelPath;
 
-/// Where a claim's file or folder is; a link in the volume must not lead out of it.
-pub(super) fn place(claim: &str, path: Option<&RelPath>, options: &FetchOptions) -> Result<PathBuf> {
+/// Where a claim's file or folder is, and the volume; a link in the volume must not lead out of it.
+pub(super) fn place(
+    claim: &str,
+    path: Option<&RelPath>,
+    options: &FetchOptions,
+) -> Result<(PathBuf, PathBuf)> {
     let mount = options.claims.get(claim).ok_or_else(|| {
         Error::not_found(format!("volume claim {claim:?}"), "; it is not mounted in this pod")
     })?;
-    let Some(path) = path else { return Ok(mount.clone()) };
     let root = fs::canonicalize(mount).map_err(|e| Error::storage(mount, e))?;
+    let Some(path) = path else { return Ok((root.clone(), root)) };
     let place = path.join_to(&root);
     let real = fs::canonicalize(&place).map_err(|e| {
         if e.kind() == std::io::ErrorKind::NotFound {
@@ -23,7 +27,7 @@ pub(super) fn place(claim: &str, path: Option<&RelPath>, options: &FetchOptions)
         }
     })?;
     if real.starts_with(&root) {
-        return Ok(place);
+        return Ok((place, root));
     }
     Err(Error::not_allowed(
         format!("path {path:?} of volume claim {claim:?}"),

@@ -135,13 +135,14 @@ async fn local_files_need_permission_and_limits_hold() {
 
 #[tokio::test]
 async fn an_artifact_of_a_layout_is_fetched_by_tag_and_digest() {
-    use crate::{Kind, Reference, RegistryOptions, push_path};
+    use crate::{Kind, Reference, RegistryOptions, alone, push_path};
     let bench = Bench::new();
     let reference = format!("oci-layout://{}/store:v1", bench.dir.path().display());
     let parsed: Reference = reference.parse().unwrap();
     let folder = bench.dir.path().join("claim/bert");
-    let digest =
-        push_path(&folder, &parsed, Kind::Model, &RegistryOptions::default(), &silent()).await.unwrap();
+    let digest = push_path(&folder, &parsed, Kind::Model, alone, &RegistryOptions::default(), &silent())
+        .await
+        .unwrap();
     let fetched = bench.fetch("oci-layout://store:v1", Some("model.onnx"), Some(digest)).await.unwrap();
     assert_eq!((fetched.digest, fetched.files.len(), fetched.size()), (digest, 2, 12));
     assert_eq!(fs::read(bench.dest().join("data/w.bin")).unwrap(), b"weights");
@@ -156,4 +157,49 @@ fn a_fetch_can_run_on_any_thread() {
     let spec = SourceSpec { uri: "configmap://a".parse().unwrap(), file: None, digest: None };
     let options = FetchOptions::default();
     is_send(fetch(&spec, Path::new("x"), &options));
+}
+
+/// What a file of these tests needs: a text `needs NAME` says it.
+fn told(file: &Path) -> Vec<String> {
+    let text = fs::read_to_string(file).unwrap();
+    text.strip_prefix("needs ").map(str::to_owned).into_iter().collect()
+}
+
+#[tokio::test]
+async fn what_belongs_to_a_file_is_fetched_with_it_from_every_source_that_can_tell() {
+    let mut bench = Bench::new();
+    bench.options.companions = told;
+    let claim = bench.dir.path().join("claim/pt");
+    fs::create_dir(&claim).unwrap();
+    let mounted = bench.dir.path().join("configmap/..2026_01_01");
+    for folder in [&claim, &mounted] {
+        fs::write(folder.join("m.onnx"), "needs m.data").unwrap();
+        fs::write(folder.join("m.data"), "weights").unwrap();
+    }
+    let list =
+        format!("{}  m.data\n{}  m.onnx\n", Digest::of(b"weights").hex(), Digest::of(b"needs m.data").hex());
+    let content = Digest::of(list.as_bytes());
+    let sources = [
+        ("file://claim/pt/m.onnx", None),
+        ("pvc://models/pt/m.onnx", None),
+        ("configmap://digits", Some("m.onnx")),
+    ];
+    for (uri, file) in sources {
+        let fetched = bench.fetch(uri, file, Some(content)).await.unwrap();
+        assert_eq!((fetched.digest, fetched.files.len(), fetched.size()), (content, 2, 19), "{uri}");
+        assert_eq!(fetched.entry.unwrap().as_str(), "m.onnx", "{uri}");
+        assert_eq!(fs::read(bench.dest().join("m.data")).unwrap(), b"weights", "{uri}");
+        fs::remove_dir_all(bench.dest()).unwrap();
+        let alone = Some(Digest::of(b"needs m.data"));
+        assert_eq!(bench.category(uri, file, alone).await, Category::DigestMismatch, "{uri}");
+    }
+    for folder in [&claim, &mounted] {
+        fs::remove_file(folder.join("m.data")).unwrap();
+    }
+    for (uri, file) in sources {
+        let message = bench.fetch(uri, file, None).await.unwrap_err().to_string();
+        assert!(message.starts_with("\"m.data\" (tensors of \"m.onnx\") in "), "{message}");
+    }
+    symlink("/etc/hostname", claim.join("m.data")).unwrap();
+    assert_eq!(bench.category("pvc://models/pt/m.onnx", None, None).await, Category::NotAllowed);
 }

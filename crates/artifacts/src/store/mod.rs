@@ -4,6 +4,7 @@ mod transfer;
 
 use std::path::{Path, PathBuf};
 
+use crate::companions::Companions;
 use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::layout::Layout;
@@ -173,20 +174,22 @@ impl Store {
     }
 }
 
-/// Describes a file or folder, pushes it and returns its digest; the reference's tag, if any, will point at it.
+/// Describes a file with its companions, or a folder, pushes it and returns its digest; the reference's tag, if any, will point at it.
 ///
 /// # Errors
 /// [`Error::DigestMismatch`] when the reference names another digest than the content has; nothing is pushed then.
-/// Otherwise as [`Bundle::from_path`] and [`Store::push`].
+/// Otherwise as [`Bundle::with_companions`] and [`Store::push`].
 pub async fn push_path(
     path: &Path,
     reference: &Reference,
     kind: Kind,
+    companions: Companions,
     options: &RegistryOptions,
     progress: &SharedProgress,
 ) -> Result<Digest> {
     let owned = path.to_owned();
-    let bundle = blocking(move || Bundle::from_path(kind, &owned, &Limits::default())).await?;
+    let describe = move || Bundle::with_companions(kind, &owned, &Limits::default(), companions);
+    let bundle = blocking(describe).await?;
     if let Some(wanted) = &reference.digest {
         crate::error::check_digest(&path.display().to_string(), wanted, &bundle.encode()?.digest)?;
     }

@@ -2,6 +2,7 @@
 //!
 //! So a file that runs here is accepted by a cluster, and one that a cluster refuses is refused here in the same words.
 
+mod near;
 mod schema;
 
 use kube::core::cel::Validator;
@@ -91,15 +92,56 @@ mod tests {
     #[test]
     fn every_refusal_names_the_field_and_says_what_is_wrong() {
         let cases = [
-            ("/spec/modle", json!({}), "spec.modle: unknown field"),
+            ("/spec/modle", json!({}), "spec.modle: unknown field: did you mean model?"),
+            (
+                "/spec/gate/minSample",
+                json!(5),
+                "spec.gate.minSample: unknown field: did you mean minSamples?",
+            ),
+            ("/spec/gate/task/regression", json!({}), "regression: unknown field; known are classification"),
+            (
+                "/spec/monitoring",
+                json!({ "enabled": false }),
+                "enabled: unknown field; known are serviceMonitor",
+            ),
+            (
+                "/spec/stages",
+                json!([{ "name": "a", "quantize": { "weight-only": {} } }]),
+                "unknown field: did you mean weightOnly?",
+            ),
+            (
+                "/spec/stages",
+                json!([{ "name": "a", "quantize": { "weightOnly": { "fit": "gptq" } } }]),
+                "did you mean Gptq?",
+            ),
+            (
+                "/spec/stages",
+                json!([{ "name": "a", "quantize": { "static": { "data": "unseen", "range": "min-max" } } }]),
+                "did you mean MinMax?",
+            ),
+            (
+                "/spec/gate/confidence",
+                json!(0.9),
+                "is a number, and string is wanted: write it in quotes: \"0.9\"",
+            ),
+            (
+                "/spec/gate/checks/0/latency",
+                json!({ "p95": "10" }),
+                "\"10\" is not a duration: write a number with its unit, such as \"10ms\"",
+            ),
+            ("/spec/model/source/uri", json!("/models/net.onnx"), "file:///models/model.onnx"),
             ("/spec/serving", json!({ "replicas": -1 }), "spec.serving.replicas: -1 is less than 0"),
             (
                 "/spec/serving",
                 json!({ "replicas": "2" }),
-                "spec.serving.replicas: is a string, and integer is wanted",
+                "spec.serving.replicas: is a string, and integer is wanted: write it without quotes: 2",
             ),
             ("/spec/gate", Value::Null, "spec.gate: is null"),
-            ("/spec/gate/confidence", json!("95%"), "spec.gate.confidence: \"95%\" does not match"),
+            (
+                "/spec/gate/confidence",
+                json!("95%"),
+                "spec.gate.confidence: \"95%\" is not a decimal between 0 and 1",
+            ),
             ("/spec/gate/data", json!("other"), "gate.data must be the name of a data set in data"),
             ("/spec/gate/checks/0/size", json!({ "maxRatio": "0.5" }), "a check needs exactly one kind"),
             ("/spec/gate/checks/0/accuracy", json!({}), "a check needs exactly one kind"),
@@ -138,6 +180,16 @@ mod tests {
             let refused = admit(&object).expect_err(path).to_string();
             assert!(refused.contains(words), "{path}: {refused}");
         }
+    }
+
+    #[test]
+    fn a_gate_on_data_that_is_not_there_is_one_problem() {
+        let mut object = object();
+        object["spec"]["gate"]["checks"] = json!([{ "name": "acc", "accuracy": { "minimum": "0.9" } }]);
+        assert!(admit(&object).unwrap_err().to_string().contains("needs labels"));
+        object["spec"]["gate"]["data"] = json!("other");
+        let Refused(problems) = admit(&object).unwrap_err();
+        assert!(matches!(problems.as_slice(), [one] if one.contains("gate.data must be")), "{problems:?}");
     }
 
     fn put(object: &mut Value, path: &str, value: Value) {

@@ -3,7 +3,10 @@
 use std::collections::BTreeSet;
 
 use regex::Regex;
-use serde_json::Value;
+use serde_json::{Map, Value};
+use slipway_api::{Duration, Fraction, Percent, Ratio};
+
+use super::near::near;
 
 /// Fills in defaults, parents first.
 pub(super) fn set_defaults(schema: &Value, value: &mut Value) {
@@ -34,7 +37,8 @@ fn check(schema: &Value, value: &Value, path: &str, problems: &mut Vec<String>) 
     let wanted = schema["type"].as_str().unwrap_or("object");
     let is = type_of(value);
     if is != wanted && !(is == "integer" && wanted == "number") {
-        problems.push(format!("{path}: is {}, and {wanted} is wanted", with_article(is)));
+        let advice = advice(value, wanted).unwrap_or_default();
+        problems.push(format!("{path}: is {}, and {wanted} is wanted{advice}", with_article(is)));
         return;
     }
     match value {
@@ -66,6 +70,21 @@ fn with_article(name: &str) -> String {
     }
 }
 
+/// How a value of another type is written, where quotes make the difference.
+fn advice(value: &Value, wanted: &str) -> Option<String> {
+    match value {
+        Value::Number(_) | Value::Bool(_) if wanted == "string" => {
+            Some(format!(": write it in quotes: \"{value}\""))
+        }
+        Value::String(text) => {
+            let bare: Value = serde_json::from_str(text).ok()?;
+            let fits = type_of(&bare) == wanted || (type_of(&bare), wanted) == ("integer", "number");
+            fits.then(|| format!(": write it without quotes: {text}"))
+        }
+        _ => None,
+    }
+}
+
 fn join(path: &str, name: &str) -> String {
     if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
 }
@@ -88,8 +107,18 @@ fn check_object(
         match (schema["properties"].get(name), schema.get("additionalProperties")) {
             (Some(child), _) | (None, Some(child)) => check(child, value, &path, problems),
             (None, None) if free => {}
-            (None, None) => problems.push(format!("{path}: unknown field")),
+            (None, None) => problems.push(format!("{path}: unknown field{}", known(schema, name))),
         }
+    }
+}
+
+/// What an unknown field may have been meant to be.
+fn known(schema: &Value, name: &str) -> String {
+    let names = || schema["properties"].as_object().into_iter().flat_map(Map::keys).map(String::as_str);
+    match (near(name, names()), names().next()) {
+        (Some(near), _) => format!(": did you mean {near}?"),
+        (None, Some(_)) => format!("; known are {}", names().collect::<Vec<_>>().join(", ")),
+        (None, None) => String::new(),
     }
 }
 
@@ -131,12 +160,27 @@ fn check_string(schema: &Value, text: &str, path: &str, problems: &mut Vec<Strin
         && !values.iter().any(|value| value == text)
     {
         let values: Vec<_> = values.iter().filter_map(Value::as_str).collect();
-        problems.push(format!("{path}: {text:?} is not one of {}", values.join(", ")));
+        let meant = near(text, values.iter().copied()).map(|near| format!(": did you mean {near}?"));
+        let meant = meant.unwrap_or_default();
+        problems.push(format!("{path}: {text:?} is not one of {}{meant}", values.join(", ")));
     }
-    let pattern = schema["pattern"].as_str().and_then(|pattern| Regex::new(pattern).ok());
-    if pattern.is_some_and(|pattern| !pattern.is_match(text)) {
-        problems.push(format!("{path}: {text:?} does not match {}", schema["pattern"]));
+    let pattern = schema["pattern"].as_str().unwrap_or_default();
+    if Regex::new(pattern).is_ok_and(|pattern| !pattern.is_match(text)) {
+        let words = scalar(pattern, text).unwrap_or_else(|| format!("{text:?} does not match {pattern:?}"));
+        problems.push(format!("{path}: {words}"));
     }
+}
+
+/// Why a text is no scalar of the API, where its pattern is that of one.
+fn scalar(pattern: &str, text: &str) -> Option<String> {
+    let error = match pattern {
+        Fraction::PATTERN => text.parse::<Fraction>().err(),
+        Ratio::PATTERN => text.parse::<Ratio>().err(),
+        Percent::PATTERN => text.parse::<Percent>().err(),
+        Duration::PATTERN => text.parse::<Duration>().err(),
+        _ => None,
+    };
+    error.map(|error| error.to_string())
 }
 
 fn check_number(schema: &Value, number: &serde_json::Number, path: &str, problems: &mut Vec<String>) {

@@ -58,7 +58,7 @@ pub(crate) struct Ranges {
     /// The share of values that the range holds, in percent, from 1 to 100; for --range percentile. Default: 99.99.
     #[arg(long, value_name = "PERCENT", value_parser = percent)]
     pub(super) percentile: Option<Percent>,
-    /// The most samples of the data that are run for ranges, and for what else data decides, spread evenly over it. Default: 128.
+    /// Maximum number of samples to run for ranges, and for what else data decides, spread evenly over the data. Default: 128.
     #[arg(long, value_parser = clap::value_parser!(i32).range(1..=100_000))]
     pub(super) samples: Option<i32>,
     #[command(flatten)]

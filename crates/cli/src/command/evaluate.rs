@@ -65,19 +65,19 @@ pub(crate) struct Evaluate {
 #[derive(Args)]
 #[command(next_help_heading = "Thresholds")]
 struct Wanted {
-    /// The accuracy that the lower bound must reach.
+    /// Least accuracy (lower bound).
     #[arg(long, value_name = "RATE", requires = "labels")]
     minimum: Option<Fraction>,
-    /// The accuracy that the upper bound of the loss against the baseline may reach.
+    /// Largest accuracy loss against the baseline (upper bound).
     #[arg(long, value_name = "RATE", requires_all = ["labels", "baseline"])]
     max_drop: Option<Fraction>,
-    /// The agreement with the baseline that the lower bound must reach.
+    /// Least agreement with the baseline (lower bound).
     #[arg(long, value_name = "RATE", requires_all = ["output", "baseline"])]
     agreement: Option<Fraction>,
-    /// The share of the baseline's bytes that the model may have.
+    /// Largest size, as a share of the baseline's.
     #[arg(long, value_name = "RATIO", requires = "baseline")]
     max_ratio: Option<Ratio>,
-    /// The time that the upper bound of the 95th percentile of requests may reach, such as 10ms.
+    /// Longest 95th percentile of requests (upper bound), such as 10ms.
     #[arg(long, value_name = "DURATION")]
     p95: Option<Duration>,
     /// The ratio to the baseline's that the upper bound of the 95th percentile of requests may reach: 1.0 for no slower.

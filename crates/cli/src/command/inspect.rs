@@ -1,13 +1,15 @@
 //! `slipway inspect`: what a model file is.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde::Serialize;
+use slipway_artifacts::chain;
 use slipway_model::{
     onnx::{Dim, OnnxFacts, OnnxModel, ValueFacts},
     sniff::FileFormat,
 };
+use slipway_server::{BackendChoice, Engine, EngineOptions};
 
 use crate::{
     error::Error,
@@ -31,7 +33,49 @@ pub(crate) struct Inspect {
 struct Inspected {
     format: FileFormat,
     facts: OnnxFacts,
+    /// Whether `slipway serve` would become ready.
+    runs: bool,
+    /// What each engine makes of the model; the first that loads it serves it.
+    engines: Vec<Tried>,
+    /// What the built-in engine does not run.
     unsupported_operators: Vec<String>,
+}
+
+/// An engine that was given the model.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Tried {
+    name: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<String>,
+    runs: bool,
+    #[serde(skip)]
+    loads: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+}
+
+impl Tried {
+    /// Loads a model and computes what a server warms up with.
+    fn by(name: &'static str, backend: BackendChoice, model: &Path) -> Self {
+        let tried = |version, loads, reason: Option<String>| Self { name, version, loads, runs: reason.is_none(), reason };
+        match Engine::load(model, &EngineOptions { backend, ..EngineOptions::default() }) {
+            Ok(engine) => {
+                let unfit = engine.warm_up().err().map(|error| error.to_string());
+                tried(Some(engine.version().to_owned()), true, unfit)
+            }
+            Err(error) => tried(None, false, Some(chain(&error))),
+        }
+    }
+
+    fn words(&self) -> String {
+        let name = [self.name, self.version.as_deref().unwrap_or_default()].join(" ");
+        match &self.reason {
+            None => format!("{} runs it", name.trim_end()),
+            Some(reason) if reason.starts_with(self.name) => reason.clone(),
+            Some(reason) => format!("{}: {reason}", name.trim_end()),
+        }
+    }
 }
 
 impl Inspect {
@@ -39,8 +83,25 @@ impl Inspect {
         let model = OnnxModel::open(&self.model).map_err(|error| Error::file(&self.model, &error))?;
         let unsupported_operators = slipway_server::unsupported_operators(&self.model)
             .map_err(|error| Error::file(&self.model, &error))?;
-        let inspected = Inspected { format: FileFormat::Onnx, facts: model.facts(), unsupported_operators };
+        let engines = [("ONNX Runtime", BackendChoice::OnnxRuntime), ("rten", BackendChoice::Rten)];
+        let engines = engines.map(|(name, backend)| Tried::by(name, backend, &self.model));
+        let inspected = Inspected {
+            format: FileFormat::Onnx,
+            facts: model.facts(),
+            runs: engines.iter().find(|engine| engine.loads).is_some_and(|engine| engine.runs),
+            engines: engines.into(),
+            unsupported_operators: unsupported_operators.into_iter().map(as_in_facts).collect(),
+        };
         if json { output::json(&inspected) } else { output::print(&text(&inspected)) }
+    }
+}
+
+/// An operator as the facts name it: without the domain where that is ONNX's own.
+fn as_in_facts(operator: String) -> String {
+    let (name, rest) = operator.split_once(' ').map_or((operator.as_str(), None), |(name, rest)| (name, Some(rest)));
+    match name.strip_prefix("ai.onnx.") {
+        Some(short) if !short.contains('.') => [Some(short), rest].into_iter().flatten().collect::<Vec<_>>().join(" "),
+        _ => operator,
     }
 }
 
@@ -57,16 +118,13 @@ fn text(inspected: &Inspected) -> String {
         initializers: _,
     } = &inspected.facts;
     let opsets: Vec<_> = opsets.iter().map(|(domain, version)| format!("{domain} {version}")).collect();
-    let engine = match inspected.unsupported_operators.as_slice() {
-        [] => "runs".to_owned(),
-        unknown => format!("cannot run {}", unknown.join(", ")),
-    };
     let facts = [
         ("format", format!("ONNX, file version {ir_version}, opset {}", opsets.join(", "))),
         ("made by", producer.clone()),
         ("size", format!("{}, {parameters} parameters", bytes(*total_bytes))),
-        ("engine", format!("rten {engine}")),
     ];
+    let engines = inspected.engines.iter().map(|engine| ("engine", engine.words()));
+    let facts: Vec<_> = facts.into_iter().chain(engines).collect();
     let facts: Vec<_> = facts.iter().map(|(key, value)| format!("{key:8}  {value}")).collect();
     let value = |direction: &str, value: &ValueFacts| {
         vec![direction.to_owned(), value.name.clone(), value.data_type.clone(), dims(value)]

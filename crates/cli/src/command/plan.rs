@@ -26,7 +26,7 @@ Examples:
   slipway plan -f examples/digits/
   slipway plan -f modeldeployment.yaml --json | jq -r '.items[] | .kind + \" \" + .metadata.name'")]
 pub(crate) struct Plan {
-    /// A YAML file, or a folder of them.
+    /// A YAML file, `-` for standard input, or a folder of files.
     #[arg(short, long)]
     file: PathBuf,
     /// Which ModelDeployment, where the files hold several.

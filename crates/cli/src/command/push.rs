@@ -4,13 +4,16 @@ use std::path::PathBuf;
 
 use clap::Args;
 use serde_json::json;
-use slipway_artifacts::{Credentials, Kind, Reference, RegistryOptions, push_path};
+use slipway_artifacts::{Companions, Credentials, Kind, Reference, RegistryOptions, alone, push_path};
+use slipway_model::sniff::{FileFormat, sniff_file};
+use slipway_optimizer::work;
 
 use crate::{error::Error, output, progress};
 
 /// Push a model or a data set to an OCI registry, and print its digest
 ///
-/// A file or a folder becomes a ModelPack artifact. Credentials are those of `docker login` (`~/.docker/config.json`).
+/// A file or a folder becomes a ModelPack artifact; files in which an ONNX model keeps its tensors, such as
+/// `model.onnx.data`, go with it. Credentials are those of `docker login` (`~/.docker/config.json`).
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
@@ -19,7 +22,7 @@ Examples:
 pub(crate) struct Push {
     /// The file or folder.
     path: PathBuf,
-    /// Where it goes: <oci://host>[:port]/path[:tag].
+    /// Where it goes: `oci://HOST[:PORT]/PATH[:TAG]`.
     reference: Reference,
     /// Hosts that are spoken to over HTTP instead of HTTPS.
     #[arg(long)]
@@ -37,22 +40,44 @@ enum What {
 
 impl Push {
     pub(crate) async fn run(self, json: bool) -> Result<(), Error> {
-        let kind = match self.kind {
-            What::Model => Kind::Model,
-            What::Dataset => Kind::Dataset,
+        self.refuse_other_formats()?;
+        let (kind, companions): (_, Companions) = match self.kind {
+            What::Model => (Kind::Model, work::companions),
+            What::Dataset => (Kind::Dataset, alone),
         };
         let options = RegistryOptions {
             plain_http: self.plain_http,
             credentials: credentials()?,
             ..RegistryOptions::default()
         };
-        let digest = push_path(&self.path, &self.reference, kind, &options, &progress::bar(json)).await?;
+        let bar = progress::bar(json);
+        let digest = push_path(&self.path, &self.reference, kind, companions, &options, &bar).await?;
         let pinned = Reference { digest: Some(digest), ..self.reference }.to_string();
         if json {
             output::json(&json!({ "digest": digest.to_string(), "reference": pinned }))
         } else {
             output::print(&pinned)
         }
+    }
+}
+
+impl Push {
+    /// Refuses a file that is plainly no model: nothing here could do anything with it.
+    fn refuse_other_formats(&self) -> Result<(), Error> {
+        match (self.kind, sniff_file(&self.path)) {
+            (What::Model, Ok(format)) if !matches!(format, FileFormat::Onnx | FileFormat::Unknown) => {
+                let path = self.path.display();
+                Err(Error::Usage(format!("{path} is {format}, not an ONNX model: {}", push_advice(format))))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn push_advice(format: FileFormat) -> &'static str {
+    match format {
+        FileFormat::Npz => "data is pushed with --kind dataset",
+        other => other.to_onnx(),
     }
 }
 

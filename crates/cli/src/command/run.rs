@@ -1,4 +1,4 @@
-//! `slipway run`: a model deployment's whole way, on this machine.
+//! `slipway run`: a model deployment's whole pipeline, on this machine.
 
 use std::path::{Path, PathBuf};
 
@@ -11,10 +11,11 @@ use crate::{
     output, progress,
 };
 
-/// Take a ModelDeployment through its whole way on this machine
+/// Take a ModelDeployment through the whole pipeline on this machine
 ///
 /// Fetch, stages, gate, serve, predict. The same file that a cluster gets, judged by the same CRD and planned by the
-/// same code. Artifacts are kept, so a second run computes nothing twice.
+/// same code. Artifacts are kept, so a second run computes nothing twice; each run removes what earlier runs of the
+/// object left and it does not use, and the folder may be deleted at any time.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
@@ -22,13 +23,13 @@ Examples:
   slipway run -f modeldeployment.yaml --serve --port 8080
   slipway run -f examples/digits/ --json | jq .gate.verdict")]
 pub(crate) struct Run {
-    /// A YAML file, or a folder of them; `ConfigMaps` beside the ModelDeployment are read from the same files.
+    /// A YAML file, `-` for standard input, or a folder of files; `ConfigMaps` beside the ModelDeployment are read from the same files.
     #[arg(short, long)]
     file: PathBuf,
     /// Which ModelDeployment, where the files hold several.
     #[arg(long)]
     name: Option<String>,
-    /// Where artifacts are kept, as OCI image layouts.
+    /// Where artifacts are kept, as OCI image layouts. Default: ~/.cache/slipway/artifacts.
     #[arg(long, env = "SLIPWAY_ARTIFACTS")]
     artifacts: Option<PathBuf>,
     /// Fetch `https://` sources from private, loopback and link-local addresses too, as a cluster does.
@@ -42,6 +43,9 @@ pub(crate) struct Run {
     /// The port to serve on; any free one when left out.
     #[arg(long, default_value_t = 0)]
     port: u16,
+    /// The port for /metrics; any free one when left out.
+    #[arg(long, default_value_t = 0)]
+    metrics_port: u16,
 }
 
 impl Run {
@@ -53,16 +57,19 @@ impl Run {
         let workspace = Workspace::enter(&artifacts)?;
         let sources = Sources { base, allow_private_hosts: self.allow_private_hosts };
         let road = travel(&manifests, deployment, &workspace, &sources, progress::bar(json)).await?;
+        if let Some(advice) = road.advice().filter(|_| !json) {
+            output::print(&format!("note: {advice}\n"))?;
+        }
         if let Err(error) = road.passed() {
             show(&Report::new(&road, None, None), json)?;
             return Err(error);
         }
         let ended = asked_to_end()?;
-        let served = serve(&road, &workspace, self.port).await?;
+        let served = serve(&road, &workspace, [self.port, self.metrics_port]).await?;
         let latency = served.predict(&road, &workspace).await?;
         show(&Report::new(&road, latency, Some(served.url())), json)?;
         if !self.serve && !json {
-            output::print("it has ended; to keep it, add: --serve --port 8080")?;
+            output::print("server stopped; to keep it running: --serve --port 8080")?;
         }
         if self.serve {
             eprintln!("serving at {} (metrics at {}); Ctrl-C ends it", served.url(), served.metrics_url());

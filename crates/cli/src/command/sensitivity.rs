@@ -47,7 +47,7 @@ pub(crate) struct Sensitivity {
     /// The output that is compared. Default: the first that holds floats.
     #[arg(long, value_name = "NAME")]
     output: Option<String>,
-    /// The most samples that are asked, spread evenly over the data.
+    /// Maximum number of samples to ask, spread evenly over the data.
     #[arg(long, value_name = "N", default_value_t = 512, value_parser = samples)]
     asked_samples: usize,
     /// Write the stages to a file too.

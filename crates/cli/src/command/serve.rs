@@ -7,7 +7,7 @@ use std::{
 
 use clap::Args;
 use serde_json::json;
-use slipway_server::Config;
+use slipway_server::{Config, check_name, escaped};
 
 use crate::{
     error::Error,
@@ -36,7 +36,7 @@ pub(crate) struct Serve {
     #[arg(long, default_value_t = 8080)]
     port: u16,
     /// The port for /metrics; 0 takes any free one.
-    #[arg(long, default_value_t = 9090)]
+    #[arg(long, default_value_t = 8081)]
     metrics_port: u16,
     /// Threads that one inference may use.
     #[arg(long, default_value_t = 1)]
@@ -46,16 +46,17 @@ pub(crate) struct Serve {
 impl Serve {
     pub(crate) async fn run(self, json: bool) -> Result<(), Error> {
         let stem = self.model.file_stem().map(|stem| stem.to_string_lossy().into_owned());
-        let name = self.name.or(stem).unwrap_or_else(|| "model".into());
+        let name = self.name.clone().or(stem).unwrap_or_else(|| "model".into());
+        check_name(&name).map_err(|wrong| Error::Usage(format!("{wrong}: --name NAME")))?;
         let config = Config {
             http: SocketAddr::new(self.host, self.port),
             metrics: SocketAddr::new(self.host, self.metrics_port),
             threads: self.threads,
-            ..Config::local(self.model, &name)
+            ..Config::local(self.model.clone(), &name)
         };
         let ended = asked_to_end()?;
-        let server = started(config).await?;
-        let url = format!("http://{}/v2/models/{name}", server.running.addr);
+        let server = started(config).await.map_err(|error| self.named(error))?;
+        let url = format!("http://{}/v2/models/{}", server.running.addr, escaped(&name));
         let metrics = format!("http://{}/metrics", server.running.metrics_addr);
         if json {
             output::json(&json!({ "url": url, "metrics": metrics }))?;
@@ -65,5 +66,21 @@ impl Serve {
         ended.await;
         server.stop().await;
         Ok(())
+    }
+
+    /// A port that is taken, with the option that takes another.
+    fn named(&self, error: Error) -> Error {
+        match error {
+            Error::Server(words) => {
+                let is_at = |port| words.contains(&SocketAddr::new(self.host, port).to_string());
+                let option = match (is_at(self.port), is_at(self.metrics_port)) {
+                    (true, _) => "--port",
+                    (false, true) => "--metrics-port",
+                    (false, false) => return Error::Server(words),
+                };
+                Error::Server(format!("{words}; {option} 0 takes any free one"))
+            }
+            other => other,
+        }
     }
 }

@@ -43,7 +43,7 @@ pub(crate) struct Smooth {
     /// The share of the range that moves: 0 makes weights even, 1 activations. Default: 0.5.
     #[arg(long, value_name = "SHARE")]
     alpha: Option<Fraction>,
-    /// The most samples that are run, spread evenly over the data.
+    /// Maximum number of samples to run, spread evenly over the data.
     #[arg(long, default_value_t = 128, value_parser = clap::value_parser!(i32).range(1..=100_000))]
     samples: i32,
     #[command(flatten)]

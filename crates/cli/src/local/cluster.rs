@@ -191,6 +191,13 @@ impl Road {
         keys.flat_map(|key| [names::work_tag(key), names::report_tag(key)]).collect()
     }
 
+    /// What of a valid spec is probably not meant.
+    pub(crate) fn advice(&self) -> Option<&str> {
+        let accepted = self.status.conditions.iter().find(|one| one.condition_type == "Accepted")?;
+        let told = accepted.message.strip_prefix("the spec is valid; but ")?;
+        (accepted.status == "True").then_some(told)
+    }
+
     /// Refuses to go on where the pipeline or the gate stopped it.
     pub(crate) fn passed(&self) -> Result<&RevisionData, Error> {
         let condition = |name: &str| self.status.conditions.iter().find(|one| one.condition_type == name);

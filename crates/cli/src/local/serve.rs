@@ -36,7 +36,13 @@ pub(crate) struct Latency {
 }
 
 /// Serves what a road led to, as a pod of the revision would: golden samples replayed before it is ready.
-pub(crate) async fn serve(road: &Road, workspace: &Workspace, port: u16) -> Result<Served, Error> {
+///
+/// The ports are those of the protocol and of the metrics.
+pub(crate) async fn serve(
+    road: &Road,
+    workspace: &Workspace,
+    [port, metrics]: [u16; 2],
+) -> Result<Served, Error> {
     let revision = road.passed()?;
     let files = workspace.folder()?;
     let model = pull(road, &revision.artifact.digest, files.path().join("model")).await?;
@@ -51,6 +57,7 @@ pub(crate) async fn serve(road: &Road, workspace: &Workspace, port: u16) -> Resu
         golden,
         accuracy,
         http: SocketAddr::from(([127, 0, 0, 1], port)),
+        metrics: SocketAddr::from(([127, 0, 0, 1], metrics)),
         ..config(&model.root, &name, &road.deployment.spec.serving)
     };
     Ok(Served { server: started(config).await?, name, _files: files })

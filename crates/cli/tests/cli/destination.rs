@@ -1,6 +1,12 @@
 //! Where commands write: refused before the work, where a file that is read would be lost or the work be in vain.
 
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::{
+    os::unix::{
+        fs::{FileTypeExt, PermissionsExt, symlink},
+        net::UnixListener,
+    },
+    process::Command,
+};
 
 use crate::program::{Room, example};
 
@@ -68,16 +74,72 @@ fn a_folder_that_is_absent_or_in_the_way_is_named_before_the_work() {
     let room = Room::new();
     own(&room);
     std::fs::create_dir(room.path("taken")).unwrap();
-    for call in [
-        &["calibrate", "m.onnx", "d.npz"][..],
-        &["sensitivity", "m.onnx", "d.npz", "--budget", "1", "--write"],
-        &["quantize", "m.onnx"],
-        &["smooth", "m.onnx", "d.npz"],
-        &["simplify", "m.onnx"],
-    ] {
+    for call in WRITERS {
         let to = |output| room.slipway(&[call, &[output]].concat());
         to("no/such/out").fails(1, &["cannot write no/such/out: the folder no/such does not exist"]);
-        to("taken").fails(1, &["cannot write taken: taken is a folder"]);
+        to("taken").fails(2, &["taken is a folder: name a file"]);
+    }
+}
+
+/// Calls of every command that writes a file; its name comes last.
+const WRITERS: [&[&str]; 5] = [
+    &["calibrate", "m.onnx", "d.npz"],
+    &["sensitivity", "m.onnx", "d.npz", "--budget", "1", "--write"],
+    &["quantize", "m.onnx"],
+    &["smooth", "m.onnx", "d.npz"],
+    &["simplify", "m.onnx", "--allow-unchanged"],
+];
+
+#[test]
+fn what_is_no_file_is_never_replaced() {
+    let room = Room::new();
+    own(&room);
+    let made = Command::new("mkfifo").arg(room.path("pipe")).status().unwrap();
+    assert!(made.success());
+    let _socket = UnixListener::bind(room.path("socket")).unwrap();
+    // A device in a folder in which nobody can make a file.
+    symlink("/dev/pts/ptmx", room.path("device")).unwrap();
+    symlink("pipe", room.path("link")).unwrap();
+    symlink("nowhere", room.path("astray")).unwrap();
+    let before = room.files();
+    for call in WRITERS {
+        for (output, words) in [
+            ("pipe", "pipe is a pipe: name a file"),
+            ("socket", "socket is a socket: name a file"),
+            ("device", "device is a device: name a file"),
+            ("/dev/pts/ptmx", "/dev/pts/ptmx is a device: name a file"),
+            ("link", "link is a pipe: name a file"),
+            ("astray", "astray is a link to a file that is not there: name a file"),
+        ] {
+            room.slipway(&[call, &[output]].concat()).fails(2, &[words]);
+        }
+    }
+    assert_eq!(room.files(), before);
+    let is = |file: &str| std::fs::metadata(room.path(file)).unwrap().file_type();
+    assert!(is("pipe").is_fifo() && is("socket").is_socket() && is("device").is_char_device());
+    for link in ["device", "link", "astray"] {
+        assert!(room.path(link).is_symlink(), "{link}");
+    }
+}
+
+#[test]
+fn a_link_to_a_file_is_followed() {
+    let room = Room::new();
+    own(&room);
+    std::fs::create_dir(room.path("elsewhere")).unwrap();
+    for call in WRITERS {
+        let (target, link) = (room.path("elsewhere/file"), room.path("to-file"));
+        std::fs::write(&target, "old").unwrap();
+        let _none = std::fs::remove_file(&link);
+        symlink("elsewhere/file", &link).unwrap();
+        room.slipway(&[call, &["to-file"]].concat()).text();
+        assert!(link.is_symlink(), "{call:?}");
+        assert!(std::fs::metadata(&target).unwrap().len() > 3, "{call:?}");
+        assert_eq!(
+            std::fs::read_dir(room.path("elsewhere")).unwrap().count(),
+            1,
+            "nothing is left beside it"
+        );
     }
 }
 

@@ -1,5 +1,7 @@
 //! `slipway inspect`.
 
+use slipway_model::onnx::build::ModelBuilder;
+
 use crate::program::{Room, example};
 
 #[test]
@@ -11,6 +13,7 @@ fn a_model_is_described() {
     assert_eq!(facts["facts"]["operators"]["Gemm"], 3);
     assert_eq!(facts["facts"]["inputs"][0]["name"], "pixels");
     assert_eq!(facts["unsupportedOperators"].as_array().unwrap().len(), 0);
+    assert_eq!(facts["runs"], true);
     let text = room.slipway(&["inspect", &model]).text();
     for line in ["engine    rten runs", "input   pixels         float  [batch, 64]", "Gemm          3"] {
         assert!(text.contains(line), "{line}: {text}");
@@ -41,5 +44,59 @@ fn another_format_is_named_by_every_command_that_opens_a_model() {
         &["evaluate", &other, "--data", &other, "--output", "x"],
     ] {
         room.slipway(call).fails(1, &["holdout.npz: ", "a NumPy archive (npz)", "export the model as ONNX"]);
+    }
+}
+
+#[test]
+fn operators_have_one_spelling() {
+    let room = Room::new();
+    let mut model = ModelBuilder::new()
+        .input("x", &[-1, 2])
+        .output("z", &[-1, 2])
+        .node("Scaler", &["x"], &["y"])
+        .node("NoSuchOperator", &["y"], &["z"]);
+    model.graph().node[0].domain = Some("ai.onnx.ml".to_owned());
+    model.write(&room.path("m.onnx")).unwrap();
+    let facts = room.slipway(&["inspect", "m.onnx", "--json"]).json();
+    assert_eq!(facts["runs"], false);
+    let unsupported = serde_json::from_value::<Vec<String>>(facts["unsupportedOperators"].clone()).unwrap();
+    assert_eq!(unsupported, ["NoSuchOperator", "ai.onnx.ml.Scaler"]);
+    for operator in &unsupported {
+        assert_eq!(facts["facts"]["operators"][operator], 1, "{facts}");
+    }
+}
+
+#[test]
+fn what_is_in_the_place_of_a_model_is_named_with_what_to_do() {
+    let room = Room::new();
+    for (content, words) in [
+        (&b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n"[..], "run git lfs pull"),
+        (b"<!DOCTYPE html><html></html>", "a web page"),
+        (b"\x89HDF\r\n\x1a\n", "an HDF5 file, not an ONNX model: export"),
+        (b"GGUF\x03\0\0\0", "a GGUF file"),
+    ] {
+        room.write("m.onnx", content);
+        room.slipway(&["inspect", "m.onnx"]).fails(1, &["m.onnx: it is ", words]);
+        let reference = format!("oci-layout://{}:1", room.argument("store"));
+        room.slipway(&["push", "m.onnx", &reference]).fails(2, &["m.onnx is ", words]);
+    }
+}
+
+#[test]
+fn what_is_in_the_place_of_data_is_named_with_what_to_do() {
+    let room = Room::new();
+    let model = example("model.onnx");
+    for (content, words) in [
+        (
+            &b"\x93NUMPY\x01\0v\0{}"[..],
+            "a .npy file holds one array without a name: save it with numpy.savez",
+        ),
+        (b"a,b\n1,2\n", "it is no npz file: save arrays with numpy.savez"),
+        (&std::fs::read(&model).unwrap(), "it is an ONNX model, not an npz file"),
+    ] {
+        room.write("d.npz", content);
+        let done = room.slipway(&["calibrate", &model, "d.npz", "c.json"]);
+        done.fails(1, &["d.npz: ", words]);
+        assert!(!done.error().to_lowercase().contains("zip archive"), "{done:?}");
     }
 }

@@ -6,6 +6,7 @@ mod calibrate;
 mod destination;
 mod ending;
 mod evaluate;
+mod external;
 mod help;
 mod inspect;
 mod kill;

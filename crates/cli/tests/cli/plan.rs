@@ -102,6 +102,27 @@ fn what_a_cluster_refuses_is_refused() {
 }
 
 #[test]
+fn an_object_may_come_from_standard_input() {
+    let room = Room::new();
+    let text = std::fs::File::open(example("modeldeployment.yaml")).unwrap();
+    let output = room.command(&["plan", "-f", "-"]).stdin(text).output().unwrap();
+    let planned = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success() && planned.contains("kind: Deployment"), "{planned}");
+    let broken = std::fs::File::open(example("model.onnx")).unwrap();
+    let output = room.command(&["plan", "-f", "-"]).stdin(broken).output().unwrap();
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success() && told.contains("standard input"), "{told}");
+}
+
+#[test]
+fn a_kind_of_another_spelling_is_named() {
+    let room = Room::new();
+    let folder = room.deployment("kind: ModelDeployment", "kind: Modeldeployment");
+    let words = "kind Modeldeployment is not known: write ModelDeployment";
+    room.slipway(&["plan", "-f", &folder]).fails(2, &[words]);
+}
+
+#[test]
 fn files_without_a_model_deployment_are_a_wrong_call() {
     let room = Room::new();
     room.slipway(&["plan", "-f", "absent.yaml"]).fails(1, &["cannot read absent.yaml"]);

@@ -1,6 +1,8 @@
 //! The program under test, what it printed, and files that go wrong.
 
 use std::{
+    collections::BTreeSet,
+    ffi::OsString,
     path::{Path, PathBuf},
     process::{Command, Output},
 };
@@ -41,6 +43,11 @@ impl Room {
 
     pub(crate) fn argument(&self, file: &str) -> String {
         self.path(file).to_str().unwrap().to_owned()
+    }
+
+    /// The names of all that lies in it.
+    pub(crate) fn files(&self) -> BTreeSet<OsString> {
+        std::fs::read_dir(self.0.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect()
     }
 
     /// The example's model deployment with one piece of its text replaced, beside its `ConfigMap`s.

@@ -6,6 +6,7 @@ use std::{
 };
 
 use serde_json::Value;
+use slipway_model::onnx::build::ModelBuilder;
 
 use crate::{
     program::{Room, example},
@@ -102,10 +103,41 @@ fn files_of_this_machine_are_a_source_here() {
     std::fs::copy(example("holdout.npz"), room.path("mine.onnx")).unwrap();
     let other = room.slipway(&["run", "-f", &folder]);
     assert!(other.code == 1 && other.err.contains("mine.onnx is a NumPy archive"), "{other:?}");
-    assert!(other.err.contains("run it again") && !other.err.contains("job"), "{other:?}");
+    assert!(other.err.contains("then run again") && !other.err.contains("job"), "{other:?}");
     std::fs::remove_file(room.path("mine.onnx")).unwrap();
     let gone = room.slipway(&["run", "-f", &folder]);
     assert!(gone.code == 1 && gone.err.contains("mine.onnx"), "{gone:?}");
+}
+
+#[test]
+fn an_operator_that_no_engine_has_is_not_sent_to_another_engine() {
+    let room = Room::new();
+    let source = "uri: configmap://digits-model\n      file: model.onnx";
+    for (domain, words) in [
+        (
+            "com.acme",
+            "com.acme.Odd: export the model without it: ONNX Runtime has no operators of that domain either",
+        ),
+        ("ai.onnx.ml", "set serving.runtime.slipway.backend to auto"),
+    ] {
+        let mut model =
+            ModelBuilder::new().input("x", &[-1, 2]).output("y", &[-1, 2]).node("Odd", &["x"], &["y"]);
+        model.graph().node[0].domain = Some(domain.to_owned());
+        model.write(&room.path("mine.onnx")).unwrap();
+        let folder = room.deployment(source, "uri: file://mine.onnx");
+        let done = room.slipway(&["run", "-f", &folder]);
+        assert!(done.code == 1 && done.err.contains(words), "{done:?}");
+    }
+}
+
+#[test]
+fn an_array_of_another_name_is_told_with_how_to_name_it() {
+    let room = Room::new();
+    let folder = room.deployment("labels: labels", "labels: labels\n      inputs: { pixels: images }");
+    let done = room.slipway(&["run", "-f", &folder]);
+    let words =
+        "there is no array \"images\"; the file has labels, pixels: write `inputs: { pixels: ARRAY }`";
+    assert!(done.err.contains(words), "{done:?}");
 }
 
 #[test]
@@ -220,10 +252,23 @@ fn a_static_stage_is_calibrated_once_whatever_is_made_of_it() {
     assert_eq!(stage(&second, "int8")["reused"], false);
     assert_ne!(stage(&second, "int8")["outputDigest"], stage(&first, "int8")["outputDigest"]);
 
+    let told = room.slipway(&["run", "-f", &room.argument(".")]).text();
+    assert!(told.starts_with("note: stage int8 quantizes statically") && told.contains("slower"), "{told}");
+
     let missing = room.deployment(dynamic, "        static: { data: absent }");
     room.slipway(&["run", "-f", &missing]).fails(2, &["quantize.static.data must be the name of a data set"]);
     let share = room.deployment(dynamic, "        static: { data: holdout, percentile: \"99\" }");
     room.slipway(&["run", "-f", &share]).fails(2, &["percentile is for range: Percentile"]);
+}
+
+#[test]
+fn the_port_of_the_metrics_is_the_one_that_was_asked_for() {
+    let room = Room::new();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    let port = address.port().to_string();
+    let done = room.slipway(&["run", "-f", &example("."), "--serve", "--metrics-port", &port]);
+    assert!(done.code == 1 && done.err.contains(&format!("cannot listen on {address}")), "{done:?}");
 }
 
 #[test]

@@ -60,7 +60,26 @@ fn a_port_in_use_is_named() {
     let _held = TcpListener::bind(taken).unwrap();
     let port = taken.port().to_string();
     room.slipway(&["serve", &example("model.onnx"), "--port", &port, "--metrics-port", "0"])
-        .fails(1, &[&format!("cannot listen on {taken}"), "in use"]);
+        .fails(1, &[&format!("cannot listen on {taken}"), "in use", "--port 0 takes any free one"]);
+    room.slipway(&["serve", &example("model.onnx"), "--port", "0", "--metrics-port", &port])
+        .fails(1, &[&format!("cannot listen on {taken}"), "--metrics-port 0 takes any free one"]);
+}
+
+#[test]
+fn a_name_is_said_as_it_stands_in_a_url_or_refused() {
+    let room = Room::new();
+    std::fs::copy(example("model.onnx"), room.path("mein modell.onnx")).unwrap();
+    let call = ["serve", "mein modell.onnx", "--port", "0", "--metrics-port", "0"];
+    let mut server = room.command(&call).stdout(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(server.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let url = line.split(' ').next().unwrap();
+    assert!(url.ends_with("/v2/models/mein%20modell"), "{line}");
+    let model: Value = serde_json::from_str(&http("GET", url, "")).unwrap();
+    assert_eq!(model["name"], "mein modell");
+    server.kill().unwrap();
+    server.wait().unwrap();
+    room.slipway(&["serve", &example("model.onnx"), "--name", "a/b"]).fails(2, &["named \"a/b\"", "--name"]);
 }
 
 #[test]

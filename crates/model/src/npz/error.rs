@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::sniff::FileFormat;
+
 /// Why a data file, or one of its arrays, cannot be used.
 ///
 /// Messages name the array and what was expected, so that they can stand in a condition.
@@ -18,8 +20,17 @@ pub enum NpzError {
         #[source]
         source: io::Error,
     },
+    /// The bytes are those of another format.
+    #[error("it is {format}, not an npz file: {}", npz_advice(*format))]
+    OtherFormat {
+        /// What it is.
+        format: FileFormat,
+    },
+    /// The bytes are no archive at all: text, for example.
+    #[error("it is no npz file: save arrays with numpy.savez")]
+    Unknown,
     /// The bytes are no zip archive, or end too early.
-    #[error("not an npz file, or cut short: {reason}")]
+    #[error("an npz file that is cut short or broken: {reason}")]
     NotAnArchive {
         /// What the archive reader met.
         reason: String,
@@ -117,6 +128,23 @@ pub enum ArrayProblem {
         /// Where it is, one number for each axis.
         index: Vec<usize>,
     },
+}
+
+/// What to do where data is wanted.
+fn npz_advice(format: FileFormat) -> &'static str {
+    match format {
+        FileFormat::Npy => "a .npy file holds one array without a name: save it with numpy.savez",
+        FileFormat::GitLfs | FileFormat::Html => format.to_onnx(),
+        FileFormat::Onnx
+        | FileFormat::Npz
+        | FileFormat::Safetensors
+        | FileFormat::Tflite
+        | FileFormat::Pickle
+        | FileFormat::Hdf5
+        | FileFormat::Keras
+        | FileFormat::Gguf
+        | FileFormat::Unknown => "save arrays with numpy.savez",
+    }
 }
 
 impl NpzError {

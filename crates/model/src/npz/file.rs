@@ -8,6 +8,8 @@ use zip::ZipArchive;
 use zip::read::ZipFile;
 use zip::result::ZipError;
 
+use crate::sniff::{FileFormat, sniff_file};
+
 use super::header::Header;
 use super::{Array, ArrayProblem, NpzError};
 
@@ -56,7 +58,17 @@ impl NpzFile {
     /// As [`NpzFile::open`].
     pub fn open_with(path: &Path, limits: NpzLimits) -> Result<Self, NpzError> {
         let file = File::open(path).map_err(|source| NpzError::Read { path: path.to_path_buf(), source })?;
-        Self::from_reader(BufReader::new(file), limits)
+        Self::from_reader(BufReader::new(file), limits).map_err(|error| named(error, path))
+    }
+}
+
+/// Bytes that are no archive may well be something else that has a name.
+fn named(error: NpzError, path: &Path) -> NpzError {
+    match (&error, sniff_file(path)) {
+        (NpzError::NotAnArchive { .. }, Ok(FileFormat::Npz)) => error,
+        (NpzError::NotAnArchive { .. }, Ok(FileFormat::Unknown)) => NpzError::Unknown,
+        (NpzError::NotAnArchive { .. }, Ok(format)) => NpzError::OtherFormat { format },
+        _ => error,
     }
 }
 

@@ -50,7 +50,7 @@ pub enum OnnxError {
         limit: u64,
     },
     /// The bytes are those of another format.
-    #[error("it is {format}, not an ONNX model: export the model as ONNX")]
+    #[error("it is {format}, not an ONNX model: {}", format.to_onnx())]
     OtherFormat {
         /// What it is.
         format: FileFormat,

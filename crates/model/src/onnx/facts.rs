@@ -93,7 +93,7 @@ impl fmt::Display for OperatorId {
         if self.domain.is_empty() {
             f.write_str(&self.name)
         } else {
-            write!(f, "{}::{}", self.domain, self.name)
+            write!(f, "{}.{}", self.domain, self.name)
         }
     }
 }

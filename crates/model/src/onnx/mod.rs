@@ -8,6 +8,7 @@ pub mod attribute;
 pub mod proto;
 
 mod check;
+mod companions;
 mod data_type;
 mod error;
 mod external;
@@ -24,6 +25,7 @@ mod wire;
 #[cfg(any(test, feature = "testing"))]
 pub mod build;
 
+pub use companions::companions;
 pub use data_type::DataType;
 pub use error::{OnnxError, TensorProblem};
 pub use external::ExternalData;

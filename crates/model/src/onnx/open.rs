@@ -68,8 +68,7 @@ impl OnnxModel {
     /// See [`OnnxError`]; nothing in the file can make this panic.
     pub fn open_with(path: impl AsRef<Path>, limits: Limits) -> Result<Self, OnnxError> {
         let path = path.as_ref().to_path_buf();
-        let map = map_file(&path, limits.file_bytes)?;
-        let proto = decode(&map, limits).map_err(|error| named(error, &map))?;
+        let (map, proto) = read(&path, limits)?;
         let model = Self { path, map, proto };
         check_model(&model.proto, model.folder())?;
         Ok(model)
@@ -131,6 +130,13 @@ impl OnnxModel {
     pub fn files(&self) -> BTreeSet<PathBuf> {
         facts::files(self)
     }
+}
+
+/// A model file and the message in it, before any check of its tensors.
+pub(super) fn read(path: &Path, limits: Limits) -> Result<(Bytes, ModelProto), OnnxError> {
+    let map = map_file(path, limits.file_bytes)?;
+    let proto = decode(&map, limits).map_err(|error| named(error, &map))?;
+    Ok((map, proto))
 }
 
 fn decode(map: &Bytes, limits: Limits) -> Result<ModelProto, OnnxError> {

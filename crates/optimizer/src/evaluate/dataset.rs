@@ -49,7 +49,8 @@ impl Samples {
         let mut read = |name: &String| Ok::<_, DataError>((name.clone(), file.array(name)?));
         let mut arrays = Vec::new();
         for spec in inputs {
-            let (name, array) = read(data.inputs.get(&spec.name).unwrap_or(&spec.name))?;
+            let name = data.inputs.get(&spec.name).unwrap_or(&spec.name);
+            let (name, array) = read(name).map_err(|error| error.for_input(&spec.name))?;
             check(&name, &array, spec)?;
             arrays.push((name, array));
         }
@@ -302,7 +303,12 @@ pub(super) mod tests {
                 fits(),
                 "no input \"pixel\"; it takes pixels",
             ),
-            (vec![x.clone()], json!({}), fits(), "there is no array \"pixels\"; the file has x"),
+            (
+                vec![x.clone()],
+                json!({}),
+                fits(),
+                "there is no array \"pixels\"; the file has x: write `inputs: { pixels: ARRAY }`",
+            ),
             (
                 vec![x.clone()],
                 renamed.clone(),

@@ -17,6 +17,20 @@ pub enum DataError {
         /// What the model takes, in its order.
         known: Vec<String>,
     },
+    /// The data has no array for an input.
+    #[error(
+        "there is no array {array:?}; the file has {}: write `inputs: {{ {input}: ARRAY }}` (--input {input}=ARRAY) for \
+         another name",
+        available.join(", ")
+    )]
+    NoArray {
+        /// The array that was looked for.
+        array: String,
+        /// The model input that it would go to.
+        input: String,
+        /// The arrays that there are, sorted.
+        available: Vec<String>,
+    },
     /// An array has another type than the model input.
     #[error("array {array:?} is {got}, the model's input {input:?} takes {expected}: convert it")]
     Type {
@@ -90,7 +104,9 @@ pub enum DataError {
         input: String,
     },
     /// A label that is no class of the model.
-    #[error("label {label} of sample {sample} is no class: the model's output has {classes}")]
+    #[error(
+        "label {label} of sample {sample} is no class: the model's output has {classes}, and they count from 0"
+    )]
     LabelRange {
         /// The label.
         label: i64,
@@ -105,6 +121,18 @@ pub enum DataError {
     /// There is nothing to judge on.
     #[error("the data set has no samples")]
     Empty,
+}
+
+impl DataError {
+    /// As it is told of an array for a model input.
+    pub(super) fn for_input(self, input: &str) -> Self {
+        match self {
+            Self::File(NpzError::NoSuchArray { array, available }) => {
+                Self::NoArray { array, input: input.to_owned(), available }
+            }
+            other => other,
+        }
+    }
 }
 
 /// Why a model gave no answer.

@@ -155,7 +155,9 @@ mod tests {
             let error = run(&labelled(&[label]), answers(), answers()).unwrap_err();
             assert_eq!(
                 error.to_string(),
-                format!("label {label} of sample 0 is no class: the model's output has 2")
+                format!(
+                    "label {label} of sample 0 is no class: the model's output has 2, and they count from 0"
+                )
             );
             assert!(error.is_data() && !error.is_retryable());
         }

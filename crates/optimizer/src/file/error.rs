@@ -30,6 +30,14 @@ pub enum FileError {
         /// The output.
         path: PathBuf,
     },
+    /// The output is there, and no file: it is not replaced.
+    #[error("{} is {what}: name a file", path.display())]
+    NotAFile {
+        /// The output.
+        path: PathBuf,
+        /// What it is, with its article.
+        what: &'static str,
+    },
     /// The rest of the model is longer than a protobuf message may be.
     #[error("the model without its tensors has {bytes} bytes, more than a model file can hold")]
     TooLarge {
@@ -83,6 +91,7 @@ impl FileError {
             | Self::NotFinite { .. }
             | Self::OutputIsInput { .. }
             | Self::OutputName { .. }
+            | Self::NotAFile { .. }
             | Self::TooLarge { .. }
             | Self::NestedExternalData { .. } => false,
         }

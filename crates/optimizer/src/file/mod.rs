@@ -4,6 +4,7 @@
 //! to file, or made by a [`Producer`] while they are written, so memory does not grow with the
 //! model. Files appear under temporary names and get their own when everything is on disk.
 
+mod destination;
 mod embed;
 mod error;
 mod lineage;
@@ -13,6 +14,7 @@ mod reader;
 mod target;
 mod writer;
 
+pub use destination::destination;
 pub(crate) use embed::embed;
 pub use error::FileError;
 pub(crate) use lineage::{describe, digest, source_of};

@@ -28,7 +28,7 @@ use std::path::Path;
 
 use slipway_model::onnx::{Limits, OnnxModel};
 
-use crate::file::{FileError, Target, Written, digest, source_of, total_len, write};
+use crate::file::{FileError, Target, Written, destination, digest, source_of, total_len, write};
 use crate::graph::opset;
 use crate::progress::Progress;
 
@@ -65,7 +65,7 @@ pub fn quantize(
     check(options)?;
     let model = OnnxModel::open_with(input, Limits::STREAMED)?;
     let own = refuse_another(&model, options)?;
-    let target = Target::beside(&model, output)?;
+    let target = Target::beside(&model, &destination(output)?)?;
     let source = source_of(&model, options.source.as_ref().or(own.as_ref()).map(String::as_str))?;
     let options = &Options { source: Some(source), ..options.clone() };
     let before = total_len(&model)?;

@@ -33,7 +33,8 @@ use slipway_model::onnx::{Limits, OnnxModel, graphs};
 
 use super::Skipped;
 use crate::file::{
-    FileError, Nothing, Output, OutputTensor, Target, describe, embed, kept, source_of, total_len, write,
+    FileError, Nothing, Output, OutputTensor, Target, describe, destination, embed, kept, source_of,
+    total_len, write,
 };
 use crate::graph::{inline_functions, opset, prune_descriptions, raise_ir, rewrite};
 use crate::progress::Progress;
@@ -74,7 +75,7 @@ pub fn simplify(
     progress: &dyn Progress,
 ) -> Result<SimplifyReport, SimplifyError> {
     let model = OnnxModel::open_with(input, Limits::STREAMED)?;
-    let target = Target::beside(&model, output)?;
+    let target = Target::beside(&model, &destination(output)?)?;
     let size_before = total_len(&model)?;
     let mut proto = model.proto().clone();
     let nodes_before = nodes(&proto);

@@ -20,7 +20,7 @@ use slipway_model::onnx::{Limits, OnnxModel};
 
 use super::Skipped;
 use crate::calibrate::Data;
-use crate::file::{Target, total_len, write};
+use crate::file::{Target, destination, total_len, write};
 use crate::graph::{inline_functions, refuse_old};
 use crate::progress::{Part, Progress};
 
@@ -53,7 +53,7 @@ pub fn smooth(
     }
     let model = OnnxModel::open_with(input, Limits::STREAMED)?;
     refuse_old(model.proto()).map_err(|reason| SmoothError::Opset { reason })?;
-    let target = Target::beside(&model, output)?;
+    let target = Target::beside(&model, &destination(output)?)?;
     let size_before = total_len(&model)?;
     let mut proto = model.proto().clone();
     inline_functions(&mut proto);

@@ -38,7 +38,7 @@ pub(super) async fn run(work: &CalibrateWork, context: &Context, scratch: &Path)
             .map_err(|error| fail(FailureCategory::Internal, error.to_string()))??;
     let local = scratch.join(ENTRY);
     std::fs::write(&local, calibration.to_json())
-        .map_err(|error| fail(FailureCategory::Storage, error.to_string()))?;
+        .map_err(|error| fail(FailureCategory::Disk, error.to_string()))?;
     Ok(made(work, &calibration, local))
 }
 
@@ -80,7 +80,7 @@ fn of_calibration(error: &CalibrateError) -> Failure {
         CalibrateError::NothingToCalibrate => FailureCategory::NothingChanged,
         CalibrateError::NoRanges { .. } => FailureCategory::InvalidData,
         CalibrateError::Capture(error) => stage::of_capture(error),
-        CalibrateError::Digest(_) | CalibrateError::Read { .. } => FailureCategory::Storage,
+        CalibrateError::Digest(_) | CalibrateError::Read { .. } => FailureCategory::Disk,
         CalibrateError::Invalid { .. } => FailureCategory::InvalidModel,
     };
     Failure { category, retryable: error.is_retryable(), message: chain(error) }

@@ -16,7 +16,7 @@ use super::{Context, failure::fail, publish::Made, source::fetched};
 pub(super) const ENTRY: &str = "data.npz";
 
 pub(super) async fn run(data: &DataSet, context: &Context, scratch: &Path) -> Result<Made, Failure> {
-    let entry = fetched(&data.source, context, &scratch.join("source")).await?;
+    let entry = fetched(&data.source, &context.fetch, &scratch.join("source")).await?;
     let file = NpzFile::open(&entry).map_err(|error| {
         fail(FailureCategory::InvalidData, format!("data set {}: {}", data.name, chain(&error)))
     })?;

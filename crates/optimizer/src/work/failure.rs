@@ -22,7 +22,7 @@ pub(super) fn of_source(error: &Error) -> Failure {
         Category::TooLarge => FailureCategory::TooLarge,
         Category::Unauthorized => FailureCategory::Unauthorized,
         Category::Unreachable | Category::Protocol => FailureCategory::Unreachable,
-        Category::Storage => FailureCategory::Storage,
+        Category::Storage => FailureCategory::Disk,
     };
     let mut message = chain(error);
     if message.contains(REFUSED_CERTIFICATE) {
@@ -40,9 +40,8 @@ pub(super) fn of_store(error: &Error) -> Failure {
         Category::InvalidInput | Category::NotAllowed | Category::TooLarge | Category::Protocol => {
             (FailureCategory::Storage, error.is_retryable())
         }
-        Category::Unauthorized | Category::Unreachable | Category::Storage => {
-            (FailureCategory::Storage, true)
-        }
+        Category::Unauthorized | Category::Unreachable => (FailureCategory::Storage, true),
+        Category::Storage => (FailureCategory::Disk, true),
     };
     Failure { category, retryable, message: chain(error) }
 }
@@ -50,8 +49,25 @@ pub(super) fn of_store(error: &Error) -> Failure {
 /// A folder for one step's temporary files.
 pub(super) fn scratch(base: &Path) -> Result<TempDir, Failure> {
     TempDir::with_prefix_in("slipway-", base).map_err(|error| Failure {
-        category: FailureCategory::Storage,
+        category: FailureCategory::Disk,
         retryable: true,
         message: format!("no room for temporary files in {}: {error}", base.display()),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_no_registry() {
+        let full =
+            || Error::Storage { path: "artifacts/blobs".into(), source: io::ErrorKind::StorageFull.into() };
+        for failure in [of_store(&full()), of_source(&full())] {
+            assert_eq!((failure.category.reason(), failure.retryable), ("DiskFailed", true));
+            assert!(failure.message.contains("no storage space"), "{}", failure.message);
+        }
+    }
 }

@@ -21,6 +21,7 @@ pub use calibrate::{capture_options, choice, options as calibrate_options};
 pub use failure::fail;
 pub use gate::Judges;
 pub use progress::{Counted, Forward, Logged};
+pub use source::companions;
 pub use stage::{quantize, simplify, smooth};
 
 /// The name and version that stand in lineage.

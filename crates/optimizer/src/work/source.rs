@@ -7,9 +7,9 @@ use slipway_api::{
     Backend, ModelFormat, Source,
     job::{Failure, FailureCategory, JobResult},
 };
-use slipway_artifacts::{Kind, SourceSpec, chain, fetch};
+use slipway_artifacts::{FetchOptions, Kind, SourceSpec, chain, fetch};
 use slipway_model::{
-    onnx::{OnnxError, OnnxFacts, OnnxModel},
+    onnx::{self, OnnxError, OnnxFacts, OnnxModel, TensorProblem},
     sniff::{FileFormat, sniff_file},
 };
 
@@ -19,15 +19,24 @@ use super::{
     publish::Made,
 };
 
+/// The files that a model keeps tensors in, beside its own; none for what is no model.
+pub fn companions(file: &Path) -> Vec<String> {
+    onnx::companions(file).unwrap_or_default().into_iter().collect()
+}
+
 /// Fetches a source into a folder.
-pub(super) async fn fetched(source: &Source, context: &Context, into: &Path) -> Result<PathBuf, Failure> {
+pub(super) async fn fetched(
+    source: &Source,
+    options: &FetchOptions,
+    into: &Path,
+) -> Result<PathBuf, Failure> {
     let invalid = |error: slipway_artifacts::Error| of_source(&error);
     let spec = SourceSpec {
         uri: source.uri.parse().map_err(invalid)?,
         file: source.file.as_ref().map(|file| file.parse()).transpose().map_err(invalid)?,
         digest: source.digest.as_ref().map(|digest| digest.parse()).transpose().map_err(invalid)?,
     };
-    let fetched = fetch(&spec, into, &context.fetch).await.map_err(|error| of_source(&error))?;
+    let fetched = fetch(&spec, into, options).await.map_err(|error| of_source(&error))?;
     match fetched.entry {
         Some(entry) => Ok(entry.join_to(into)),
         None => Err(fail(
@@ -45,7 +54,8 @@ pub(super) async fn run(
     scratch: &Path,
 ) -> Result<Made, Failure> {
     let folder = scratch.join("source");
-    let entry = fetched(source, context, &folder).await?;
+    let options = FetchOptions { companions, ..context.fetch.clone() };
+    let entry = fetched(source, &options, &folder).await?;
     let (files, facts) = tokio::task::spawn_blocking(move || examine(&entry, format, backend))
         .await
         .map_err(|error| fail(FailureCategory::Internal, error.to_string()))??;
@@ -77,7 +87,7 @@ fn examine(entry: &Path, format: Option<ModelFormat>, backend: Backend) -> Resul
         (Ok(other), None) => {
             return Err(fail(
                 FailureCategory::InvalidModel,
-                format!("{} is {other}, not an ONNX model: export it to ONNX", file_name(entry)),
+                format!("{} is {other}, not an ONNX model: {}", file_name(entry), other.to_onnx()),
             ));
         }
         (Err(error), None) => return Err(fail(FailureCategory::InvalidModel, error.to_string())),
@@ -104,22 +114,34 @@ pub(super) fn refuse_unknown_operators(model: &Path, backend: Backend) -> Result
     if unknown.is_empty() {
         return Ok(());
     }
+    let foreign: Vec<_> = unknown.iter().filter(|operator| !is_of_onnxruntime(operator)).cloned().collect();
+    let (operators, way_out) = if foreign.is_empty() {
+        (unknown, ", or set serving.runtime.slipway.backend to auto")
+    } else {
+        (foreign, ": ONNX Runtime has no operators of that domain either")
+    };
+    let operators = operators.join(", ");
     Err(fail(
         FailureCategory::UnsupportedOperator,
-        format!(
-            "the engine (rten) cannot run {}: export the model without it, or set \
-             serving.runtime.slipway.backend to auto",
-            unknown.join(", ")
-        ),
+        format!("the engine (rten) cannot run {operators}: export the model without it{way_out}"),
     ))
 }
 
+/// Whether ONNX Runtime may know an operator that is written with its domain, such as `ai.onnx.ml.Scaler`.
+fn is_of_onnxruntime(operator: &str) -> bool {
+    let Some((domain, _)) = operator.rsplit_once('.') else { return true };
+    ["ai.onnx", "com.microsoft", "com.ms"]
+        .iter()
+        .any(|own| domain == *own || domain.starts_with(&format!("{own}.")))
+}
+
 pub(super) fn of_model(error: &OnnxError) -> Failure {
-    Failure {
-        category: FailureCategory::InvalidModel,
-        retryable: error.is_retryable(),
-        message: chain(error),
+    let mut message = chain(error);
+    if let OnnxError::Tensor { problem: TensorProblem::ExternalRead { .. }, .. } = error {
+        message += "; the source has to hold that file too: a folder beside the model, an artifact as `slipway push` \
+                    makes it";
     }
+    Failure { category: FailureCategory::InvalidModel, retryable: error.is_retryable(), message }
 }
 
 fn file_name(path: &Path) -> String {

@@ -72,7 +72,7 @@ pub(super) async fn run(
     let model = pulled(input, context, &scratch.join("input")).await?;
     let data = look::pulled(looked_at, context, &scratch.join("data")).await?;
     let folder = scratch.join("output");
-    std::fs::create_dir_all(&folder).map_err(|error| fail(FailureCategory::Storage, error.to_string()))?;
+    std::fs::create_dir_all(&folder).map_err(|error| fail(FailureCategory::Disk, error.to_string()))?;
     let output = folder.join(ENTRY);
     let progress = super::Forward::new(context.progress.clone(), stage.kind().map_or("working", doing));
     let (stage, source, scratch) = (stage.clone(), input.to_owned(), scratch.to_owned());
@@ -145,7 +145,7 @@ fn files(output: &Path, backend: Backend) -> Result<Vec<(String, PathBuf)>, Fail
 /// The category of a file that was not written.
 fn of_file(error: &FileError) -> FailureCategory {
     match error {
-        FileError::Read { .. } | FileError::Write { .. } => FailureCategory::Storage,
+        FileError::Read { .. } | FileError::Write { .. } => FailureCategory::Disk,
         _ => FailureCategory::InvalidModel,
     }
 }
@@ -158,7 +158,7 @@ pub(super) fn of_capture(error: &CaptureError) -> FailureCategory {
         | CaptureError::NoSamples
         | CaptureError::Refused { .. } => FailureCategory::InvalidData,
         CaptureError::Load(_) => FailureCategory::UnsupportedOperator,
-        CaptureError::Scratch { .. } | CaptureError::File(_) => FailureCategory::Storage,
+        CaptureError::Scratch { .. } | CaptureError::File(_) => FailureCategory::Disk,
         CaptureError::Model(_) | CaptureError::NoValue { .. } => FailureCategory::InvalidModel,
     }
 }

@@ -103,7 +103,7 @@ fn running(base: StageStatus, job: &Job) -> StageStatus {
 
 fn failed(job: &Job, job_reason: &str, job_message: &str, before: Option<&StageStatus>, local: bool) -> Said {
     let remedy = if local {
-        "mend it, or change the spec, and run it again".to_owned()
+        "fix the file or the object, then run again".to_owned()
     } else {
         format!("change the spec, or delete job {} to try again", job.name)
     };
@@ -138,13 +138,13 @@ fn too_late(job: &Job, before: Option<&StageStatus>) -> Said {
     };
     match held {
         Some((reason::IMAGE_PULL_FAILED, message)) => {
-            let message = format!("{message}; jobs.deadline passed meanwhile: mend it and {again}");
+            let message = format!("{message}; jobs.deadline passed meanwhile: fix it and {again}");
             (reason::IMAGE_PULL_FAILED, message)
         }
         Some((_, message)) => (
             reason::DEADLINE_EXCEEDED,
             format!(
-                "it took longer than jobs.deadline: {message}; mend it or raise jobs.deadline, and {again}"
+                "it took longer than jobs.deadline: {message}; fix it or raise jobs.deadline, and {again}"
             ),
         ),
         None => (

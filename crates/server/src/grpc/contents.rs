@@ -3,15 +3,16 @@
 use super::proto::InferTensorContents;
 use crate::binding::wrong_count;
 use crate::error::ApiError;
-use crate::tensor::{DataType, TensorData};
+use crate::tensor::{DataType, TensorData, element_count};
 
 /// Elements from the field that belongs to the type.
 pub(super) fn decode(
     name: &str,
     datatype: DataType,
-    count: usize,
+    shape: &[usize],
     contents: Option<&InferTensorContents>,
 ) -> Result<TensorData, ApiError> {
+    let count = element_count(shape).unwrap_or(usize::MAX);
     let Some(contents) = contents else {
         return match count {
             0 => Ok(TensorData::zeros(datatype, 0)),
@@ -92,7 +93,7 @@ mod tests {
             TensorData::Bytes(vec!["a".into(), "".into()]),
         ] {
             let contents = encode(&data).unwrap();
-            assert_eq!(decode("x", data.datatype(), 2, Some(&contents)), Ok(data));
+            assert_eq!(decode("x", data.datatype(), &[2], Some(&contents)), Ok(data));
         }
     }
 
@@ -100,14 +101,19 @@ mod tests {
     fn contents_that_do_not_fit_are_refused() {
         let contents = InferTensorContents { int_contents: vec![128], ..Default::default() };
         assert!(
-            decode("x", DataType::Int8, 1, Some(&contents)).unwrap_err().to_string().contains("out of range")
+            decode("x", DataType::Int8, &[1], Some(&contents))
+                .unwrap_err()
+                .to_string()
+                .contains("out of range")
         );
         assert!(
-            decode("x", DataType::Int32, 2, Some(&contents)).unwrap_err().to_string().contains("needs 2")
+            decode("x", DataType::Int32, &[2], Some(&contents)).unwrap_err().to_string().contains("needs 2")
         );
-        assert!(decode("x", DataType::Fp32, 1, Some(&contents)).unwrap_err().to_string().contains("got 0"));
-        assert!(decode("x", DataType::Fp16, 1, Some(&contents)).unwrap_err().to_string().contains("FP16"));
-        assert!(decode("x", DataType::Fp32, 1, None).is_err());
-        assert!(decode("x", DataType::Fp32, 0, None).is_ok());
+        assert!(
+            decode("x", DataType::Fp32, &[1], Some(&contents)).unwrap_err().to_string().contains("got 0")
+        );
+        assert!(decode("x", DataType::Fp16, &[1], Some(&contents)).unwrap_err().to_string().contains("FP16"));
+        assert!(decode("x", DataType::Fp32, &[1], None).is_err());
+        assert!(decode("x", DataType::Fp32, &[0], None).is_ok());
     }
 }

@@ -6,12 +6,12 @@ pub mod proto;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tonic::{Request, Response, Status};
+use tonic::{Code, Request, Response, Status};
 
 use crate::app::{App, EXTENSIONS, SERVER_NAME, SERVER_VERSION};
 use crate::backend::TensorSpec;
 use crate::binding::{Offered, bind, decode_binary, output_index};
-use crate::error::ApiError;
+use crate::error::{ApiError, unsupported};
 use crate::metrics::Protocol;
 use crate::rest::platform;
 use crate::tensor::Tensor;
@@ -30,6 +30,33 @@ pub(crate) fn service(app: &Arc<App>) -> GrpcInferenceServiceServer<Inference> {
     GrpcInferenceServiceServer::new(Inference(Arc::clone(app)))
         .max_decoding_message_size(limit)
         .max_encoding_message_size(usize::MAX)
+}
+
+/// An answer to a method that is not there says which ones are.
+pub(crate) fn explained<B>(mut answer: http::Response<B>) -> http::Response<B> {
+    let is_mute = |status: &Status| status.code() == Code::Unimplemented && status.message().is_empty();
+    if Status::from_header_map(answer.headers()).as_ref().is_some_and(is_mute) {
+        // Plain text always fits a header.
+        let _fits = Status::unimplemented(METHODS).add_header(answer.headers_mut());
+    }
+    answer
+}
+
+const METHODS: &str = "this server has no such method: it has ServerLive, ServerReady, ServerMetadata, ModelReady, \
+    ModelMetadata and ModelInfer of inference.GRPCInferenceService";
+
+/// Refuses what would change the answer and is not done here; other parameters are ignored, as the protocol asks.
+fn check_parameters(request: &ModelInferRequest) -> Result<(), ApiError> {
+    let inputs = request.inputs.iter().map(|input| &input.parameters);
+    let outputs = request.outputs.iter().map(|output| &output.parameters);
+    for name in inputs.chain(outputs).chain([&request.parameters]).flat_map(|parameters| parameters.keys()) {
+        match name.as_str() {
+            "classification" => return Err(unsupported("classification")),
+            "shared_memory_region" => return Err(unsupported("shared memory")),
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// The methods, over the state that REST uses too.
@@ -101,6 +128,7 @@ impl GrpcInferenceService for Inference {
 async fn infer(app: &App, request: ModelInferRequest) -> Result<ModelInferResponse, ApiError> {
     app.check_model(&request.model_name, given(&request.model_version))?;
     app.check_answers()?;
+    check_parameters(&request)?;
     let raw = !request.raw_input_contents.is_empty();
     let inputs = inputs(app.engine.inputs(), &request)?;
     let wanted = wanted_outputs(app.engine.outputs(), &request)?;
@@ -151,9 +179,9 @@ fn inputs(specs: &[TensorSpec], request: &ModelInferRequest) -> Result<Vec<Tenso
         };
         offered.push(Offered { name: &input.name, datatype: &input.datatype, shape: &input.shape, content });
     }
-    bind(specs, offered, |name, datatype, count, content| match content {
-        Content::Raw(bytes) => decode_binary(name, datatype, count, bytes),
-        Content::Typed(contents) => contents::decode(name, datatype, count, contents),
+    bind(specs, offered, |name, datatype, shape, content| match content {
+        Content::Raw(bytes) => decode_binary(name, datatype, shape, bytes),
+        Content::Typed(contents) => contents::decode(name, datatype, shape, contents),
     })
 }
 

@@ -40,7 +40,7 @@ impl Protocols {
         if is_grpc(&request) {
             let refuse = || tonic::Status::from(ApiError::Overloaded).into();
             let request = request.map(|body| Metered::new(body, inflow, refuse));
-            return Ok(self.grpc.call(request).await?.map(Either::Right));
+            return Ok(grpc::explained(self.grpc.call(request).await?).map(Either::Right));
         }
         let request = request.map(|body| Metered::new(body, inflow, || ApiError::Overloaded.into()));
         let version = request.version();

@@ -1,51 +1,40 @@
-//! Tensor elements in JSON: one flat array, or arrays in arrays.
-
-use std::fmt;
-use std::marker::PhantomData;
+//! Tensor elements in JSON: which values each type takes.
 
 use bytes::Bytes;
 use half::f16;
-use serde::de::{DeserializeSeed, Deserializer, Error, SeqAccess, Unexpected, Visitor};
 use serde_json::value::RawValue;
 
+use super::nesting::read;
 use crate::error::ApiError;
 use crate::tensor::{DataType, TensorData};
 
-/// Reads the elements of one input; at most `count` are kept, one more is an error.
+/// Reads the elements of one input, flat or nested as its shape says; more than the shape says are an error.
 ///
 /// Numbers must fit their type; `null` stands for NaN in the float types, as it does in answers. A string is text.
 pub(crate) fn decode_json(
     name: &str,
     datatype: DataType,
-    count: usize,
+    shape: &[usize],
     data: &RawValue,
 ) -> Result<TensorData, ApiError> {
-    let read = || -> Result<TensorData, serde_json::Error> {
+    let elements = || -> Result<TensorData, serde_json::Error> {
         Ok(match datatype {
-            DataType::Bool => TensorData::Bool(flatten(data, count)?),
-            DataType::Int8 => TensorData::Int8(flatten(data, count)?),
-            DataType::UInt8 => TensorData::UInt8(flatten(data, count)?),
-            DataType::Int32 => TensorData::Int32(flatten(data, count)?),
-            DataType::Int64 => TensorData::Int64(flatten(data, count)?),
-            DataType::Fp16 => TensorData::Fp16(flatten(data, count)?),
-            DataType::Fp32 => TensorData::Fp32(flatten(data, count)?),
-            DataType::Fp64 => TensorData::Fp64(flatten(data, count)?),
-            DataType::Bytes => TensorData::Bytes(flatten(data, count)?),
+            DataType::Bool => TensorData::Bool(read(data, shape)?),
+            DataType::Int8 => TensorData::Int8(read(data, shape)?),
+            DataType::UInt8 => TensorData::UInt8(read(data, shape)?),
+            DataType::Int32 => TensorData::Int32(read(data, shape)?),
+            DataType::Int64 => TensorData::Int64(read(data, shape)?),
+            DataType::Fp16 => TensorData::Fp16(read(data, shape)?),
+            DataType::Fp32 => TensorData::Fp32(read(data, shape)?),
+            DataType::Fp64 => TensorData::Fp64(read(data, shape)?),
+            DataType::Bytes => TensorData::Bytes(read(data, shape)?),
         })
     };
-    read().map_err(|error| ApiError::BadRequest(format!("input {name:?} of {datatype}: {error}")))
-}
-
-fn flatten<T: Element>(data: &RawValue, count: usize) -> Result<Vec<T>, serde_json::Error> {
-    // The text bounds the number of elements, so a shape that promises more reserves nothing.
-    let mut values = Vec::with_capacity(count.min(data.get().len() / 2 + 1));
-    let mut reader = serde_json::Deserializer::from_str(data.get());
-    Flatten { values: &mut values, limit: count }.deserialize(&mut reader)?;
-    Ok(values)
+    elements().map_err(|error| ApiError::BadRequest(format!("input {name:?} of {datatype}: {error}")))
 }
 
 /// One element's type: which JSON values it takes.
-trait Element: Sized {
+pub(super) trait Element: Sized {
     const EXPECTED: &'static str;
 
     fn from_f64(_: f64) -> Option<Self> {
@@ -150,89 +139,18 @@ float_elements!(
     f64, "a number of double precision", std::convert::identity
 );
 
-/// Collects the leaves of nested arrays in order.
-struct Flatten<'v, T> {
-    values: &'v mut Vec<T>,
-    limit: usize,
-}
-
-impl<'de, T: Element> DeserializeSeed<'de> for Flatten<'_, T> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_any(FlattenVisitor { inner: self, element: PhantomData })
-    }
-}
-
-struct FlattenVisitor<'v, T> {
-    inner: Flatten<'v, T>,
-    element: PhantomData<T>,
-}
-
-impl<T: Element> FlattenVisitor<'_, T> {
-    fn keep<E: Error>(self, value: Option<T>, unexpected: Unexpected<'_>) -> Result<(), E> {
-        let value = value.ok_or_else(|| E::invalid_value(unexpected, &T::EXPECTED))?;
-        if self.inner.values.len() >= self.inner.limit {
-            return Err(E::custom(format_args!(
-                "more than the {} elements that the shape says",
-                self.inner.limit
-            )));
-        }
-        self.inner.values.push(value);
-        Ok(())
-    }
-}
-
-impl<'de, T: Element> Visitor<'de> for FlattenVisitor<'_, T> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} or an array", T::EXPECTED)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
-        let Flatten { values, limit } = self.inner;
-        while items.next_element_seed(Flatten { values: &mut *values, limit })?.is_some() {}
-        Ok(())
-    }
-
-    fn visit_f64<E: Error>(self, value: f64) -> Result<(), E> {
-        self.keep(T::from_f64(value), Unexpected::Float(value))
-    }
-
-    fn visit_i64<E: Error>(self, value: i64) -> Result<(), E> {
-        self.keep(T::from_i64(value), Unexpected::Signed(value))
-    }
-
-    fn visit_u64<E: Error>(self, value: u64) -> Result<(), E> {
-        self.keep(T::from_u64(value), Unexpected::Unsigned(value))
-    }
-
-    fn visit_bool<E: Error>(self, value: bool) -> Result<(), E> {
-        self.keep(T::from_bool(value), Unexpected::Bool(value))
-    }
-
-    fn visit_str<E: Error>(self, value: &str) -> Result<(), E> {
-        self.keep(T::from_text(value), Unexpected::Str(value))
-    }
-
-    fn visit_unit<E: Error>(self) -> Result<(), E> {
-        self.keep(T::from_null(), Unexpected::Unit)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn read(datatype: DataType, count: usize, json: &str) -> Result<TensorData, String> {
+    fn read(datatype: DataType, shape: &[usize], json: &str) -> Result<TensorData, String> {
         let raw: Box<RawValue> = serde_json::from_str(json).unwrap();
-        decode_json("x", datatype, count, &raw).map_err(|error| error.to_string())
+        decode_json("x", datatype, shape, &raw).map_err(|error| error.to_string())
     }
 
     #[test]
     fn nested_arrays_are_read_in_order() {
-        let flat = read(DataType::Fp32, 4, "[[1, 2.5], [-3, null]]").unwrap();
+        let flat = read(DataType::Fp32, &[2, 2], "[[1, 2.5], [-3, null]]").unwrap();
         let TensorData::Fp32(values) = flat else { panic!("wrong type") };
         assert_eq!(values[..3], [1.0, 2.5, -3.0]);
         assert!(values[3].is_nan());
@@ -254,7 +172,7 @@ mod tests {
             (DataType::Bool, "[2]"),
             (DataType::Fp32, "{}"),
         ] {
-            let error = read(datatype, 1, json).unwrap_err();
+            let error = read(datatype, &[1], json).unwrap_err();
             assert!(error.contains("\"x\"") && error.contains(datatype.name()), "{json}: {error}");
         }
     }
@@ -262,27 +180,14 @@ mod tests {
     #[test]
     fn strings_are_read_as_text() {
         let expected = TensorData::Bytes(vec!["\u{e9}\n".into(), Bytes::new()]);
-        assert_eq!(read(DataType::Bytes, 2, r#"[["\u00e9\n"], [""]]"#), Ok(expected));
+        assert_eq!(read(DataType::Bytes, &[2, 1], r#"[["\u00e9\n"], [""]]"#), Ok(expected));
         for json in ["[1]", "[null]", "[true]"] {
-            assert!(read(DataType::Bytes, 1, json).unwrap_err().contains("expected a string"), "{json}");
+            assert!(read(DataType::Bytes, &[1], json).unwrap_err().contains("expected a string"), "{json}");
         }
     }
 
     #[test]
     fn booleans_may_be_written_as_numbers() {
-        assert_eq!(read(DataType::Bool, 3, "[true, 0, 1]"), Ok(TensorData::Bool(vec![true, false, true])));
-    }
-
-    #[test]
-    fn more_elements_than_the_shape_says_are_refused_early() {
-        let error = read(DataType::Int8, 2, "[1, 2, 3]").unwrap_err();
-        assert!(error.contains("more than the 2 elements"), "{error}");
-    }
-
-    #[test]
-    fn arrays_nested_beyond_reason_are_an_error() {
-        // The raw value itself is refused at this depth already.
-        let json = "[".repeat(100_000);
-        assert!(serde_json::from_str::<Box<RawValue>>(&json).is_err());
+        assert_eq!(read(DataType::Bool, &[3], "[true, 0, 1]"), Ok(TensorData::Bool(vec![true, false, true])));
     }
 }

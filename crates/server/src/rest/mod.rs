@@ -1,8 +1,12 @@
 //! The REST form of the Open Inference Protocol, version 2.
 
 mod elements;
+mod nesting;
+mod raw;
 mod request;
 mod response;
+mod route;
+mod syntax;
 
 use std::sync::Arc;
 
@@ -14,59 +18,13 @@ use serde_json::json;
 
 pub(crate) use elements::decode_json;
 pub(crate) use response::ModelName;
+pub use route::{WrongName, check_name, escaped};
 
 use crate::app::{App, EXTENSIONS, SERVER_NAME, SERVER_VERSION};
 use crate::backend::TensorSpec;
 use crate::error::ApiError;
 use crate::metrics::Protocol;
-
-/// Everything that a path can mean.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Route<'a> {
-    Server,
-    Live,
-    Ready,
-    Model(Target<'a>),
-    ModelReady(Target<'a>),
-    Versions(&'a str),
-    Infer(Target<'a>),
-}
-
-/// A model by its name and, where the path says one, its version.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Target<'a> {
-    name: &'a str,
-    version: Option<&'a str>,
-}
-
-fn route(path: &str) -> Option<Route<'_>> {
-    let path = path.strip_prefix("/v2")?.trim_end_matches('/');
-    let mut parts = path.split('/');
-    if parts.next() != Some("") {
-        return None;
-    }
-    let parts = [(); 6].map(|()| parts.next());
-    let target = |name, version| Target { name, version };
-    match parts {
-        [None, ..] => Some(Route::Server),
-        [Some("health"), Some("live"), None, ..] => Some(Route::Live),
-        [Some("health"), Some("ready"), None, ..] => Some(Route::Ready),
-        [Some("models"), Some(name), None, ..] => Some(Route::Model(target(name, None))),
-        [Some("models"), Some(name), Some("ready"), None, ..] => Some(Route::ModelReady(target(name, None))),
-        [Some("models"), Some(name), Some("infer"), None, ..] => Some(Route::Infer(target(name, None))),
-        [Some("models"), Some(name), Some("versions"), None, ..] => Some(Route::Versions(name)),
-        [Some("models"), Some(name), Some("versions"), version @ Some(_), None, ..] => {
-            Some(Route::Model(target(name, version)))
-        }
-        [Some("models"), Some(name), Some("versions"), version @ Some(_), Some("ready"), None] => {
-            Some(Route::ModelReady(target(name, version)))
-        }
-        [Some("models"), Some(name), Some("versions"), version @ Some(_), Some("infer"), None] => {
-            Some(Route::Infer(target(name, version)))
-        }
-        _ => None,
-    }
-}
+use route::{Route, Target, route};
 
 /// Answers one request.
 pub(crate) async fn handle<B>(app: &Arc<App>, request: Request<B>) -> Response<Bytes>
@@ -103,11 +61,14 @@ where
     B: http_body::Body<Data = Bytes> + Send,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    app.check_model(target.name, target.version)?;
+    app.check_model(&target.name, target.version.as_deref())?;
     app.check_answers()?;
     let header_length = header_length(headers)?;
     let body = read(app, headers, body).await?;
-    let request = request::parse(&app.engine, &body, header_length)?;
+    let request = match header_length {
+        Some(0) => raw::parse(&app.engine, &body)?,
+        _ => request::parse(&app.engine, &body, header_length)?,
+    };
     drop(body);
     let outputs = app.infer(request.inputs).await?;
     response::infer(app.model(), request.id.as_deref(), &app.engine, &outputs, &request.outputs)
@@ -152,15 +113,15 @@ fn describe(app: &App, route: Route<'_>) -> Result<Response<Bytes>, ApiError> {
         }
         Route::Ready => return Ok(state("ready", app.not_ready().map_or(Ok(()), Err))),
         Route::Model(target) => {
-            app.check_model(target.name, target.version)?;
+            app.check_model(&target.name, target.version.as_deref())?;
             model_metadata(app)
         }
         Route::ModelReady(target) => {
-            app.check_model(target.name, target.version)?;
+            app.check_model(&target.name, target.version.as_deref())?;
             return Ok(state("ready", app.not_ready().map_or(Ok(()), Err)));
         }
         Route::Versions(name) => {
-            app.check_model(name, None)?;
+            app.check_model(&name, None)?;
             json!({ "name": app.name, "versions": app.revision.iter().collect::<Vec<_>>() })
         }
         Route::Infer(_) => return Err(ApiError::MethodNotAllowed("POST")),
@@ -199,34 +160,4 @@ fn model_metadata(app: &App) -> serde_json::Value {
 /// The protocol's name for a format and the engine that runs it.
 pub(crate) fn platform(engine: &str) -> String {
     format!("onnx_{engine}")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn paths_mean_what_the_protocol_says() {
-        let target = |name, version| Target { name, version };
-        for (path, expected) in [
-            ("/v2", Some(Route::Server)),
-            ("/v2/", Some(Route::Server)),
-            ("/v2/health/live", Some(Route::Live)),
-            ("/v2/health/ready", Some(Route::Ready)),
-            ("/v2/models/m", Some(Route::Model(target("m", None)))),
-            ("/v2/models/m/ready", Some(Route::ModelReady(target("m", None)))),
-            ("/v2/models/m/infer", Some(Route::Infer(target("m", None)))),
-            ("/v2/models/m/versions", Some(Route::Versions("m"))),
-            ("/v2/models/m/versions/1", Some(Route::Model(target("m", Some("1"))))),
-            ("/v2/models/m/versions/1/ready", Some(Route::ModelReady(target("m", Some("1"))))),
-            ("/v2/models/m/versions/1/infer", Some(Route::Infer(target("m", Some("1"))))),
-            ("/v2x", None),
-            ("/v1/models/m", None),
-            ("/", None),
-            ("/v2/models/m/infer/x", None),
-            ("/v2/models/m/versions/1/infer/x", None),
-        ] {
-            assert_eq!(route(path), expected, "{path}");
-        }
-    }
 }

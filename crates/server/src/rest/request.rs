@@ -6,10 +6,11 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::elements::decode_json;
+use super::syntax;
 use crate::backend::TensorSpec;
 use crate::binding::{Offered, bind, decode_binary, output_index};
 use crate::engine::Engine;
-use crate::error::ApiError;
+use crate::error::{ApiError, unsupported};
 use crate::tensor::Tensor;
 
 /// A request that fits the model.
@@ -81,10 +82,10 @@ struct Parameters<'a> {
 impl Parameters<'_> {
     fn check(&self) -> Result<(), ApiError> {
         if self.classification.is_some() {
-            return Err(ApiError::BadRequest("the classification extension is not supported".to_owned()));
+            return Err(unsupported("classification"));
         }
         if self.shared_memory_region.is_some() {
-            return Err(ApiError::BadRequest("the shared memory extension is not supported".to_owned()));
+            return Err(unsupported("shared memory"));
         }
         Ok(())
     }
@@ -102,8 +103,7 @@ pub(crate) fn parse(
     header_length: Option<usize>,
 ) -> Result<InferRequest, ApiError> {
     let (json, mut tail) = split_header(body, header_length)?;
-    let request: Body = serde_json::from_slice(json)
-        .map_err(|error| ApiError::BadRequest(format!("the request is not valid: {error}")))?;
+    let request = body_of(json)?;
     request.parameters.check()?;
     let mut offered = Vec::with_capacity(request.inputs.len());
     for input in &request.inputs {
@@ -119,12 +119,21 @@ pub(crate) fn parse(
         let extra = tail.len();
         return Err(ApiError::BadRequest(format!("{extra} bytes follow the last input's binary data")));
     }
-    let inputs = bind(engine.inputs(), offered, |name, datatype, count, content| match content {
-        Content::Json(data) => decode_json(name, datatype, count, data),
-        Content::Binary(bytes) => decode_binary(name, datatype, count, bytes),
+    let inputs = bind(engine.inputs(), offered, |name, datatype, shape, content| match content {
+        Content::Json(data) => decode_json(name, datatype, shape, data),
+        Content::Binary(bytes) => decode_binary(name, datatype, shape, bytes),
     })?;
     let outputs = wanted_outputs(engine.outputs(), &request)?;
     Ok(InferRequest { id: request.id.map(Cow::into_owned), inputs, outputs })
+}
+
+/// The object in a body; a list of its fields' values, which the reader would take too, is none.
+fn body_of(json: &[u8]) -> Result<Body<'_>, ApiError> {
+    let is_object = json.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{');
+    let read = serde_json::from_slice(json);
+    let read =
+        if is_object { read } else { read.and_then(|_: Body<'_>| Err(serde::de::Error::custom("a list"))) };
+    read.map_err(|error| syntax::refused(json, &error))
 }
 
 fn split_header(body: &[u8], header_length: Option<usize>) -> Result<(&[u8], &[u8]), ApiError> {

@@ -65,6 +65,13 @@ pub(crate) fn infer(
             Some((spec, tensor, want.binary))
         })
     };
+    if let Some((spec, ..)) = chosen().find(|(_, tensor, binary)| !binary && has_infinity(tensor.data())) {
+        return Err(ApiError::BadRequest(format!(
+            "output {:?} has an infinite value, which JSON cannot hold: ask for it in the binary form (parameters: \
+             binary_data), or for other outputs alone",
+            spec.name
+        )));
+    }
     let described = chosen().map(|(spec, tensor, binary)| AnswerOutput {
         name: &spec.name,
         datatype: tensor.datatype().name(),
@@ -87,6 +94,21 @@ pub(crate) fn infer(
     let mut response = respond(StatusCode::OK, BINARY, body.into());
     response.headers_mut().insert(HEADER_LENGTH, HeaderValue::from(json_length));
     Ok(response)
+}
+
+/// Whether an element is infinite; NaN has a form in JSON, `null`.
+fn has_infinity(data: &TensorData) -> bool {
+    match data {
+        TensorData::Fp16(values) => values.iter().any(|value| value.is_infinite()),
+        TensorData::Fp32(values) => values.iter().any(|value| value.is_infinite()),
+        TensorData::Fp64(values) => values.iter().any(|value| value.is_infinite()),
+        TensorData::Bool(_)
+        | TensorData::Int8(_)
+        | TensorData::UInt8(_)
+        | TensorData::Int32(_)
+        | TensorData::Int64(_)
+        | TensorData::Bytes(_) => false,
+    }
 }
 
 /// Any value as a JSON answer.

@@ -28,7 +28,8 @@ pub enum SimplifyError {
     },
     /// There was nothing to simplify.
     #[error(
-        "nothing changed: the model is as simple as this stage can make it; leave the stage out, or allow it"
+        "nothing changed: the model is as simple as this stage can make it; leave the stage out, or set \
+         allowUnchanged (--allow-unchanged)"
     )]
     NothingChanged,
 }

@@ -106,7 +106,7 @@ fn matrix(scopes: &Scopes<'_>, graph: &GraphProto, node: &NodeProto) -> Result<(
         return because("it multiplies constants");
     }
     let Source::Initializer(0, tensor) = operand.source else {
-        return because("its weight is no initializer");
+        return because("its weight is no initializer: simplify the model before");
     };
     if !operand.path.is_empty() {
         return because("its weight is computed: simplify the model before");

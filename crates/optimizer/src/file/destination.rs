@@ -1,0 +1,49 @@
+//! What an output may replace: a regular file, or nothing.
+
+use std::fs::{self, FileType};
+use std::io;
+use std::os::unix::fs::FileTypeExt;
+use std::path::{Path, PathBuf};
+
+use super::FileError;
+
+/// The file that an output becomes: the path itself, or the file that it links to.
+///
+/// Outputs are written aside and renamed, which would put a file in the place of whatever is there: so a link is
+/// followed, and its target replaced beside the target.
+///
+/// # Errors
+/// [`FileError::OutputName`] for a path without a name; [`FileError::NotAFile`] for a folder, a device, a pipe, a socket and a link that leads to no file;
+/// [`FileError::Write`] where the system does not tell.
+pub fn destination(output: &Path) -> Result<PathBuf, FileError> {
+    let write = |source| FileError::Write { path: output.to_owned(), source };
+    let refuse = |what| FileError::NotAFile { path: output.to_owned(), what };
+    if output.file_name().is_none() {
+        return Err(FileError::OutputName { path: output.to_owned() });
+    }
+    let own = match fs::symlink_metadata(output) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(output.to_owned()),
+        found => found.map_err(write)?,
+    };
+    let missing = |error: io::Error| match error.kind() {
+        io::ErrorKind::NotFound => refuse("a link to a file that is not there"),
+        _ => write(error),
+    };
+    let followed = fs::metadata(output).map_err(missing)?;
+    match special(followed.file_type()) {
+        Some(what) => Err(refuse(what)),
+        None if own.is_symlink() => fs::canonicalize(output).map_err(missing),
+        None => Ok(output.to_owned()),
+    }
+}
+
+/// What a path is in words, where that is no regular file.
+fn special(found: FileType) -> Option<&'static str> {
+    match () {
+        () if found.is_file() => None,
+        () if found.is_dir() => Some("a folder"),
+        () if found.is_fifo() => Some("a pipe"),
+        () if found.is_socket() => Some("a socket"),
+        () => Some("a device"),
+    }
+}
