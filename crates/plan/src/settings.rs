@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use slipway_api::{Backend, Serving, job::Work};
+use slipway_api::{Backend, job::Work};
 
 /// Settings of the whole installation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,10 +43,10 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// The image of an object's serving pods and of its gate's servers.
-    pub fn server_image_of(&self, serving: &Serving) -> &str {
+    /// The image of a server that runs models in an engine.
+    pub fn server_image_with(&self, engine: Backend) -> &str {
         let onnxruntime = self.onnxruntime_server_image.as_deref();
-        onnxruntime.filter(|_| serving.engine().may_be_onnxruntime()).unwrap_or(&self.server_image)
+        onnxruntime.filter(|_| engine.may_be_onnxruntime()).unwrap_or(&self.server_image)
     }
 
     /// The image of a step's pod: calibrations, and stages that look at data, run the model in the job's own program.

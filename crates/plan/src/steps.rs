@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 use slipway_api::{
+    Backend,
     Source, canonical_json,
     job::{CREDENTIALS_MOUNT, EXIT_FINAL, GateWork, JobSpec, Registry, SCRATCH_MOUNT, SOURCE_MOUNT, Work},
     names,
@@ -133,7 +134,7 @@ fn pod(deployment: &Deployment, settings: &Settings, step: &Step, sizes: &Sizes)
         "containers": [job_container(deployment, settings, step, &mounts)],
     });
     if let Work::Gate(gate) = &step.work {
-        let judges = judges(&registry(deployment, settings), gate, sizes);
+        let judges = judges(&registry(deployment, settings), deployment.spec.serving.backend(), gate, sizes);
         pod["initContainers"] =
             judges.iter().flat_map(|judge| judge_containers(deployment, settings, judge)).collect();
         volumes.push(models_volume(judges.iter().map(|judge| judge.room).sum()));
@@ -153,14 +154,18 @@ fn pod(deployment: &Deployment, settings: &Settings, step: &Step, sizes: &Sizes)
 }
 
 /// The servers that a gate drives.
-fn judges(registry: &Registry, gate: &GateWork, sizes: &Sizes) -> [Judge; 2] {
-    let artifacts = [(gate.candidate_port, &gate.candidate), (gate.baseline_port, &gate.baseline)];
-    let server = |index: usize| {
-        let (port, digest) = artifacts[index];
+/// The candidate in the engine that is going to serve it, the baseline in the one that defines what is right: ONNX Runtime
+/// wherever that loads it, so that the gate sees a fault of the serving engine.
+fn judges(registry: &Registry, backend: Option<Backend>, gate: &GateWork, sizes: &Sizes) -> [Judge; 2] {
+    let judge = |name, backend, port, digest: &String| {
         let room = Room::of(sizes.get(digest).copied());
-        Judge { name: SERVERS[index], port, uri: registry.uri(digest), room }
+        Judge { name, backend, port, uri: registry.uri(digest), room }
     };
-    [server(0), server(1)]
+    let [candidate, baseline] = SERVERS;
+    [
+        judge(candidate, backend, gate.candidate_port, &gate.candidate),
+        judge(baseline, None, gate.baseline_port, &gate.baseline),
+    ]
 }
 
 fn job_container(deployment: &Deployment, settings: &Settings, step: &Step, mounts: &[Value]) -> Value {

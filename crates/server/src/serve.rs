@@ -53,6 +53,8 @@ pub struct Running {
     pub addr: SocketAddr,
     /// Where `/metrics` listens.
     pub metrics_addr: SocketAddr,
+    /// The engine that computes, with its version, such as `onnxruntime 1.28.0`.
+    pub engine: String,
     health: watch::Receiver<Health>,
     task: JoinHandle<()>,
 }
@@ -178,13 +180,14 @@ fn start(
     let (engine, version) = (app.engine.name(), app.engine.version());
     tracing::info!(%addr, %metrics_addr, model = app.name, engine, version, "listening");
     let drain = config.drain;
+    let engine = format!("{engine} {version}");
     let task = tokio::spawn(async move {
         let scrapes = tokio::spawn(net::serve_metrics(metrics, Arc::clone(&app.metrics)));
         net::serve(http, Arc::clone(&app), drain, shutdown).await;
         app.queue.close();
         scrapes.abort();
     });
-    Ok(Running { addr, metrics_addr, health, task })
+    Ok(Running { addr, metrics_addr, engine, health, task })
 }
 
 fn assemble(config: &Config, loaded: Loaded) -> (Arc<App>, Worker) {

@@ -12,10 +12,9 @@ use slipway_model::npz::NpzFile;
 use slipway_optimizer::{
     calibrate::{Data, inputs},
     evaluate::{Samples, TensorSpec},
-    work,
 };
 
-use super::engine::Engine;
+use super::engine::EngineArgs;
 use crate::error::Error;
 
 /// Which arrays of a file go to which inputs of a model.
@@ -49,12 +48,12 @@ impl Binding {
         model: &Path,
         data: &Path,
         samples: i32,
-        engine: Engine,
+        engine: EngineArgs,
     ) -> Result<Data, Error> {
         let (digest, _) = digest_file(data)?;
         let samples = usize::try_from(samples).unwrap_or_default();
         let feeds = Arc::new(self.samples(model, data)?);
-        let capture = work::capture_options(engine.backend());
+        let capture = engine.capture();
         Ok(Data { samples, capture, ..Data::new(feeds, digest.to_string()) })
     }
 

@@ -15,7 +15,7 @@ use slipway_optimizer::{
 
 use super::{
     binding::Binding,
-    engine::{self, Engine},
+    engine::{self, EngineArgs},
     scratch::Scratch,
 };
 use crate::{
@@ -41,10 +41,8 @@ pub(crate) struct Calibrate {
     data: PathBuf,
     /// The calibration to write.
     output: PathBuf,
-    /// The engine that runs the model: the one that is going to serve it. Programs for one machine have rten alone:
-    /// calibrate with it, then `slipway quantize --scheme static --calibration FILE --engine onnxruntime`.
-    #[arg(long, value_enum, default_value_t = Engine::Rten)]
-    engine: Engine,
+    #[command(flatten)]
+    engine: EngineArgs,
     #[command(flatten)]
     ranges: Ranges,
 }
@@ -99,10 +97,11 @@ impl Ranges {
         spec: &Static,
         model: &Path,
         data: &Path,
-        engine: Engine,
+        engine: EngineArgs,
         json: bool,
     ) -> Result<Calibration, Error> {
-        let mut options = work::calibrate_options(spec, engine.backend());
+        let mut options = work::calibrate_options(spec, engine.engine.backend());
+        options.capture.engine = engine.options();
         options.capture.scratch = self.scratch.folder();
         let calibrator = Calibrator::open(model, &options).map_err(|error| engine::failed(model, &error))?;
         let samples = self.binding.bound(data, &calibrator.inputs())?;

@@ -2,25 +2,54 @@
 
 use std::{error::Error as StdError, iter::successors, path::Path};
 
-use clap::ValueEnum;
+use clap::{Args, ValueEnum};
 use slipway_api::Backend;
-use slipway_server::LoadError;
+use slipway_optimizer::{calibrate::CaptureOptions, work};
+use slipway_server::{EngineOptions, LoadError};
 
 use crate::error::Error;
 
-/// How data is run where this program has no ONNX Runtime.
-const WITHOUT_ONNX_RUNTIME: &str = "run data with the built-in engine: leave --engine out, or for --scheme static run \
-    `slipway calibrate` without it, then `slipway quantize --scheme static --calibration FILE --engine onnxruntime`";
+/// What helps where this program finds no ONNX Runtime.
+const WITHOUT_ONNX_RUNTIME: &str = "or take the built-in engine with --engine rten";
+
+/// In which engine a model runs here.
+#[derive(Args, Clone, Copy)]
+pub(crate) struct EngineArgs {
+    /// Engine that runs the model, the one that is going to serve it. ONNX Runtime's library is looked for in
+    /// SLIPWAY_ONNXRUNTIME, beside this program, in the cache of `make setup`, and in the active Python environment.
+    #[arg(long, value_enum, default_value_t = Engine::Auto)]
+    pub(crate) engine: Engine,
+    /// Threads that one inference may use.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = threads)]
+    pub(crate) threads: usize,
+}
+
+fn threads(text: &str) -> Result<usize, String> {
+    let number: u8 = text.parse().map_err(|_| "a whole number from 1 to 255".to_owned())?;
+    if number == 0 { Err("a whole number from 1 to 255".into()) } else { Ok(number.into()) }
+}
+
+impl EngineArgs {
+    /// How the engine is run.
+    pub(crate) fn options(self) -> EngineOptions {
+        EngineOptions { threads: self.threads, backend: work::choice(self.engine.backend()), library: None }
+    }
+
+    /// How a model is run for the values inside it.
+    pub(crate) fn capture(self) -> CaptureOptions {
+        CaptureOptions { engine: self.options(), ..CaptureOptions::default() }
+    }
+}
 
 /// An engine, as `serving.runtime.slipway.backend` names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Engine {
-    /// The built-in one.
-    Rten,
-    /// The built-in one where it has every operator, else ONNX Runtime.
+    /// ONNX Runtime where its library is found and loads the model, else the built-in one.
     Auto,
     /// ONNX Runtime.
     Onnxruntime,
+    /// The built-in one, which runs operators in forms that were proven equal to ONNX.
+    Rten,
 }
 
 impl Engine {
@@ -38,7 +67,7 @@ impl Engine {
 pub(crate) fn failed(model: &Path, error: &(dyn StdError + 'static)) -> Error {
     let mut causes = successors(Some(error), |error: &&(dyn StdError + 'static)| (*error).source());
     let lacks = |cause: &(dyn StdError + 'static)| {
-        matches!(cause.downcast_ref::<LoadError>(), Some(LoadError::NotBuiltIn))
+        matches!(cause.downcast_ref::<LoadError>(), Some(LoadError::NotBuiltIn | LoadError::NoLibrary { .. }))
     };
     match Error::file(model, error) {
         Error::Model(words) if causes.any(lacks) => Error::Model(format!("{words}; {WITHOUT_ONNX_RUNTIME}")),

@@ -10,16 +10,14 @@ use slipway_api::stage::{
 };
 use slipway_optimizer::{calibrate::Calibration, stage::quantize::Options, work};
 
-use super::{calibrate::Ranges, engine::Engine, stages};
+use super::{calibrate::Ranges, engine::EngineArgs, stages};
 use crate::error::Error;
 
 /// How a model is quantized.
 #[derive(Args)]
 pub(crate) struct Method {
-    /// The engine that is going to run the model: it decides which forms there are, and runs the data. Programs for one machine
-    /// run data with rten alone: for static, calibrate first, then give --calibration FILE --engine onnxruntime.
-    #[arg(long, value_enum, default_value_t = Engine::Rten)]
-    pub(crate) engine: Engine,
+    #[command(flatten)]
+    pub(crate) engine: EngineArgs,
     /// How activations are treated.
     #[arg(long, value_enum, default_value_t = Scheme::Dynamic)]
     scheme: Scheme,
@@ -167,7 +165,7 @@ impl Method {
         fallback: Option<&Path>,
         json: bool,
     ) -> Result<Options, Error> {
-        let mut options = work::quantize::options(spec, self.engine.backend())
+        let mut options = work::quantize::options(spec, self.engine.engine.backend())
             .ok_or_else(|| Error::Usage("the stage's quantize has no method".into()))?;
         self.refuse_engine(spec)?;
         self.refuse_without_data(spec, fallback.is_some())?;

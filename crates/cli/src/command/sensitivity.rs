@@ -88,7 +88,7 @@ impl Sensitivity {
             measure,
             output: self.output.clone(),
             samples: self.asked_samples,
-            engine: work::capture_options(self.method.engine.backend()).engine,
+            engine: self.method.engine.options(),
             scratch: self.method.ranges.scratch.folder(),
             ..SensitivityOptions::new(quantize, self.budget)
         };

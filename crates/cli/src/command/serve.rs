@@ -9,6 +9,7 @@ use clap::Args;
 use serde_json::json;
 use slipway_server::{Config, check_name, escaped};
 
+use super::engine::EngineArgs;
 use crate::{
     error::Error,
     local::{asked_to_end, started},
@@ -38,9 +39,8 @@ pub(crate) struct Serve {
     /// The port for /metrics; 0 takes any free one.
     #[arg(long, default_value_t = 8081)]
     metrics_port: u16,
-    /// Threads that one inference may use.
-    #[arg(long, default_value_t = 1)]
-    threads: usize,
+    #[command(flatten)]
+    engine: EngineArgs,
 }
 
 impl Serve {
@@ -48,20 +48,23 @@ impl Serve {
         let stem = self.model.file_stem().map(|stem| stem.to_string_lossy().into_owned());
         let name = self.name.clone().or(stem).unwrap_or_else(|| "model".into());
         check_name(&name).map_err(|wrong| Error::Usage(format!("{wrong}: --name NAME")))?;
+        let EngineOptions { threads, backend, library: _ } = self.engine.options();
         let config = Config {
             http: SocketAddr::new(self.host, self.port),
             metrics: SocketAddr::new(self.host, self.metrics_port),
-            threads: self.threads,
+            threads,
+            backend,
             ..Config::local(self.model.clone(), &name)
         };
         let ended = asked_to_end()?;
         let server = started(config).await.map_err(|error| self.named(error))?;
         let url = format!("http://{}/v2/models/{}", server.running.addr, escaped(&name));
         let metrics = format!("http://{}/metrics", server.running.metrics_addr);
+        let engine = server.running.engine.clone();
         if json {
-            output::json(&json!({ "url": url, "metrics": metrics }))?;
+            output::json(&json!({ "url": url, "metrics": metrics, "engine": engine }))?;
         } else {
-            output::print(&format!("{url} is ready; metrics at {metrics}; Ctrl-C ends it"))?;
+            output::print(&format!("{url} is ready in {engine}; metrics at {metrics}; Ctrl-C ends it"))?;
         }
         ended.await;
         server.stop().await;

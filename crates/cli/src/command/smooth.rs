@@ -11,7 +11,7 @@ use slipway_optimizer::{
 
 use super::{
     binding::Binding,
-    engine::{self, Engine},
+    engine::{self, EngineArgs},
     scratch::Scratch,
 };
 use crate::{
@@ -37,9 +37,8 @@ pub(crate) struct Smooth {
     data: PathBuf,
     /// The ONNX model to write.
     output: PathBuf,
-    /// The engine that runs the model: the one that is going to serve it. Programs for one machine have rten alone.
-    #[arg(long, value_enum, default_value_t = Engine::Rten)]
-    engine: Engine,
+    #[command(flatten)]
+    engine: EngineArgs,
     /// The share of the range that moves: 0 makes weights even, 1 activations. Default: 0.5.
     #[arg(long, value_name = "SHARE")]
     alpha: Option<Fraction>,

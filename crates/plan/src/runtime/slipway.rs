@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
-use slipway_api::{OnMismatch, Resources, Serving, names};
+use slipway_api::{Backend, OnMismatch, Resources, Serving, names};
 
 use super::Room;
 use crate::{Deployment, Settings, object};
@@ -75,7 +75,8 @@ fn pull_container(rendered: &Rendered<'_>) -> Value {
     if let Some(golden) = rendered.golden {
         args.extend(["--golden-reference".into(), golden.into()]);
     }
-    container(rendered.deployment, rendered.settings, "fetch", args, Value::Null, &pull_resources())
+    let backend = rendered.deployment.spec.serving.backend();
+    container(backend, rendered.settings, "fetch", args, Value::Null, &pull_resources())
 }
 
 fn pull_args(into: &str, uri: &str, room: Room) -> Vec<String> {
@@ -106,7 +107,7 @@ fn server_container(rendered: &Rendered<'_>) -> Value {
         "livenessProbe": probe("/v2/health/live", "http", 10, 6),
         "lifecycle": { "preStop": { "sleep": { "seconds": PRE_STOP_SECONDS } } },
     });
-    container(rendered.deployment, rendered.settings, "server", args, more, &serving_resources(serving))
+    container(serving.backend(), rendered.settings, "server", args, more, &serving_resources(serving))
 }
 
 fn probe(path: &str, port: impl serde::Serialize, period: i64, failures: i64) -> Value {
@@ -119,20 +120,19 @@ fn probe(path: &str, port: impl serde::Serialize, period: i64, failures: i64) ->
 }
 
 fn container(
-    deployment: &Deployment,
+    backend: Option<Backend>,
     settings: &Settings,
     name: &str,
     mut args: Vec<String>,
     more: Value,
     resources: &Resources,
 ) -> Value {
-    let serving = &deployment.spec.serving;
-    if let Some(backend) = serving.backend() {
+    if let Some(backend) = backend {
         args.extend(["--backend".into(), backend.name().into()]);
     }
     let mut container = json!({
         "name": name,
-        "image": settings.server_image_of(serving),
+        "image": settings.server_image_with(backend.unwrap_or_default()),
         "imagePullPolicy": settings.image_pull_policy,
         "args": with_plain_http(settings, args),
         "securityContext": object::container_security(),
@@ -200,23 +200,24 @@ fn requests(cpu: &str, memory: &str) -> Resources {
     }
 }
 
-/// One server that the gate drives: its name, port and artifact, and room for it.
+/// One server that the gate drives: its name, engine, port and artifact, and room for it.
 pub(crate) struct Judge {
     pub(crate) name: &'static str,
+    pub(crate) backend: Option<Backend>,
     pub(crate) port: u16,
     pub(crate) uri: String,
     pub(crate) room: Room,
 }
 
 /// The init containers by which a gate's pod has a running server: one that fetches, and the server as a native
-/// sidecar, with the serving pod's image, engine and resources and the self-check off.
+/// sidecar, with the serving pod's resources and the self-check off.
 pub(crate) fn judge_containers(deployment: &Deployment, settings: &Settings, judge: &Judge) -> [Value; 2] {
     let serving = &deployment.spec.serving;
-    let Judge { name, port, uri, room } = judge;
+    let Judge { name, backend, port, uri, room } = judge;
     let folder = format!("{MODEL_MOUNT}/{name}");
     let pull = pull_args(&folder, uri, *room);
     let mut fetch =
-        container(deployment, settings, &format!("fetch-{name}"), pull, Value::Null, &pull_resources());
+        container(*backend, settings, &format!("fetch-{name}"), pull, Value::Null, &pull_resources());
     fetch["volumeMounts"][0]["readOnly"] = json!(false);
     let startup =
         serving.startup_deadline.as_ref().map_or(DEFAULT_STARTUP_SECONDS, slipway_api::Duration::seconds);
@@ -226,5 +227,5 @@ pub(crate) fn judge_containers(deployment: &Deployment, settings: &Settings, jud
         "restartPolicy": "Always",
         "startupProbe": probe("/v2/health/ready", port, 1, startup),
     });
-    [fetch, container(deployment, settings, name, args, more, &serving_resources(serving))]
+    [fetch, container(*backend, settings, name, args, more, &serving_resources(serving))]
 }

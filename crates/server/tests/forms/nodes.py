@@ -308,6 +308,8 @@ def movement(emit, draws):
                 emit(Case("Reshape", [x(draw, shape), np.array(target, I64)], zero, bounded=one(True)))
         for draw in draws("Expand", kind):
             left, right = draw.broadcast()
+            # A target without axes that is computed is in no exporter's graphs.
+            right = right or (1,)
             emit(Case("Expand", [x(draw, left), np.array(right, I64)], bounded=one(True)))
         for draw in draws("Flatten", kind):
             shape = draw.shape(0, 4)

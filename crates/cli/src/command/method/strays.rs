@@ -66,7 +66,7 @@ impl Method {
     /// Refuses what the engine could not load.
     pub(super) fn refuse_engine(&self, spec: &Spec) -> Result<(), Error> {
         let needs = spec.weight_only.as_ref().and_then(WeightOnly::needs_onnxruntime);
-        let Some(field) = needs.filter(|_| self.engine != Engine::Onnxruntime) else { return Ok(()) };
+        let Some(field) = needs.filter(|_| self.engine.engine != Engine::Onnxruntime) else { return Ok(()) };
         let [what, instead] = match &self.stages {
             Some(_) => field,
             None if self.zero_points => ["zero points of blocks", "leave --zero-points out"],

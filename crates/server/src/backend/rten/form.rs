@@ -9,7 +9,7 @@ use slipway_model::onnx::proto::attribute_proto::AttributeType;
 use slipway_model::onnx::proto::{AttributeProto, NodeProto};
 use slipway_model::onnx::{DataType, is_default_domain};
 
-use super::values::{Values, integers};
+use super::values::{Values, elements, integers};
 
 /// Attributes whose value chooses what is computed; of others the form holds the name.
 const CHOOSING: &[&str] = &[
@@ -112,7 +112,7 @@ fn has_more_than_32_bits(name: &str, values: &Values<'_>) -> bool {
     integers.is_some_and(|values| values.is_none_or(|values| values.iter().any(|value| i32::try_from(*value).is_err())))
 }
 
-/// Ranks that decide: of the operands of a product, and of what is quantized in parts.
+/// Ranks that decide: of the operands of a product, of what is quantized in parts, and of a target without axes.
 fn ranks(node: &NodeProto, values: &Values<'_>) -> Option<String> {
     let rank = |place: usize| {
         let name = node.input.get(place).filter(|name| !name.is_empty())?;
@@ -122,6 +122,9 @@ fn ranks(node: &NodeProto, values: &Values<'_>) -> Option<String> {
     match node.op_type() {
         "MatMul" | "MatMulInteger" => Some(format!("ranks={},{}", capped(0), capped(1))),
         "QuantizeLinear" | "DequantizeLinear" => Some(format!("scale={}", capped(1))),
+        "Expand" if node.input.get(1).and_then(|name| values.constant(name)).is_some_and(|shape| elements(shape) == 0) => {
+            Some("shape=[]".to_owned())
+        }
         _ => None,
     }
 }
