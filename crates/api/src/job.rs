@@ -111,6 +111,19 @@ impl Work {
             Self::Calibrate(_) | Self::Stage { .. } | Self::Gate(_) => None,
         }
     }
+
+    /// The digests of everything that the work is made of, in the order in which its output records them.
+    pub fn inputs(&self) -> Vec<&str> {
+        match self {
+            Self::Source { .. } | Self::Data { .. } => Vec::new(),
+            Self::Stage { stage: _, input, calibration, backend: _, data } => {
+                let data = data.as_ref().map(|data| data.digest.as_str());
+                [input.as_str()].into_iter().chain(calibration.as_deref()).chain(data).collect()
+            }
+            Self::Calibrate(work) => vec![&work.input, &work.data_digest],
+            Self::Gate(work) => vec![&work.candidate, &work.baseline, &work.data_digest],
+        }
+    }
 }
 
 /// Data that a stage looks at while it works.

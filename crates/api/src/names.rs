@@ -72,7 +72,7 @@ pub fn metrics_service(deployment: &str) -> String {
 
 const WORK: &str = "work-";
 
-/// The tag that keeps a step's output alive in the registry.
+/// The tag that keeps a step's output alive in the registry; the output itself holds the whole key.
 pub fn work_tag(key: &str) -> String {
     format!("{WORK}{}", key.get(..40).unwrap_or(key))
 }

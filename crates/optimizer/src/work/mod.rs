@@ -9,6 +9,7 @@ mod failure;
 mod gate;
 mod progress;
 mod publish;
+mod reuse;
 mod source;
 mod stage;
 
@@ -53,7 +54,7 @@ pub async fn run(spec: &JobSpec, context: &Context) -> JobResult {
 
 async fn try_run(spec: &JobSpec, context: &Context) -> Result<JobResult, slipway_api::job::Failure> {
     let may_differ = context.fetch_anew && !is_pinned(&spec.work);
-    if !may_differ && let Some(found) = publish::find(spec, context).await? {
+    if !may_differ && let Some(found) = reuse::find(spec, context).await? {
         return Ok(found);
     }
     let scratch = failure::scratch(&context.scratch)?;
