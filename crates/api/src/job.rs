@@ -16,6 +16,8 @@ use crate::{
 pub const SOURCE_MOUNT: &str = "/slipway/source";
 /// Where a mounted Secret with credentials lies in a job pod.
 pub const CREDENTIALS_MOUNT: &str = "/slipway/credentials";
+/// Where the Secret with the key lies with which a job signs what it records.
+pub const SIGNING_MOUNT: &str = "/slipway/signing";
 /// The exit code of a job whose failure would be the same if tried again; the Job's failure policy reads it.
 pub const EXIT_FINAL: u8 = 42;
 /// Scratch space of a job pod.
