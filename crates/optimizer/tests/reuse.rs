@@ -10,7 +10,8 @@ use slipway_api::{
     status::{GateStatus, Verdict},
 };
 use slipway_artifacts::{
-    Bundle, Digest, FetchOptions, Kind, Layout, Location, RegistryOptions, Store, Tag, silent,
+    Bundle, Digest, FetchOptions, Kind, Layout, Location, RegistryOptions, SigningKey, Statement, Store, Tag,
+    silent,
 };
 use slipway_optimizer::work::{Context, run};
 use tempfile::TempDir;
@@ -46,6 +47,7 @@ impl Bench {
         let location = Location::Layout { path: folder.path().join("layout") };
         let context = Context {
             store: Store::open(&location, &RegistryOptions::default()).unwrap(),
+            signing: None,
             fetch: FetchOptions { files: Some(folder.path().to_owned()), ..FetchOptions::default() },
             scratch: folder.path().to_owned(),
             progress: silent(),
@@ -81,6 +83,17 @@ impl Bench {
         bundle.lineage.inputs = found.inputs.iter().map(|digest| digest.parse().unwrap()).collect();
         bundle.facts = Some(json!(found.result));
         self.context.store.push(&bundle, &[tag(spec)], &silent()).await.unwrap()
+    }
+
+    /// Puts a signature of an artifact under the tag of a step's signature.
+    async fn put_signature(&self, spec: &JobSpec, signature: &str) {
+        let file = self.folder.path().join("signature.json");
+        std::fs::write(&file, "{}").unwrap();
+        let path = "signature.json".parse().unwrap();
+        let mut bundle = Bundle::from_files(Kind::Signature, [(path, file)]).unwrap();
+        bundle.facts = Some(json!({ "signature": signature }));
+        let tag = names::signature_tag(&spec.key).parse().unwrap();
+        self.context.store.push(&bundle, &[tag], &silent()).await.unwrap();
     }
 
     /// Asserts that a step is done anew, and that what it made is reused from then on.
@@ -140,7 +153,7 @@ async fn what_is_no_artifact_of_ours_is_not_reused_and_no_hindrance() {
     }
 }
 
-/// The gate's verdict on artifacts that nobody has.
+/// A gate of artifacts that nobody has.
 fn gate() -> JobSpec {
     let gate = json!({
         "gate": {
@@ -154,31 +167,103 @@ fn gate() -> JobSpec {
     spec(3, &json!({ "gate": gate }))
 }
 
-#[tokio::test]
-async fn a_verdict_on_other_artifacts_is_none_on_these() {
-    let bench = Bench::new();
-    let spec = gate();
-    let passed = GateStatus { verdict: Verdict::Pass, ..GateStatus::default() };
-    let verdict = |inputs: [&str; 3]| Found {
+/// What the gate of these artifacts would have recorded, had it passed or failed.
+fn judged(spec: &JobSpec, inputs: [&str; 3], verdict: Verdict) -> Found {
+    let gate = GateStatus { verdict, ..GateStatus::default() };
+    Found {
         kind: Kind::Samples,
         inputs: inputs.map(digest).into(),
-        result: JobResult { gate: Some(passed.clone()), ..JobResult::default() },
-        ..Found::of(&spec)
-    };
+        result: JobResult { gate: Some(gate), ..JobResult::default() },
+        ..Found::of(spec)
+    }
+}
+
+const JUDGED: [&str; 3] = ["candidate", "baseline", "data"];
+
+/// Asserts that a gate does not believe what it found: it sets out to judge, and has no servers.
+async fn is_judged_anew(bench: &Bench, spec: &JobSpec, what: &str) {
+    let result = bench.run(spec).await;
+    let failure = result.failure.expect(what);
+    assert_eq!((failure.category, result.gate), (FailureCategory::Internal, None), "{what}");
+}
+
+#[tokio::test]
+async fn a_verdict_on_other_artifacts_is_none_on_these() {
+    let (bench, spec) = (Bench::new(), gate());
     for foreign in [
         ["another", "baseline", "data"],
         ["candidate", "another", "data"],
         ["candidate", "baseline", "another"],
         ["baseline", "candidate", "data"],
     ] {
-        bench.put(&spec, verdict(foreign)).await;
-        let result = bench.run(&spec).await;
-        let failure = result.failure.expect("it sets out to judge, and has no servers");
-        assert_eq!((failure.category, result.gate), (FailureCategory::Internal, None), "{foreign:?}");
+        bench.put(&spec, judged(&spec, foreign, Verdict::Pass)).await;
+        is_judged_anew(&bench, &spec, &foreign.join(", ")).await;
     }
-    let same = bench.put(&spec, verdict(["candidate", "baseline", "data"])).await;
+    let same = bench.put(&spec, judged(&spec, JUDGED, Verdict::Pass)).await;
     let result = bench.run(&spec).await;
     assert_eq!((result.reused, result.golden), (true, Some(same.to_string())));
+}
+
+fn key(byte: u8) -> SigningKey {
+    SigningKey::new(&[byte; 32]).unwrap()
+}
+
+#[tokio::test]
+async fn a_verdict_is_believed_only_with_the_signature_of_this_key_in_this_repository() {
+    let (mut bench, spec) = (Bench::new(), gate());
+    bench.context.signing = Some(key(7));
+    let failed = bench.put(&spec, judged(&spec, JUDGED, Verdict::Fail)).await;
+    let repository = spec.registry.repository.as_str();
+    let of_failed = key(7).sign(Statement { repository, key: &spec.key, artifact: &failed });
+    bench.put_signature(&spec, &of_failed).await;
+    assert_eq!(bench.run(&spec).await.gate.unwrap().verdict, Verdict::Fail);
+
+    let passed = bench.put(&spec, judged(&spec, JUDGED, Verdict::Pass)).await;
+    is_judged_anew(&bench, &spec, "the signature is of another verdict").await;
+    let statement = Statement { repository, key: &spec.key, artifact: &passed };
+    let elsewhere = Statement { repository: "vision/other", ..statement };
+    let other_work = digest("other work");
+    let other_work = Statement { key: &other_work, ..statement };
+    for (signature, what) in [
+        (key(8).sign(statement), "it was signed with another key"),
+        (key(7).sign(elsewhere), "it was signed for another object"),
+        (key(7).sign(other_work), "it was signed for other work"),
+        (String::new(), "it was not signed"),
+    ] {
+        bench.put_signature(&spec, &signature).await;
+        is_judged_anew(&bench, &spec, what).await;
+    }
+    bench.put_signature(&spec, &key(7).sign(statement)).await;
+    assert_eq!(bench.run(&spec).await.gate.unwrap().verdict, Verdict::Pass);
+}
+
+#[tokio::test]
+async fn what_was_not_signed_with_this_key_is_made_anew_once_and_is_the_same() {
+    let mut bench = Bench::new();
+    let spec = bench.data();
+    let before = bench.run(&spec).await.output;
+    for byte in [7, 8, 7] {
+        bench.context.signing = Some(key(byte));
+        let (made, again) = (bench.run(&spec).await, bench.run(&spec).await);
+        assert_eq!((made.reused, &made.output), (false, &before), "no digest depends on a key");
+        assert_eq!((again.reused, &again.output), (true, &before));
+    }
+}
+
+#[tokio::test]
+async fn a_signature_that_is_no_artifact_of_ours_is_none_and_no_hindrance() {
+    let mut bench = Bench::new();
+    let spec = bench.data();
+    bench.context.signing = Some(key(7));
+    let made = bench.run(&spec).await;
+    let layout = Layout::open(bench.folder.path().join("layout")).unwrap();
+    let writer = layout.writer().unwrap();
+    let theirs = writer.put_bytes(b"{}").unwrap();
+    writer.list(&theirs, &[names::signature_tag(&spec.key).parse().unwrap()]).unwrap();
+    drop(writer);
+    let (anew, again) = (bench.run(&spec).await, bench.run(&spec).await);
+    assert_eq!((anew.reused, anew.failure, &anew.output), (false, None, &made.output));
+    assert!(again.reused);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -195,7 +280,8 @@ async fn every_kind_of_work_is_done_once() {
     let fixed = json!({ "name": "small", "quantize": { "static": { "data": "usual" } } });
     let stage = json!({ "stage": fixed, "input": model, "calibration": calibration });
     let stage = spec(6, &json!({ "stage": stage }));
-    let looks = json!({ "name": "four", "quantize": { "weightOnly": { "weights": "int4", "data": "usual" } } });
+    let looks =
+        json!({ "name": "four", "quantize": { "weightOnly": { "weights": "int4", "data": "usual" } } });
     let seen = json!({ "data": bench.set(), "digest": data });
     let looking = json!({ "stage": looks, "input": model, "data": seen });
     let looking = spec(7, &json!({ "stage": looking }));

@@ -10,13 +10,14 @@ mod gate;
 mod progress;
 mod publish;
 mod reuse;
+mod signature;
 mod source;
 mod stage;
 
 use std::path::PathBuf;
 
 use slipway_api::job::{JobResult, JobSpec, Work};
-use slipway_artifacts::{FetchOptions, Reference, SharedProgress, Store};
+use slipway_artifacts::{FetchOptions, Reference, SharedProgress, SigningKey, Store};
 
 pub use calibrate::{capture_options, choice, options as calibrate_options};
 pub use failure::fail;
@@ -31,6 +32,8 @@ pub const TOOL: &str = concat!("slipway/", env!("CARGO_PKG_VERSION"));
 pub struct Context {
     /// The object's repository: inputs are read from here and outputs written to.
     pub store: Store,
+    /// What signs results, and is asked for in what was found; none where nobody else writes to the store.
+    pub signing: Option<SigningKey>,
     /// How sources are fetched.
     pub fetch: FetchOptions,
     /// A folder for temporary files, on a disk with room for several copies of the model.

@@ -1,4 +1,4 @@
-//! Putting a step's output into the store: report first, output last.
+//! Putting a step's output into the store: report first, then the signature, output last.
 
 use std::path::{Path, PathBuf};
 
@@ -13,6 +13,7 @@ use slipway_artifacts::{Bundle, Digest, Kind, Lineage, RelPath, Tag};
 use super::{
     Context, TOOL,
     failure::{fail, of_store},
+    signature,
 };
 
 /// What a step made, before it is pushed.
@@ -48,7 +49,14 @@ pub(super) async fn push(
     scratch: &Path,
 ) -> Result<JobResult, Failure> {
     let Made { kind, files, entry, format, result, report } = made;
-    let report = push_report(spec, context, &report, scratch).await?;
+    let document = Document {
+        kind: Kind::Report,
+        file: "report.json",
+        tag: names::report_tag(&spec.key),
+        content: &report,
+        facts: None,
+    };
+    let report = document.push(spec, context, scratch).await?;
     let result = JobResult {
         report: Some(report.to_string()),
         format: Some(format.into()),
@@ -64,29 +72,46 @@ pub(super) async fn push(
     bundle.format = Some(format.into());
     bundle.lineage = lineage(spec)?;
     bundle.facts = Some(json!(result));
+    if let Some(signing) = &context.signing {
+        let output = bundle.encode().map_err(|error| of_store(&error))?.digest;
+        signature::push(spec, context, signing, &output, scratch).await?;
+    }
     let tag = tag(&names::work_tag(&spec.key))?;
     let digest =
         context.store.push(&bundle, &[tag], &context.progress).await.map_err(|error| of_store(&error))?;
     Ok(with_output(result, spec, &digest))
 }
 
-async fn push_report(
-    spec: &JobSpec,
-    context: &Context,
-    report: &Value,
-    scratch: &Path,
-) -> Result<Digest, Failure> {
-    let local = scratch.join("report.json");
-    let text = serde_json::to_vec_pretty(report).map_err(|error| internal(&error))?;
-    tokio::fs::write(&local, text).await.map_err(|error| internal(&error))?;
-    let name = path("report.json")?;
-    let mut bundle =
-        Bundle::from_files(Kind::Report, [(name.clone(), local)]).map_err(|error| of_store(&error))?;
-    bundle.entry = Some(name);
-    bundle.format = Some("json".into());
-    bundle.lineage = lineage(spec)?;
-    let tag = tag(&names::report_tag(&spec.key))?;
-    context.store.push(&bundle, &[tag], &context.progress).await.map_err(|error| of_store(&error))
+/// One JSON file that is an artifact of its own.
+pub(super) struct Document<'a> {
+    pub(super) kind: Kind,
+    /// The name of the file.
+    pub(super) file: &'static str,
+    pub(super) tag: String,
+    pub(super) content: &'a Value,
+    /// What readers learn without the file.
+    pub(super) facts: Option<Value>,
+}
+
+impl Document<'_> {
+    pub(super) async fn push(
+        self,
+        spec: &JobSpec,
+        context: &Context,
+        scratch: &Path,
+    ) -> Result<Digest, Failure> {
+        let Self { kind, file, tag: name, content, facts } = self;
+        let local = scratch.join(file);
+        let text = serde_json::to_vec_pretty(content).map_err(|error| internal(&error))?;
+        tokio::fs::write(&local, text).await.map_err(|error| internal(&error))?;
+        let mut bundle =
+            Bundle::from_files(kind, [(path(file)?, local)]).map_err(|error| of_store(&error))?;
+        bundle.format = Some("json".into());
+        bundle.lineage = lineage(spec)?;
+        bundle.facts = facts;
+        let pushed = context.store.push(&bundle, &[tag(&name)?], &context.progress).await;
+        pushed.map_err(|error| of_store(&error))
+    }
 }
 
 fn lineage(spec: &JobSpec) -> Result<Lineage, Failure> {

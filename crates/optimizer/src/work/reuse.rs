@@ -1,8 +1,8 @@
 //! Whether the artifact under a step's tag is the result of exactly this work.
 //!
 //! A tag is a name that whoever reaches the registry can move, and it holds a part of the key alone. So what lies under
-//! it is believed only when it says itself that it answers this key and was made of these inputs; otherwise the work is
-//! done anew and takes its tag back.
+//! it is believed only when it says itself that it answers this key and was made of these inputs and, where there is a
+//! key to sign with, when that key has signed it; otherwise the work is done anew and takes its tag back.
 
 use slipway_api::{
     job::{Failure, JobResult, JobSpec},
@@ -14,11 +14,12 @@ use super::{
     Context,
     failure::of_store,
     publish::{tag, with_output},
+    signature,
 };
 
 /// Why an artifact is not taken for the result of a step.
 #[derive(Debug, thiserror::Error)]
-enum Doubt {
+pub(super) enum Doubt {
     #[error("it cannot be read: {0}")]
     Unreadable(String),
     #[error("it answers another key")]
@@ -27,6 +28,8 @@ enum Doubt {
     OtherInputs,
     #[error("it does not tell what came of the work")]
     NoFacts,
+    #[error("it is not signed with this namespace's key")]
+    Unsigned,
 }
 
 /// The answer of identical work that was done before.
@@ -50,11 +53,17 @@ async fn recorded(
     context: &Context,
     digest: &Digest,
 ) -> Result<Result<JobResult, Doubt>, Failure> {
-    Ok(manifest(&context.store, digest).await?.and_then(|manifest| facts(spec, &manifest)))
+    let found = manifest(&context.store, digest).await?.and_then(|manifest| facts(spec, &manifest));
+    match &context.signing {
+        Some(signing) if found.is_ok() && !signature::holds(spec, context, signing, digest).await? => {
+            Ok(Err(Doubt::Unsigned))
+        }
+        Some(_) | None => Ok(found),
+    }
 }
 
 /// A manifest, or why it is none of ours; a store that fails is not the manifest's fault.
-async fn manifest(store: &Store, digest: &Digest) -> Result<Result<Manifest, Doubt>, Failure> {
+pub(super) async fn manifest(store: &Store, digest: &Digest) -> Result<Result<Manifest, Doubt>, Failure> {
     match store.manifest(digest).await {
         Ok(manifest) => Ok(Ok(manifest)),
         Err(error) => match error.category() {
