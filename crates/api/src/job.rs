@@ -16,6 +16,8 @@ use crate::{
 pub const SOURCE_MOUNT: &str = "/slipway/source";
 /// Where a mounted Secret with credentials lies in a job pod.
 pub const CREDENTIALS_MOUNT: &str = "/slipway/credentials";
+/// Where the Secret with the key lies with which a job signs what it records.
+pub const SIGNING_MOUNT: &str = "/slipway/signing";
 /// The exit code of a job whose failure would be the same if tried again; the Job's failure policy reads it.
 pub const EXIT_FINAL: u8 = 42;
 /// Scratch space of a job pod.
@@ -109,6 +111,19 @@ impl Work {
             Self::Source { source, format: _, backend: _ } => Some(source),
             Self::Data { data } => Some(&data.source),
             Self::Calibrate(_) | Self::Stage { .. } | Self::Gate(_) => None,
+        }
+    }
+
+    /// The digests of everything that the work is made of, in the order in which its output records them.
+    pub fn inputs(&self) -> Vec<&str> {
+        match self {
+            Self::Source { .. } | Self::Data { .. } => Vec::new(),
+            Self::Stage { stage: _, input, calibration, backend: _, data } => {
+                let data = data.as_ref().map(|data| data.digest.as_str());
+                [input.as_str()].into_iter().chain(calibration.as_deref()).chain(data).collect()
+            }
+            Self::Calibrate(work) => vec![&work.input, &work.data_digest],
+            Self::Gate(work) => vec![&work.candidate, &work.baseline, &work.data_digest],
         }
     }
 }

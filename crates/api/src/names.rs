@@ -14,6 +14,10 @@ pub const METRICS_LABEL: &str = "slipway.dev/metrics";
 pub const KEY_ANNOTATION: &str = "slipway.dev/key";
 /// The label that holds a short hash of what was applied last; on the object alone, never in a template.
 pub const APPLIED_LABEL: &str = "slipway.dev/applied";
+/// The Secret, one a namespace, that holds the key with which Jobs sign what they record.
+pub const SIGNING_SECRET: &str = "slipway-signing";
+/// The field of that Secret.
+pub const SIGNING_FIELD: &str = "key";
 /// The finalizer that removes artifact tags from the registry when the object goes.
 pub const FINALIZER: &str = "slipway.dev/artifacts";
 /// The value of `app.kubernetes.io/managed-by` on everything that the operator makes.
@@ -72,12 +76,12 @@ pub fn metrics_service(deployment: &str) -> String {
 
 const WORK: &str = "work-";
 
-/// The tag that keeps a step's output alive in the registry.
+/// The tag that keeps a step's output alive in the registry; the output itself holds the whole key.
 pub fn work_tag(key: &str) -> String {
     format!("{WORK}{}", key.get(..40).unwrap_or(key))
 }
 
-/// Whether a tag is one that job pods make: of a step's output or report.
+/// Whether a tag is one that job pods make.
 pub fn is_work_tag(tag: &str) -> bool {
     tag.starts_with(WORK)
 }
@@ -85,6 +89,16 @@ pub fn is_work_tag(tag: &str) -> bool {
 /// The tag that keeps a step's report alive in the registry.
 pub fn report_tag(key: &str) -> String {
     format!("{}-report", work_tag(key))
+}
+
+/// The tag of the signature by which a step's output is known to be the result of its work.
+pub fn signature_tag(key: &str) -> String {
+    format!("{}-signature", work_tag(key))
+}
+
+/// Every tag that a step makes.
+pub fn tags(key: &str) -> [String; 3] {
+    [work_tag(key), report_tag(key), signature_tag(key)]
 }
 
 /// The repository of a `ModelDeployment` in the artifact registry.

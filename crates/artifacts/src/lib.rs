@@ -1,4 +1,4 @@
-//! OCI artifacts: layout on disk, registry client, `ModelPack` manifests, lineage, source fetchers.
+//! OCI artifacts: layout on disk, registry client, `ModelPack` manifests, lineage, signatures, source fetchers.
 //!
 //! An artifact is a manifest with one raw layer a file, named by the digest of the manifest. It lives in a [`Store`]: a
 //! repository of a registry, or an image layout directory. Users' sources are brought in by [`fetch`].
@@ -16,6 +16,7 @@ mod path;
 mod progress;
 mod reference;
 mod registry;
+mod signature;
 mod source;
 mod store;
 mod tag;
@@ -35,6 +36,7 @@ pub use path::RelPath;
 pub use progress::{Progress, SharedProgress, silent};
 pub use reference::{Location, Reference, plain_http_allowed};
 pub use registry::{Credentials, Registry, RegistryOptions};
+pub use signature::{SigningKey, Statement};
 pub use source::{
     Authorization, ConfigMapData, FetchOptions, Fetched, FetchedFile, HttpsPolicy, SourceSpec, SourceUri,
     fetch, folder_digest,

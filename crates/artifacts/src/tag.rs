@@ -12,22 +12,6 @@ const MAX_TAG: usize = 128;
 pub struct Tag(String);
 
 impl Tag {
-    /// `work-` and the first 40 digits of a work key: the root that keeps a stage's output.
-    ///
-    /// # Errors
-    /// [`Error::Invalid`] unless `key` starts with 40 lower-case hexadecimal digits.
-    pub fn work(key: &str) -> Result<Self> {
-        match key.get(..40) {
-            Some(head) if head.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) => {
-                Ok(Self(format!("work-{head}")))
-            }
-            _ => Err(Error::invalid(
-                format!("work key {key:?}"),
-                "it must be 64 lower-case hexadecimal digits",
-            )),
-        }
-    }
-
     /// The tag as text.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -69,10 +53,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn root_tags_come_from_keys() {
-        let key = "0123456789abcdef".repeat(4);
-        assert_eq!(Tag::work(&key).unwrap().as_str(), "work-0123456789abcdef0123456789abcdef01234567");
-        assert!(Tag::work("0123").is_err());
-        assert!(Tag::work(&key.to_uppercase()).is_err());
+    fn what_a_registry_would_refuse_is_no_tag() {
+        let longest = "a".repeat(MAX_TAG);
+        for tag in ["work-0123", "_", "v1.0", &longest] {
+            assert_eq!(tag.parse::<Tag>().unwrap().as_str(), tag);
+        }
+        for no_tag in ["", ".a", "-a", "a/b", "a:b", "é", &format!("{longest}a")] {
+            assert!(no_tag.parse::<Tag>().is_err(), "{no_tag}");
+        }
     }
 }

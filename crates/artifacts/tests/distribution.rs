@@ -61,7 +61,7 @@ async fn an_artifact_goes_up_and_comes_down_unchanged() {
     let Some(distribution) = start() else { return };
     let folder = distribution.folder();
     let (store, bundle) = (distribution.store("team-a/digits"), bundle(&folder));
-    let work = Tag::work(bundle.lineage.key.as_deref().unwrap()).unwrap();
+    let work = tag("work-0123456789abcdef");
     assert_eq!(store.resolve(&work).await.unwrap(), None);
     assert_eq!(store.tags().await.unwrap(), []);
 

@@ -18,7 +18,7 @@ use crate::{
     observe::Live,
     project::{fingerprint, project},
     registry::RegistryError,
-    writer,
+    signing, writer,
 };
 
 /// One part of a plan that could not be done.
@@ -128,6 +128,10 @@ async fn bring(
 
 /// Makes an object that is never changed; one that is there already is fine when it is the same work of the same owner.
 async fn create(context: &Context, owner: &Key, uid: &str, desired: &Desired) -> Result<(), Error> {
+    // A job's pod does not start before it has the key to sign with.
+    if desired.kind == "Job" {
+        signing::ensure(&context.writer, &owner.namespace).await?;
+    }
     match context.writer.create(&owner.namespace, desired).await {
         Ok(made) => {
             tracing::info!(kind = desired.kind, name = desired.name, "created");

@@ -44,6 +44,9 @@ pub enum Error {
     /// One reconcile took longer than its limit.
     #[error("the reconcile took longer than {} s", .0.as_secs())]
     TimedOut(Duration),
+    /// The system gave no random bytes for a signing key.
+    #[error("the system gives no random bytes for a key")]
+    NoRandomness,
     /// A watch ended by itself, so that nothing would be seen any more.
     #[error("a watch ended; the operator begins anew")]
     WatchEnded,
@@ -74,6 +77,7 @@ impl Error {
             Self::Unreadable { .. } => "Unreadable",
             Self::Registry(_) => "Registry",
             Self::TimedOut(_) => "TimedOut",
+            Self::NoRandomness => "NoRandomness",
             Self::WatchEnded => "Watch",
             Self::Lease(_) => "Lease",
             Self::Listen { .. } => "Listen",

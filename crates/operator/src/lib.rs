@@ -20,6 +20,7 @@ mod project;
 mod reconcile;
 mod registry;
 mod serve;
+mod signing;
 mod status;
 mod unparsable;
 mod watch;

@@ -62,8 +62,8 @@ impl Writer {
 
     /// Whose an object of that name is: `None` when there is none, otherwise the uid of its controller, if any.
     ///
-    /// The one read of the operator, made before an object is applied for the first time, and when one that is made
-    /// once was there already.
+    /// The one read of the operator, of metadata alone: made before an object is applied for the first time, before a
+    /// Job for the namespace's key, and when an object that is made once was there already.
     pub(crate) async fn holder(&self, namespace: &str, desired: &Desired) -> Result<Option<Holder>, Error> {
         let Desired { api_version, kind, name, .. } = desired;
         let found = self.api(api_version, kind, namespace).get_metadata_opt(name).await;

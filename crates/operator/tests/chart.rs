@@ -120,13 +120,20 @@ fn every_pod_is_restricted() {
 }
 
 #[test]
-fn secrets_and_config_maps_are_nobodys_business() {
+fn config_maps_are_nobodys_business_and_of_secrets_one() {
     let Some(helm) = helm() else { return };
-    let objects = render(&helm, &[]);
-    for role in of_kind(&objects, "ClusterRole").into_iter().chain(of_kind(&objects, "Role")) {
-        for rule in role["rules"].as_array().unwrap() {
-            let text = rule.to_string();
-            for forbidden in ["secrets", "configmaps", "\"*\"", "pods/exec", "escalate"] {
+    let looked_at = json!({ "apiGroups": [""], "resources": ["secrets"],
+                            "resourceNames": ["slipway-signing"], "verbs": ["get"] });
+    let made = json!({ "apiGroups": [""], "resources": ["secrets"], "verbs": ["create"] });
+    for values in [&[][..], &["--set=operator.namespace=vision"]] {
+        let objects = render(&helm, values);
+        let all = of_kind(&objects, "ClusterRole").into_iter().chain(of_kind(&objects, "Role"));
+        let rules = all.flat_map(|role| role["rules"].as_array().unwrap());
+        let (secrets, others): (Vec<_>, Vec<_>) =
+            rules.partition(|rule| rule.to_string().contains("secrets"));
+        assert_eq!(secrets, [&looked_at, &made]);
+        for text in others.iter().map(ToString::to_string) {
+            for forbidden in ["configmaps", "\"*\"", "pods/exec", "escalate"] {
                 assert!(!text.contains(forbidden), "{text}");
             }
         }

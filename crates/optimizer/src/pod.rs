@@ -1,23 +1,29 @@
-//! What a job pod finds around it: mounted sources and credentials, the registry, scratch space.
+//! What a job pod finds around it: mounted sources, credentials and keys, the registry, scratch space.
 
 use std::{collections::BTreeMap, fs, path::Path, path::PathBuf};
 
 use slipway_api::{
     Source,
     job::{CREDENTIALS_MOUNT, Failure, FailureCategory, JobSpec, SOURCE_MOUNT, Work},
+    names::{SIGNING_FIELD, SIGNING_SECRET},
 };
 use slipway_artifacts::{
     Authorization, ConfigMapData, Credentials, FetchOptions, HttpsPolicy, Location, RegistryOptions,
-    SharedProgress, Store,
+    SharedProgress, SigningKey, Store, chain,
 };
 
 use crate::work::{Context, Judges, fail};
 
-/// The context of a step inside a job pod.
+/// The context of a step inside a job pod; `signing` is the folder of the Secret that holds the key for signatures.
 ///
 /// # Errors
-/// When the registry's address or a mounted credential cannot be used.
-pub fn context(spec: &JobSpec, scratch: PathBuf, progress: SharedProgress) -> Result<Context, Failure> {
+/// When the registry's address, that key or a mounted credential cannot be used.
+pub fn context(
+    spec: &JobSpec,
+    signing: &Path,
+    scratch: PathBuf,
+    progress: SharedProgress,
+) -> Result<Context, Failure> {
     let unusable = |error: slipway_artifacts::Error| fail(FailureCategory::Storage, error.to_string());
     let plain_http = if spec.registry.plain_http { vec![spec.registry.host.clone()] } else { Vec::new() };
     let location =
@@ -44,7 +50,22 @@ pub fn context(spec: &JobSpec, scratch: PathBuf, progress: SharedProgress) -> Re
         Work::Gate(gate) => Some(Judges::on_ports(gate.candidate_port, gate.baseline_port)),
         Work::Source { .. } | Work::Data { .. } | Work::Calibrate(_) | Work::Stage { .. } => None,
     };
-    Ok(Context { store, fetch, scratch, progress, judges, fetch_anew: false })
+    let signing = Some(signing_key(signing)?);
+    Ok(Context { store, signing, fetch, scratch, progress, judges, fetch_anew: false })
+}
+
+/// The key of this namespace; without one, nobody could tell this job's results from forged ones.
+fn signing_key(folder: &Path) -> Result<SigningKey, Failure> {
+    let read = fs::read(folder.join(SIGNING_FIELD)).map_err(|error| error.to_string());
+    let key = read.and_then(|bytes| SigningKey::new(&bytes).map_err(|error| chain(&error)));
+    key.map_err(|words| Failure {
+        category: FailureCategory::Internal,
+        retryable: true,
+        message: format!(
+            "Secret {SIGNING_SECRET} holds no key to sign results with ({words}): delete it, and the operator makes \
+             another"
+        ),
+    })
 }
 
 fn mounted(work: &Work, mut fetch: FetchOptions) -> FetchOptions {
@@ -160,6 +181,21 @@ mod tests {
                 "{failure:?}"
             );
         }
+    }
+
+    #[test]
+    fn a_key_that_cannot_sign_is_named_with_what_to_do() {
+        let folder = tempfile::tempdir().unwrap();
+        let missing = signing_key(folder.path()).unwrap_err();
+        fs::write(folder.path().join("key"), [7; 31]).unwrap();
+        let short = signing_key(folder.path()).unwrap_err();
+        for (failure, words) in [(missing, "No such file"), (short, "31 bytes")] {
+            assert!(failure.retryable && failure.message.contains(words), "{failure:?}");
+            assert!(failure.message.contains("Secret slipway-signing"), "{failure:?}");
+            assert!(failure.message.contains("delete it, and the operator makes another"), "{failure:?}");
+        }
+        fs::write(folder.path().join("key"), [7; 32]).unwrap();
+        assert!(signing_key(folder.path()).is_ok());
     }
 
     #[test]

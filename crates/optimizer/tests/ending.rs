@@ -56,10 +56,12 @@ fn a_job_that_is_asked_to_end_says_that_it_may_be_tried_again_and_leaves_nothing
     let folder = tempfile::tempdir().unwrap();
     let scratch = folder.path().join("scratch");
     fs::create_dir(&scratch).unwrap();
-    let answer = folder.path().join("answer");
+    let (answer, signing) = (folder.path().join("answer"), folder.path().join("signing"));
+    fs::create_dir(&signing).unwrap();
+    fs::write(signing.join("key"), [7; 32]).unwrap();
     let mut job = Command::new(env!("CARGO_BIN_EXE_slipway-job"))
         .args(["run", "--spec", &spec, "--scratch", scratch.to_str().unwrap()])
-        .args(["--answer", answer.to_str().unwrap()])
+        .args(["--answer", answer.to_str().unwrap(), "--signing", signing.to_str().unwrap()])
         .stderr(Stdio::null())
         .spawn()
         .unwrap();

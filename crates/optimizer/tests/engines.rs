@@ -44,7 +44,15 @@ impl Pipeline {
         let store = Store::open(&location(files.path()), &options).unwrap();
         let fetch = FetchOptions { files: Some(files.path().to_owned()), ..FetchOptions::default() };
         let scratch = files.path().to_owned();
-        let context = Context { store, fetch, scratch, progress: silent(), judges: None, fetch_anew: true };
+        let context = Context {
+            store,
+            signing: None,
+            fetch,
+            scratch,
+            progress: silent(),
+            judges: None,
+            fetch_anew: true,
+        };
         Self { files, registry, context }
     }
 

@@ -105,7 +105,7 @@ pub(crate) fn untag(
     if gone.is_empty() {
         return Untag::Nothing;
     }
-    Untag::Tags(gone.iter().flat_map(|key| [names::work_tag(key), names::report_tag(key)]).collect())
+    Untag::Tags(gone.iter().flat_map(|key| names::tags(key)).collect())
 }
 
 fn keys_of(revision: &Revision) -> impl Iterator<Item = &str> {

@@ -6,7 +6,10 @@ use serde_json::{Value, json};
 use slipway_api::{
     Backend,
     Source, canonical_json,
-    job::{CREDENTIALS_MOUNT, EXIT_FINAL, GateWork, JobSpec, Registry, SCRATCH_MOUNT, SOURCE_MOUNT, Work},
+    job::{
+        CREDENTIALS_MOUNT, EXIT_FINAL, GateWork, JobSpec, Registry, SCRATCH_MOUNT, SIGNING_MOUNT,
+        SOURCE_MOUNT, Work,
+    },
     names,
 };
 
@@ -121,7 +124,7 @@ fn pod(deployment: &Deployment, settings: &Settings, step: &Step, sizes: &Sizes)
     let scratch = jobs.scratch.as_deref().unwrap_or(DEFAULT_SCRATCH);
     let mut volumes = vec![json!({ "name": "scratch", "emptyDir": { "sizeLimit": scratch } })];
     let mut mounts = vec![json!({ "name": "scratch", "mountPath": SCRATCH_MOUNT })];
-    for (volume, mount) in source_volumes(&step.work) {
+    for (volume, mount) in source_volumes(&step.work).into_iter().chain([signing_volume()]) {
         volumes.push(volume);
         mounts.push(mount);
     }
@@ -189,6 +192,13 @@ fn job_container(deployment: &Deployment, settings: &Settings, step: &Step, moun
         "resources": resources,
         "volumeMounts": mounts,
     })
+}
+
+/// The volume and mount of the key with which the job signs what it records; a gate's servers have no use for it.
+fn signing_volume() -> (Value, Value) {
+    let secret = json!({ "secretName": names::SIGNING_SECRET, "defaultMode": 0o400 });
+    let mount = json!({ "name": "signing", "mountPath": SIGNING_MOUNT, "readOnly": true });
+    (json!({ "name": "signing", "secret": secret }), mount)
 }
 
 /// The volume and mount of a source that the kubelet brings: a `ConfigMap`, a claim, a Secret with credentials.

@@ -251,6 +251,36 @@ fn every_pod_meets_the_restricted_standard_and_has_no_token() {
 }
 
 #[test]
+fn whatever_publishes_has_the_key_to_sign_with_and_nothing_else_has() {
+    let made = Made::by(&spec());
+    let volume =
+        json!({ "name": "signing", "secret": { "secretName": "slipway-signing", "defaultMode": 0o400 } });
+    let mount = json!({ "name": "signing", "mountPath": "/slipway/signing", "readOnly": true });
+    let mut with_key = Vec::new();
+    for (name, pod) in made.pods() {
+        let has = |list: &Value, one: &Value| list.as_array().is_some_and(|list| list.contains(one));
+        let is_job = name.starts_with("Job/");
+        assert_eq!(has(&pod["volumes"], &volume), is_job, "{name}: {}", pod["volumes"]);
+        let containers =
+            ["initContainers", "containers"].map(|list| pod[list].as_array()).into_iter().flatten();
+        for container in containers.flatten() {
+            let name_of = container["name"].as_str().unwrap();
+            let mounted = has(&container["volumeMounts"], &mount);
+            assert_eq!(mounted, name_of == "job", "{name}: {name_of}");
+            assert_eq!(
+                mounted,
+                container["volumeMounts"].to_string().contains("signing"),
+                "{name}: {name_of}"
+            );
+            with_key.extend(mounted.then_some(name));
+        }
+    }
+    with_key.sort_unstable();
+    with_key.dedup();
+    assert_eq!(with_key, ["Job/data-unseen", "Job/gate", "Job/small", "Job/source"]);
+}
+
+#[test]
 fn models_have_room_for_their_size_and_no_more() {
     let made = Made::by(&spec());
     let (gate, deployment) = (made.object("Job/gate"), made.object("Deployment"));

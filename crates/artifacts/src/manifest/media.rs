@@ -20,7 +20,7 @@ const DATASET: &str = "application/vnd.cncf.model.dataset.v1.raw";
 pub(super) fn layer_type(kind: Kind, path: &RelPath) -> &'static str {
     match kind {
         Kind::Dataset | Kind::Samples => DATASET,
-        Kind::Report => DOC,
+        Kind::Report | Kind::Signature => DOC,
         Kind::Model => model_layer_type(path),
     }
 }
@@ -60,6 +60,7 @@ mod tests {
         assert_eq!(of(Kind::Dataset, "holdout.npz"), DATASET);
         assert_eq!(of(Kind::Samples, "samples.npz"), DATASET);
         assert_eq!(of(Kind::Report, "report.json"), DOC);
+        assert_eq!(of(Kind::Signature, "signature.json"), DOC);
     }
 
     #[test]

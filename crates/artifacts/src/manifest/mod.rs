@@ -24,7 +24,7 @@ use crate::path::RelPath;
 
 /// The annotations that Slipway writes on a manifest, and the two that name a layer's file.
 pub mod annotation {
-    /// What the artifact is: `model`, `dataset`, `report` or `samples`.
+    /// What the artifact is: `model`, `dataset`, `report`, `samples` or `signature`.
     pub const KIND: &str = "dev.slipway.kind";
     /// The work key that this artifact answers, 64 hexadecimal digits.
     pub const KEY: &str = "dev.slipway.key";
@@ -58,6 +58,8 @@ pub enum Kind {
     Report,
     /// Golden inputs and outputs of a gate.
     Samples,
+    /// The word of somebody who holds a key that another artifact is the result of a piece of work.
+    Signature,
 }
 
 impl Kind {
@@ -68,6 +70,7 @@ impl Kind {
             Self::Dataset => "dataset",
             Self::Report => "report",
             Self::Samples => "samples",
+            Self::Signature => "signature",
         }
     }
 }
@@ -82,11 +85,12 @@ impl FromStr for Kind {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        [Self::Model, Self::Dataset, Self::Report, Self::Samples]
+        [Self::Model, Self::Dataset, Self::Report, Self::Samples, Self::Signature]
             .into_iter()
             .find(|kind| kind.as_str() == text)
             .ok_or_else(|| {
-                Error::invalid(format!("kind {text:?}"), "it must be model, dataset, report or samples")
+                let known = "it must be model, dataset, report, samples or signature";
+                Error::invalid(format!("kind {text:?}"), known)
             })
     }
 }

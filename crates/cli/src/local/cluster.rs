@@ -92,8 +92,15 @@ pub(crate) async fn travel(
         ..FetchOptions::default()
     };
     let scratch = workspace.scratch().to_owned();
-    let mut context =
-        Context { store: store.clone(), fetch, scratch, progress, judges: None, fetch_anew: true };
+    let mut context = Context {
+        store: store.clone(),
+        signing: None,
+        fetch,
+        scratch,
+        progress,
+        judges: None,
+        fetch_anew: true,
+    };
     let mut times = Vec::new();
     loop {
         let decided = plan(&observed, &settings);
@@ -188,7 +195,7 @@ impl Road {
     /// The tags of everything that this run made or found.
     fn artifacts(&self) -> BTreeSet<String> {
         let keys = self.status.stages.iter().filter_map(|stage| stage.key.as_deref());
-        keys.flat_map(|key| [names::work_tag(key), names::report_tag(key)]).collect()
+        keys.flat_map(names::tags).collect()
     }
 
     /// What of a valid spec is probably not meant.

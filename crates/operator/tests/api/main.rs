@@ -13,4 +13,5 @@ mod marks;
 mod neighbours;
 mod rights;
 mod security;
+mod signing;
 mod trouble;

@@ -105,8 +105,11 @@ impl Install {
     async fn end(self) {
         let text = self.metrics.render();
         assert!(!text.contains(r#"category="Forbidden""#), "{text}\n{:?}", self.faults.counts());
-        let secrets: Api<Secret> = Api::all(self.client);
-        assert!(secrets.list(&ListParams::default()).await.is_err(), "no Secret is ever read");
+        let secrets: Api<Secret> = Api::all(self.client.clone());
+        assert!(secrets.list(&ListParams::default()).await.is_err(), "no Secrets are ever listed");
+        let theirs: Api<Secret> = Api::namespaced(self.client, SYSTEM);
+        let refused = theirs.get("theirs").await.unwrap_err();
+        assert!(matches!(&refused, kube::Error::Api(status) if status.is_forbidden()), "{refused}");
         self.shutdown.cancel();
         self.task.await.unwrap().unwrap();
     }

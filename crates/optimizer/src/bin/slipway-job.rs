@@ -1,10 +1,15 @@
 //! The job-pod binary: one step of a pipeline, from its argument to its termination message.
 
-use std::{fs, path::PathBuf, process::ExitCode, sync::Arc};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::Arc,
+};
 
 use clap::{Parser, Subcommand};
 use slipway_api::job::{
-    EXIT_FINAL, Failure, FailureCategory, JobResult, JobSpec, SCRATCH_MOUNT, TERMINATION_PATH,
+    EXIT_FINAL, Failure, FailureCategory, JobResult, JobSpec, SCRATCH_MOUNT, SIGNING_MOUNT, TERMINATION_PATH,
 };
 use slipway_optimizer::{
     pod,
@@ -27,6 +32,9 @@ enum Command {
         /// The step, as the operator writes it.
         #[arg(long)]
         spec: String,
+        /// The folder of the Secret that holds the key to sign results with.
+        #[arg(long, default_value = SIGNING_MOUNT)]
+        signing: PathBuf,
         /// A folder for temporary files.
         #[arg(long, default_value = SCRATCH_MOUNT)]
         scratch: PathBuf,
@@ -38,8 +46,8 @@ enum Command {
 
 fn main() -> ExitCode {
     tracing_subscriber::fmt().json().with_writer(std::io::stderr).init();
-    let Command::Run { spec, scratch, answer } = Arguments::parse().command;
-    let result = work(&spec, scratch);
+    let Command::Run { spec, signing, scratch, answer } = Arguments::parse().command;
+    let result = work(&spec, &signing, scratch);
     let code = exit_code(&result);
     if let Some(failure) = &result.failure {
         tracing::error!(category = ?failure.category, retryable = failure.retryable, "{}", failure.message);
@@ -54,7 +62,7 @@ fn main() -> ExitCode {
 }
 
 /// Does the step until it is done or the pod is asked to end; what computes then is left behind with the process.
-fn work(spec: &str, scratch: PathBuf) -> JobResult {
+fn work(spec: &str, signing: &Path, scratch: PathBuf) -> JobResult {
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return failed(true, format!("the job cannot start: {error}")),
@@ -66,7 +74,7 @@ fn work(spec: &str, scratch: PathBuf) -> JobResult {
             Err(error) => return failed(true, format!("the job cannot hear signals: {error}")),
         };
         tokio::select! {
-            result = run(spec, scratch) => result,
+            result = run(spec, signing, scratch) => result,
             () = ended(asked_to_end) => failed(true, "the pod was asked to end before the work was done".into()),
         }
     });
@@ -83,7 +91,7 @@ fn failed(retryable: bool, message: String) -> JobResult {
     JobResult { failure: Some(failure), ..JobResult::default() }
 }
 
-async fn run(spec: &str, scratch: PathBuf) -> JobResult {
+async fn run(spec: &str, signing: &Path, scratch: PathBuf) -> JobResult {
     let spec: JobSpec = match serde_json::from_str(spec) {
         Ok(spec) => spec,
         Err(error) => {
@@ -92,7 +100,7 @@ async fn run(spec: &str, scratch: PathBuf) -> JobResult {
         }
     };
     tracing::info!(step = spec.step, key = spec.key, "begins");
-    match pod::context(&spec, scratch, Arc::new(Logged::default())) {
+    match pod::context(&spec, signing, scratch, Arc::new(Logged::default())) {
         Ok(context) => work::run(&spec, &context).await,
         Err(failure) => JobResult { failure: Some(failure), ..JobResult::default() },
     }

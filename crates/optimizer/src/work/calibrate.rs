@@ -49,7 +49,6 @@ fn made(work: &CalibrateWork, calibration: &Calibration, file: PathBuf) -> Made 
         files: vec![(ENTRY.into(), file)],
         entry: ENTRY.into(),
         format: "json",
-        inputs: vec![work.input.clone(), work.data_digest.clone()],
         result: JobResult {
             facts: Some(format!("{ranges} ranges from {} samples, {without} without", calibration.samples)),
             ..JobResult::default()

@@ -27,7 +27,6 @@ pub(super) async fn run(data: &DataSet, context: &Context, scratch: &Path) -> Re
         files: vec![(ENTRY.into(), entry)],
         entry: ENTRY.into(),
         format: "npz",
-        inputs: Vec::new(),
         result: JobResult {
             size_bytes: size,
             facts: Some(format!("npz, arrays {}", arrays.join(", "))),

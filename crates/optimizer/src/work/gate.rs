@@ -66,7 +66,6 @@ pub(super) async fn run(work: &GateWork, context: &Context, scratch: &Path) -> R
         files: vec![(ENTRY.into(), local)],
         entry: ENTRY.into(),
         format: "json",
-        inputs: vec![work.candidate.clone(), work.baseline.clone(), work.data_digest.clone()],
         result: JobResult {
             facts: Some(format!("{} samples, {} golden", status.samples, golden.samples.len())),
             gate: Some(status),

@@ -9,13 +9,15 @@ mod failure;
 mod gate;
 mod progress;
 mod publish;
+mod reuse;
+mod signature;
 mod source;
 mod stage;
 
 use std::path::PathBuf;
 
 use slipway_api::job::{JobResult, JobSpec, Work};
-use slipway_artifacts::{FetchOptions, Reference, SharedProgress, Store};
+use slipway_artifacts::{FetchOptions, Reference, SharedProgress, SigningKey, Store};
 
 pub use calibrate::{capture_options, choice, options as calibrate_options};
 pub use failure::fail;
@@ -31,6 +33,8 @@ pub const TOOL: &str = concat!("slipway/", env!("CARGO_PKG_VERSION"));
 pub struct Context {
     /// The object's repository: inputs are read from here and outputs written to.
     pub store: Store,
+    /// What signs results, and is asked for in what was found; none where nobody else writes to the store.
+    pub signing: Option<SigningKey>,
     /// How sources are fetched.
     pub fetch: FetchOptions,
     /// A folder for temporary files, on a disk with room for several copies of the model.
@@ -54,7 +58,7 @@ pub async fn run(spec: &JobSpec, context: &Context) -> JobResult {
 
 async fn try_run(spec: &JobSpec, context: &Context) -> Result<JobResult, slipway_api::job::Failure> {
     let may_differ = context.fetch_anew && !is_pinned(&spec.work);
-    if !may_differ && let Some(found) = publish::find(spec, context).await? {
+    if !may_differ && let Some(found) = reuse::find(spec, context).await? {
         return Ok(found);
     }
     let scratch = failure::scratch(&context.scratch)?;

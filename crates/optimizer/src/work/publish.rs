@@ -1,4 +1,4 @@
-//! Finding a step's output in the store, and putting it there: report first, output last.
+//! Putting a step's output into the store: report first, then the signature, output last.
 
 use std::path::{Path, PathBuf};
 
@@ -13,6 +13,7 @@ use slipway_artifacts::{Bundle, Digest, Kind, Lineage, RelPath, Tag};
 use super::{
     Context, TOOL,
     failure::{fail, of_store},
+    signature,
 };
 
 /// What a step made, before it is pushed.
@@ -23,25 +24,14 @@ pub(super) struct Made {
     /// The file that matters among them.
     pub(super) entry: String,
     pub(super) format: &'static str,
-    pub(super) inputs: Vec<String>,
     /// The answer, but for digests.
     pub(super) result: JobResult,
     /// The whole report.
     pub(super) report: Value,
 }
 
-/// The answer of identical work that was done before.
-pub(super) async fn find(spec: &JobSpec, context: &Context) -> Result<Option<JobResult>, Failure> {
-    let tag = Tag::work(&spec.key).map_err(|error| of_store(&error))?;
-    let Some(digest) = context.store.resolve(&tag).await.map_err(|error| of_store(&error))? else {
-        return Ok(None);
-    };
-    let manifest = context.store.manifest(&digest).await.map_err(|error| of_store(&error))?;
-    let recorded = manifest.facts().and_then(|facts| serde_json::from_value::<JobResult>(facts).ok());
-    Ok(recorded.map(|result| JobResult { reused: true, ..with_output(result, spec, &digest) }))
-}
-
-fn with_output(result: JobResult, spec: &JobSpec, digest: &Digest) -> JobResult {
+/// A result with the digest of its output.
+pub(super) fn with_output(result: JobResult, spec: &JobSpec, digest: &Digest) -> JobResult {
     let digest = Some(digest.to_string());
     match spec.work {
         Work::Gate(_) => JobResult { golden: digest, ..result },
@@ -58,8 +48,15 @@ pub(super) async fn push(
     made: Made,
     scratch: &Path,
 ) -> Result<JobResult, Failure> {
-    let report = push_report(spec, context, &made, scratch).await?;
-    let Made { kind, files, entry, format, inputs, result, report: _ } = made;
+    let Made { kind, files, entry, format, result, report } = made;
+    let document = Document {
+        kind: Kind::Report,
+        file: "report.json",
+        tag: names::report_tag(&spec.key),
+        content: &report,
+        facts: None,
+    };
+    let report = document.push(spec, context, scratch).await?;
     let result = JobResult {
         report: Some(report.to_string()),
         format: Some(format.into()),
@@ -73,35 +70,52 @@ pub(super) async fn push(
     let mut bundle = Bundle::from_files(kind, files).map_err(|error| of_store(&error))?;
     bundle.entry = Some(path(&entry)?);
     bundle.format = Some(format.into());
-    bundle.lineage = lineage(spec, &inputs)?;
+    bundle.lineage = lineage(spec)?;
     bundle.facts = Some(json!(result));
-    let tag = Tag::work(&spec.key).map_err(|error| of_store(&error))?;
+    if let Some(signing) = &context.signing {
+        let output = bundle.encode().map_err(|error| of_store(&error))?.digest;
+        signature::push(spec, context, signing, &output, scratch).await?;
+    }
+    let tag = tag(&names::work_tag(&spec.key))?;
     let digest =
         context.store.push(&bundle, &[tag], &context.progress).await.map_err(|error| of_store(&error))?;
     Ok(with_output(result, spec, &digest))
 }
 
-async fn push_report(
-    spec: &JobSpec,
-    context: &Context,
-    made: &Made,
-    scratch: &Path,
-) -> Result<Digest, Failure> {
-    let local = scratch.join("report.json");
-    let text = serde_json::to_vec_pretty(&made.report).map_err(|error| internal(&error))?;
-    tokio::fs::write(&local, text).await.map_err(|error| internal(&error))?;
-    let name = path("report.json")?;
-    let mut bundle =
-        Bundle::from_files(Kind::Report, [(name.clone(), local)]).map_err(|error| of_store(&error))?;
-    bundle.entry = Some(name);
-    bundle.format = Some("json".into());
-    bundle.lineage = lineage(spec, &made.inputs)?;
-    let tag: Tag = names::report_tag(&spec.key).parse().map_err(|error| of_store(&error))?;
-    context.store.push(&bundle, &[tag], &context.progress).await.map_err(|error| of_store(&error))
+/// One JSON file that is an artifact of its own.
+pub(super) struct Document<'a> {
+    pub(super) kind: Kind,
+    /// The name of the file.
+    pub(super) file: &'static str,
+    pub(super) tag: String,
+    pub(super) content: &'a Value,
+    /// What readers learn without the file.
+    pub(super) facts: Option<Value>,
 }
 
-fn lineage(spec: &JobSpec, inputs: &[String]) -> Result<Lineage, Failure> {
-    let inputs: Result<Vec<Digest>, _> = inputs.iter().map(|digest| digest.parse()).collect();
+impl Document<'_> {
+    pub(super) async fn push(
+        self,
+        spec: &JobSpec,
+        context: &Context,
+        scratch: &Path,
+    ) -> Result<Digest, Failure> {
+        let Self { kind, file, tag: name, content, facts } = self;
+        let local = scratch.join(file);
+        let text = serde_json::to_vec_pretty(content).map_err(|error| internal(&error))?;
+        tokio::fs::write(&local, text).await.map_err(|error| internal(&error))?;
+        let mut bundle =
+            Bundle::from_files(kind, [(path(file)?, local)]).map_err(|error| of_store(&error))?;
+        bundle.format = Some("json".into());
+        bundle.lineage = lineage(spec)?;
+        bundle.facts = facts;
+        let pushed = context.store.push(&bundle, &[tag(&name)?], &context.progress).await;
+        pushed.map_err(|error| of_store(&error))
+    }
+}
+
+fn lineage(spec: &JobSpec) -> Result<Lineage, Failure> {
+    let inputs: Result<Vec<Digest>, _> = spec.work.inputs().into_iter().map(str::parse).collect();
     let stage = match &spec.work {
         Work::Stage { stage, .. } => {
             Some(serde_json::from_str(&canonical_json(stage)).map_err(|error| internal(&error))?)
@@ -114,6 +128,11 @@ fn lineage(spec: &JobSpec, inputs: &[String]) -> Result<Lineage, Failure> {
         stage,
         tool: Some(TOOL.into()),
     })
+}
+
+/// A tag of the object's repository.
+pub(super) fn tag(name: &str) -> Result<Tag, Failure> {
+    name.parse().map_err(|error: slipway_artifacts::Error| of_store(&error))
 }
 
 fn path(name: &str) -> Result<RelPath, Failure> {

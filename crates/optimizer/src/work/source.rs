@@ -68,7 +68,6 @@ pub(super) async fn run(
         files,
         entry: name,
         format: "onnx",
-        inputs: Vec::new(),
         result: JobResult {
             size_bytes: i64::try_from(facts.total_bytes).ok(),
             facts: Some(format!("onnx, {operators} nodes, {} parameters", facts.parameters)),

@@ -86,8 +86,7 @@ pub(super) async fn run(
     let (outcome, files) = tokio::task::spawn_blocking(work)
         .await
         .map_err(|error| fail(FailureCategory::Internal, error.to_string()))??;
-    let inputs = [input].into_iter().chain(looked_at.map(|data| data.digest.as_str()));
-    Ok(made(inputs.map(str::to_owned).collect(), outcome, files))
+    Ok(made(outcome, files))
 }
 
 /// Does what the kind of a stage says.
@@ -114,14 +113,13 @@ fn doing(kind: StageKind<'_>) -> &'static str {
     }
 }
 
-fn made(inputs: Vec<String>, outcome: Outcome, files: Vec<(String, PathBuf)>) -> Made {
+fn made(outcome: Outcome, files: Vec<(String, PathBuf)>) -> Made {
     let Outcome { size, facts, report } = outcome;
     Made {
         kind: Kind::Model,
         files,
         entry: ENTRY.into(),
         format: "onnx",
-        inputs,
         result: JobResult {
             size_bytes: i64::try_from(size).ok(),
             facts: Some(facts),
