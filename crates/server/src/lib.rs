@@ -23,6 +23,7 @@ mod queue;
 mod rest;
 mod serve;
 mod tensor;
+mod throttle;
 mod worker;
 
 pub use backend::{
@@ -36,4 +37,5 @@ pub use grpc::proto;
 pub use health::Health;
 pub use queue::Batching;
 pub use serve::{NotReady, Running, ServeError, serve, serve_engine};
-pub use tensor::{DataType, Tensor, TensorData, element_count};
+pub use tensor::{DataType, NamedTensor, Tensor, TensorData, element_count};
+pub use throttle::cpu_throttled;

@@ -12,7 +12,6 @@ use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde_json::json;
 
-pub(crate) use elements::decode_json;
 pub(crate) use response::ModelName;
 
 use crate::app::{App, EXTENSIONS, SERVER_NAME, SERVER_VERSION};
