@@ -7,8 +7,10 @@ mod calibrate;
 mod data;
 mod failure;
 mod gate;
+mod judges;
 mod progress;
 mod publish;
+mod roles;
 mod source;
 mod stage;
 
@@ -19,7 +21,7 @@ use slipway_artifacts::{FetchOptions, Reference, SharedProgress, Store};
 
 pub use calibrate::{capture_options, choice, options as calibrate_options};
 pub use failure::fail;
-pub use gate::Judges;
+pub use judges::Judges;
 pub use progress::{Counted, Forward, Logged};
 pub use stage::{quantize, simplify, smooth};
 
