@@ -11,6 +11,7 @@ pub(crate) mod plan;
 pub(crate) mod push;
 pub(crate) mod quantize;
 pub(crate) mod run;
+mod seen;
 pub(crate) mod sensitivity;
 pub(crate) mod serve;
 pub(crate) mod simplify;
