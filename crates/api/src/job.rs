@@ -3,6 +3,8 @@
 //! The argument is a [`JobSpec`] as canonical JSON. The answer is a [`JobResult`] as the container's termination
 //! message; the output itself and the whole report are artifacts in the registry.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -24,6 +26,8 @@ pub const EXIT_FINAL: u8 = 42;
 pub const SCRATCH_MOUNT: &str = "/slipway/scratch";
 /// Where a job writes its answer.
 pub const TERMINATION_PATH: &str = "/dev/termination-log";
+/// How far above its port a server that a gate drives has its metrics.
+pub const JUDGE_METRICS_OFFSET: u16 = 1000;
 /// The most bytes of an answer: the kubelet shares 12 KiB among the containers of a pod (the gate's has five) and cuts
 /// what is longer.
 pub const MAX_RESULT_BYTES: usize = 2400;
@@ -165,6 +169,9 @@ pub struct GateWork {
     pub data: DataSet,
     /// The digest of the data set's artifact.
     pub data_digest: String,
+    /// The artifacts of data sets that stages look at, by the names of the data sets: none may hold the same file.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub looked_at: BTreeMap<String, String>,
     /// The digest of the artifact that is judged.
     pub candidate: String,
     /// The digest of the artifact that it is compared with.
@@ -280,7 +287,8 @@ impl JobResult {
     /// The termination message: JSON of at most [`MAX_RESULT_BYTES`].
     ///
     /// Where it would be longer, the words of the gate's checks go first (they can be said again from the numbers), then
-    /// checks that passed, so that the verdict stays what it was; then the failure's words are cut.
+    /// checks, the least weighty first; the last of the weightiest stays, so that the verdict is what it was. Then the
+    /// failure's words are cut.
     pub fn to_message(&self) -> String {
         let mut result = self.clone();
         let mut text = crate::canonical_json(&result);
@@ -294,8 +302,7 @@ impl JobResult {
             && let Some(gate) = &mut result.gate
             && gate.checks.len() > 1
         {
-            let passed = gate.checks.iter().rposition(|check| check.verdict == Verdict::Pass);
-            gate.checks.remove(passed.unwrap_or(gate.checks.len() - 1));
+            leave_one_out(gate);
             text = crate::canonical_json(&result);
         }
         if text.len() > MAX_RESULT_BYTES
@@ -308,10 +315,45 @@ impl JobResult {
     }
 }
 
+/// Leaves out the last of the checks whose verdict weighs least.
+fn leave_one_out(gate: &mut GateStatus) {
+    let weight = |verdict| match verdict {
+        Verdict::Pass => 0,
+        Verdict::Reported => 1,
+        Verdict::Inconclusive => 2,
+        Verdict::Fail => 3,
+    };
+    let checks = gate.checks.iter().enumerate().rev();
+    if let Some((place, _)) = checks.min_by_key(|(_, check)| weight(check.verdict)) {
+        gate.checks.remove(place);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::status::CheckStatus;
+
+    #[test]
+    fn no_length_of_an_answer_loses_its_failure() {
+        let check = |verdict| CheckStatus {
+            name: "c".repeat(32),
+            verdict,
+            measured: Some("0.1234".into()),
+            message: "words ".repeat(60),
+            ..CheckStatus::default()
+        };
+        for rest in [Verdict::Inconclusive, Verdict::Reported, Verdict::Pass, Verdict::Fail] {
+            let mut checks = vec![check(rest); 47];
+            checks.push(check(Verdict::Fail));
+            let gate = GateStatus { verdict: Verdict::Fail, checks, ..GateStatus::default() };
+            let text = JobResult { gate: Some(gate), ..JobResult::default() }.to_message();
+            let gate = serde_json::from_str::<JobResult>(&text).unwrap().gate.unwrap();
+            assert!(gate.checks.iter().any(|check| check.verdict == Verdict::Fail), "{rest:?}");
+            assert!(gate.checks.len() > 10, "no more is left out than is needed: {}", gate.checks.len());
+            assert_eq!(gate.verdict, Verdict::Fail);
+        }
+    }
 
     #[test]
     fn an_answer_of_a_later_version_keeps_its_words() {

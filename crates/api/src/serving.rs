@@ -146,7 +146,7 @@ impl Backend {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(transform = schema::closed)]
 pub struct SelfCheck {
-    /// What a pod does whose outputs differ by more than the recorded slack. Default: `NotReady`.
+    /// What a pod does whose outputs differ from what the gate recorded by more than it allows. Default: `NotReady`.
     #[serde(default, skip_serializing_if = "OnMismatch::is_default")]
     pub on_mismatch: OnMismatch,
 }

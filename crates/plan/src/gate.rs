@@ -13,7 +13,8 @@ use crate::Phase;
 /// Judged here and not only by the job, so that `onInconclusive` can change without judging again.
 pub(crate) fn phase(gate: &Gate, status: &GateStatus) -> Phase {
     let failed = with(status, Verdict::Fail);
-    if !failed.is_empty() {
+    // The stated verdict counts as well: an answer has room for few checks.
+    if !failed.is_empty() || status.verdict == Verdict::Fail {
         return Phase::failed(reason::CHECK_FAILED, sentences(&failed));
     }
     if status.checks.is_empty() {
@@ -39,7 +40,7 @@ fn with(status: &GateStatus, verdict: Verdict) -> Vec<&CheckStatus> {
 
 fn sentences(checks: &[&CheckStatus]) -> String {
     let words: Vec<_> = checks.iter().map(|check| words(check)).collect();
-    if words.is_empty() { "no check was measured".into() } else { words.join("; ") }
+    if words.is_empty() { "no check was told".into() } else { words.join("; ") }
 }
 
 /// A check in words; from its numbers where the words were too long for the job's answer.
@@ -100,6 +101,24 @@ mod tests {
         let inconclusive = status(&[Verdict::Pass, Verdict::Inconclusive]);
         assert_eq!(phase(&gate("Fail"), &inconclusive).reason, reason::INCONCLUSIVE);
         assert!(phase(&gate("Pass"), &inconclusive).is_done());
+    }
+
+    #[test]
+    fn a_stated_failure_blocks_whatever_checks_were_told_with_it() {
+        let stated = GateStatus { verdict: Verdict::Fail, ..status(&[Verdict::Inconclusive]) };
+        let phase = phase(&gate("Pass"), &stated);
+        assert_eq!((phase.is_failed(), phase.reason), (true, reason::CHECK_FAILED));
+    }
+
+    #[test]
+    fn a_failure_behind_many_open_checks_blocks_after_the_answer_was_cut_to_its_room() {
+        let mut many = status(&[Verdict::Inconclusive; 48]);
+        many.checks[47].verdict = Verdict::Fail;
+        many.checks.iter_mut().for_each(|check| check.message = "words ".repeat(60));
+        let result = slipway_api::job::JobResult { gate: Some(many), ..Default::default() };
+        let told: slipway_api::job::JobResult = serde_json::from_str(&result.to_message()).unwrap();
+        let phase = phase(&gate("Pass"), &told.gate.unwrap());
+        assert_eq!((phase.is_failed(), phase.reason), (true, reason::CHECK_FAILED));
     }
 
     #[test]

@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 use slipway_api::{
-    Backend,
-    Source, canonical_json,
+    Backend, Source, canonical_json,
     job::{
         CREDENTIALS_MOUNT, EXIT_FINAL, GateWork, JobSpec, Registry, SCRATCH_MOUNT, SIGNING_MOUNT,
         SOURCE_MOUNT, Work,

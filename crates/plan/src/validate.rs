@@ -1,6 +1,6 @@
 //! What a spec may not ask for, beyond what the CRD already refuses.
 
-use slipway_api::{ModelDeploymentSpec, Stage, StageKind, condition::reason};
+use slipway_api::{DataSet, ModelDeploymentSpec, Stage, StageKind, condition::reason};
 
 use crate::Phase;
 
@@ -14,6 +14,7 @@ pub fn validate(spec: &ModelDeploymentSpec, local: bool) -> Phase {
         .or_else(|| form_problem(spec))
         .or_else(|| calibration_problem(spec))
         .or_else(|| gate_problem(spec))
+        .or_else(|| role_problem(spec))
         .or_else(|| batching_problem(spec));
     match problem {
         Some(message) => Phase::failed(reason::INVALID_SPEC, message),
@@ -102,6 +103,25 @@ fn gate_problem(spec: &ModelDeploymentSpec) -> Option<String> {
         .then(|| format!("the gate checks accuracy, and data set {} names no labels", data.name))
 }
 
+/// Data of the gate that a stage looks at too: what is judged on it would look better than it is.
+fn role_problem(spec: &ModelDeploymentSpec) -> Option<String> {
+    let judged =
+        spec.data.iter().find(|data| Some(&data.name) == spec.gate.as_ref().map(|gate| &gate.data))?;
+    let is_same = |name: &str| {
+        let source = |data: &DataSet| data.name == name && data.source == judged.source;
+        name == judged.name || spec.data.iter().any(source)
+    };
+    let mut looks = (spec.stages.iter())
+        .flat_map(|stage| stage.data_sets().map(move |(field, name)| (&stage.name, field, name)));
+    let (stage, field, name) = looks.find(|(_, _, name)| is_same(name))?;
+    let source = if name == judged.name { "" } else { ", which has the same source" };
+    Some(format!(
+        "stage {stage}: {field} is {name}, and gate.data is {}{source}: a gate judges on data that no stage has seen; give the \
+         stage a data set of its own",
+        judged.name
+    ))
+}
+
 /// The activations' scale spans a batch after dynamic quantization, so requests would change each other's answers.
 fn batching_problem(spec: &ModelDeploymentSpec) -> Option<String> {
     let batching = spec.serving.batching.as_ref()?;
@@ -161,6 +181,51 @@ mod tests {
             let phase = validate(&spec(&patch), false);
             assert!(phase.is_failed(), "{patch}");
             assert!(phase.message.contains(words), "{patch}: {}", phase.message);
+        }
+    }
+
+    #[test]
+    fn data_of_the_gate_is_no_stages() {
+        let data = |usual: &str| {
+            json!([
+                { "name": "holdout", "source": { "uri": "configmap://d", "file": "d.npz" } },
+                { "name": "usual", "source": { "uri": "configmap://d", "file": usual } },
+            ])
+        };
+        let gate = json!({ "data": "holdout", "task": { "classification": { "output": "p" } }, "checks": [
+            { "name": "same", "parity": { "top1Agreement": "0.9" } },
+        ] });
+        let validated = |stage: Value, usual: &str| {
+            validate(&spec(&json!({ "data": data(usual), "gate": gate, "stages": [stage] })), false)
+        };
+        let gptq = |data: &str| json!({ "weights": "int4", "fit": "Gptq", "data": data });
+        let stages = |data: &str| {
+            [
+                ("quantize.static.data", json!({ "name": "s", "quantize": { "static": { "data": data } } })),
+                (
+                    "quantize.weightOnly.data",
+                    json!({ "name": "s", "quantize": { "weightOnly": gptq(data) } }),
+                ),
+                (
+                    "quantize.biasCorrection.data",
+                    json!({ "name": "s", "quantize": { "dynamic": {}, "biasCorrection": { "data": data } } }),
+                ),
+                ("smooth.data", json!({ "name": "s", "smooth": { "data": data } })),
+            ]
+        };
+        for (field, stage) in stages("holdout") {
+            let phase = validated(stage, "usual.npz");
+            let words = format!(
+                "stage s: {field} is holdout, and gate.data is holdout: a gate judges on data that no stage"
+            );
+            assert!(phase.is_failed() && phase.message.starts_with(&words), "{field}: {}", phase.message);
+            assert_eq!(phase.reason, reason::INVALID_SPEC);
+        }
+        for (field, stage) in stages("usual") {
+            assert!(validated(stage.clone(), "usual.npz").is_done(), "{field}");
+            let phase = validated(stage, "d.npz");
+            let words = "is usual, and gate.data is holdout, which has the same source: ";
+            assert!(phase.is_failed() && phase.message.contains(words), "{field}: {}", phase.message);
         }
     }
 

@@ -3,7 +3,11 @@
 mod world;
 
 use serde_json::{Value, json};
-use slipway_api::{job::FailureCategory, names, status::StageState};
+use slipway_api::{
+    job::{FailureCategory, JobSpec, Work},
+    names,
+    status::StageState,
+};
 use world::{World, final_failure, spec, with};
 
 /// A spec whose stage is calibrated on a data set of its own.
@@ -38,12 +42,28 @@ fn a_stage_waits_for_its_calibration_and_that_for_its_data() {
 }
 
 #[test]
-fn one_data_set_for_stage_and_gate_is_one_step() {
+fn the_gates_data_is_no_stages_and_its_job_knows_what_stages_look_at() {
     let shared = with(calibrated("perChannel"), "/stages/0/quantize/static/data", json!("unseen"));
     let mut world = World::new(shared);
     world.settle();
-    assert_eq!(steps(&world), ["source", "data-unseen", "calibrate-small", "small", "gate"]);
-    assert_eq!(world.condition("Ready").0, "True");
+    let (state, reason, message) = world.condition("Accepted");
+    assert_eq!((state.as_str(), reason.as_str()), ("False", "InvalidSpec"));
+    assert!(message.contains("quantize.static.data is unseen, and gate.data is unseen"), "{message}");
+    assert!(world.started.is_empty(), "{:?}", world.started);
+
+    let mut world = World::new(calibrated("perChannel"));
+    let gate = (0..60).find_map(|_| {
+        let started = world.plan().apply.into_iter().find(|object| object.name.starts_with("net-gate-"));
+        world.step();
+        started
+    });
+    let args = gate.expect("it judges").body["spec"]["template"]["spec"]["containers"][0]["args"].clone();
+    let spec: JobSpec = serde_json::from_str(args[2].as_str().expect("a step")).expect("a step");
+    let Work::Gate(work) = spec.work else { panic!("{spec:?}") };
+    let stages = &world.observed.deployment.status.stages;
+    let usual = stages.iter().find(|stage| stage.name == "data-usual").expect("it is fetched");
+    let digest = usual.output_digest.clone().expect("it has one");
+    assert_eq!(work.looked_at, [("usual".to_owned(), digest)].into());
 }
 
 #[test]

@@ -23,6 +23,7 @@ mod queue;
 mod rest;
 mod serve;
 mod tensor;
+mod throttle;
 mod warm_up;
 mod worker;
 
@@ -38,5 +39,6 @@ pub use health::Health;
 pub use queue::Batching;
 pub use rest::{WrongName, check_name, escaped};
 pub use serve::{NotReady, Running, ServeError, serve, serve_engine};
-pub use tensor::{DataType, Tensor, TensorData, element_count};
+pub use tensor::{DataType, NamedTensor, Tensor, TensorData, element_count};
+pub use throttle::cpu_throttled;
 pub use warm_up::WarmUpError;

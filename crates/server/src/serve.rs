@@ -163,6 +163,8 @@ fn load(config: &Config) -> Result<Loaded, ServeError> {
         (Some(path), _) => Some(GoldenSamples::read(path)?),
         (None, _) => files.golden.as_deref().map(GoldenSamples::read).transpose()?,
     };
+    // The gate says so where not even one sample fits.
+    let golden = golden.filter(|golden| !golden.samples.is_empty());
     let engine = Engine::load(&files.model, &config.engine())?;
     Ok(Loaded { engine, golden, digest: files.digest })
 }

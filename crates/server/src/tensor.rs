@@ -30,6 +30,23 @@ pub enum DataType {
 }
 
 impl DataType {
+    const ALL: [Self; 9] = [
+        Self::Bool,
+        Self::Int8,
+        Self::UInt8,
+        Self::Int32,
+        Self::Int64,
+        Self::Fp16,
+        Self::Fp32,
+        Self::Fp64,
+        Self::Bytes,
+    ];
+
+    /// The type of one of the protocol's names; nothing for names of types that no engine exchanges.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|datatype| datatype.name() == name)
+    }
+
     /// The protocol's name, such as `FP32`.
     pub const fn name(self) -> &'static str {
         match self {
@@ -338,6 +355,15 @@ impl Tensor {
     pub fn into_parts(self) -> (Vec<usize>, TensorData) {
         (self.shape, self.data)
     }
+}
+
+/// A tensor and the input or output that it is of.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NamedTensor {
+    /// Name of the input or output.
+    pub name: String,
+    /// What it holds.
+    pub tensor: Tensor,
 }
 
 /// Product of the dimensions, or nothing where it overflows. A scalar's shape is empty and counts one.

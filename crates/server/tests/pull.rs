@@ -5,16 +5,12 @@ mod common;
 
 use std::path::{Path, PathBuf};
 
-use common::{Client, doubling, row};
+use common::{Client, doubling, golden, row};
 use slipway_artifacts::{Bundle, Kind, Limits, Location, RegistryOptions, Store, silent};
 use slipway_model::onnx::build::ModelBuilder;
 use slipway_server::pull::{PullOptions, pull};
 use slipway_server::{Config, ModelFiles, serve};
 use tokio_util::sync::CancellationToken;
-
-const GOLDEN: &str = r#"{"version":1,"samples":[{
-    "inputs":[{"name":"x","datatype":"FP32","shape":[1,2],"data":[1,2]}],
-    "outputs":[{"name":"y","datatype":"FP32","shape":[1,2],"data":[2,4]}]}]}"#;
 
 struct Shelf {
     folder: tempfile::TempDir,
@@ -61,12 +57,13 @@ async fn failure(options: &PullOptions) -> (String, bool, String) {
 async fn fetched_model_is_served_after_its_self_check() {
     let shelf = Shelf::new();
     let model = shelf.store(Kind::Model, "model.onnx", &doubling().bytes()).await;
-    let golden = shelf.store(Kind::Samples, "golden.json", GOLDEN.as_bytes()).await;
-    let index = pull(&shelf.options(model.clone(), Some(golden))).await.unwrap();
+    let samples =
+        shelf.store(Kind::Samples, "samples.golden", &golden([2.0, 4.0], 0.0).to_bytes().unwrap()).await;
+    let index = pull(&shelf.options(model.clone(), Some(samples))).await.unwrap();
     assert!(model.ends_with(&index.digest));
     let files = ModelFiles::find(&shelf.path("into")).unwrap();
     assert_eq!(files.model, shelf.path("into").join("model/model.onnx"));
-    assert_eq!(files.golden, Some(shelf.path("into").join("golden/golden.json")));
+    assert_eq!(files.golden, Some(shelf.path("into").join("golden/samples.golden")));
 
     let stop = CancellationToken::new();
     let mut running = serve(Config::local(shelf.path("into"), "doubler"), stop.clone()).await.unwrap();

@@ -3,9 +3,9 @@
 
 mod common;
 
-use common::{Client, Puppet, doubling, row, start, start_engine};
+use common::{Client, Puppet, doubling, golden, row, start, start_engine};
 use http::StatusCode;
-use serde_json::{Value, json};
+use serde_json::json;
 use slipway_server::golden::GoldenSamples;
 use slipway_server::{BackendChoice, Config, Health, ServeError, serve};
 use tokio_util::sync::CancellationToken;
@@ -15,22 +15,9 @@ for_each_engine!(
     golden_samples_are_replayed_by_the_engine_that_serves
 );
 
-fn golden(output: &Value, slack: f64) -> String {
-    json!({ "version": 1, "samples": [{
-        "inputs": [{ "name": "x", "datatype": "FP32", "shape": [1, 2], "data": [1, 2] }],
-        "outputs": [{ "name": "y", "datatype": "FP32", "shape": [1, 2], "data": output }],
-        "slack": slack,
-    }] })
-    .to_string()
-}
-
-fn parse(text: &str) -> Option<GoldenSamples> {
-    GoldenSamples::parse(text.as_bytes()).ok()
-}
-
 #[tokio::test]
-async fn golden_samples_within_slack_make_it_ready() {
-    let server = start_engine(Puppet::default(), parse(&golden(&json!([2.01, 4]), 0.05)), |_| {}).await;
+async fn golden_samples_within_tolerance_make_it_ready() {
+    let server = start_engine(Puppet::default(), Some(golden([2.01, 4.0], 0.05)), |_| {}).await;
     let mut running = server.running;
     running.ready().await.unwrap();
     let metrics = Client::connect(running.metrics_addr).await.text("/metrics").await;
@@ -38,8 +25,8 @@ async fn golden_samples_within_slack_make_it_ready() {
 }
 
 #[tokio::test]
-async fn golden_samples_beyond_slack_keep_it_from_being_ready_and_say_why() {
-    let mut server = start_engine(Puppet::default(), parse(&golden(&json!([2.0, 5.5]), 0.05)), |_| {}).await;
+async fn golden_samples_beyond_tolerance_keep_it_from_being_ready_and_say_why() {
+    let mut server = start_engine(Puppet::default(), Some(golden([2.0, 5.5], 0.05)), |_| {}).await;
     let reason = server.running.ready().await.unwrap_err().to_string();
     let words = "self-check failed: sample 0: output \"y\" differs by 1.5 at element 1; 0.05 is allowed; ";
     assert!(reason.starts_with(words) && reason.contains("onMismatch: Warn"), "{reason}");
@@ -51,11 +38,37 @@ async fn golden_samples_beyond_slack_keep_it_from_being_ready_and_say_why() {
     server.ended().await;
 }
 
+#[tokio::test]
+async fn another_class_than_the_gates_keeps_it_from_being_ready_however_near_it_is() {
+    for (output, class, is_ready) in [([2.0, 4.0], 1, true), ([4.1, 4.0], 0, false)] {
+        let mut samples = golden(output, 10.0);
+        samples.samples[0].outputs[0].class = Some(class);
+        let mut server = start_engine(Puppet::default(), Some(samples), |_| {}).await;
+        let reason = server.running.ready().await.err().map(|error| error.to_string()).unwrap_or_default();
+        assert_eq!(reason.is_empty(), is_ready, "{reason}");
+        assert!(is_ready || reason.contains("does not have its highest score at class 0"), "{reason}");
+        server.ended().await;
+    }
+}
+
+#[tokio::test]
+async fn a_model_too_large_for_samples_is_ready_without_them() {
+    let samples = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(samples.path(), GoldenSamples::default().to_bytes().unwrap()).unwrap();
+    let server = start(BackendChoice::Rten, &doubling(), |config| {
+        config.golden = Some(samples.path().to_owned());
+    })
+    .await;
+    let metrics = Client::connect(server.running.metrics_addr).await.text("/metrics").await;
+    assert!(!metrics.contains("slipway_self_check_passed{"), "nothing was checked: {metrics}");
+    server.ended().await;
+}
+
 #[test]
 fn a_pod_whose_self_check_fails_ends_with_the_reason_as_its_last_words() {
     let (folder, model) = common::write(&doubling(), "net.onnx");
-    let (samples, last_words) = (folder.path().join("golden.json"), folder.path().join("termination-log"));
-    std::fs::write(&samples, golden(&json!([2.0, 5.5]), 0.05)).unwrap();
+    let (samples, last_words) = (folder.path().join("samples.golden"), folder.path().join("termination-log"));
+    std::fs::write(&samples, golden([2.0, 5.5], 0.05).to_bytes().unwrap()).unwrap();
     std::fs::write(&last_words, "").unwrap();
     let ended = std::process::Command::new(env!("CARGO_BIN_EXE_slipway-server"))
         .args([
@@ -84,9 +97,9 @@ fn a_pod_whose_self_check_fails_ends_with_the_reason_as_its_last_words() {
 }
 
 async fn golden_samples_are_replayed_by_the_engine_that_serves(backend: BackendChoice) {
-    for (output, passes) in [(json!([2, 4]), true), (json!([2, 5]), false)] {
+    for (output, passes) in [([2.0, 4.0], true), ([2.0, 5.0], false)] {
         let samples = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(samples.path(), golden(&output, 0.0)).unwrap();
+        std::fs::write(samples.path(), golden(output, 0.0).to_bytes().unwrap()).unwrap();
         let (_folder, model) = common::write(&doubling(), "model.onnx");
         let options = common::engine(backend);
         let config = Config {
@@ -97,7 +110,7 @@ async fn golden_samples_are_replayed_by_the_engine_that_serves(backend: BackendC
         };
         let stop = CancellationToken::new();
         let mut running = serve(config, stop.clone()).await.unwrap();
-        assert_eq!(running.ready().await.is_ok(), passes, "{output}");
+        assert_eq!(running.ready().await.is_ok(), passes, "{output:?}");
         stop.cancel();
         running.ended().await;
     }
@@ -106,7 +119,7 @@ async fn golden_samples_are_replayed_by_the_engine_that_serves(backend: BackendC
 #[tokio::test]
 async fn self_check_can_be_a_warning_or_off() {
     for mode in [slipway_server::SelfCheck::Warn, slipway_server::SelfCheck::Off] {
-        let samples = parse(&golden(&json!([0, 0]), 0.0));
+        let samples = Some(golden([0.0, 0.0], 0.0));
         let mut server = start_engine(Puppet::default(), samples, |config| config.self_check = mode).await;
         server.running.ready().await.unwrap();
         server.ended().await;
@@ -115,8 +128,9 @@ async fn self_check_can_be_a_warning_or_off() {
 
 #[tokio::test]
 async fn samples_of_another_model_are_a_clear_reason() {
-    let wrong = golden(&json!([2, 4]), 0.0).replace("\"y\"", "\"z\"");
-    let mut server = start_engine(Puppet::default(), parse(&wrong), |_| {}).await;
+    let mut wrong = golden([2.0, 4.0], 0.0);
+    "z".clone_into(&mut wrong.samples[0].outputs[0].name);
+    let mut server = start_engine(Puppet::default(), Some(wrong), |_| {}).await;
     let reason = server.running.ready().await.unwrap_err().to_string();
     assert!(reason.contains("does not fit the model: the model has no output \"z\""), "{reason}");
     server.ended().await;
@@ -126,7 +140,7 @@ async fn samples_of_another_model_are_a_clear_reason() {
 async fn engine_that_crashes_in_the_self_check_is_not_ready() {
     let puppet = Puppet::default();
     puppet.broken.store(true, std::sync::atomic::Ordering::SeqCst);
-    let mut server = start_engine(puppet, parse(&golden(&json!([2, 4]), 0.0)), |_| {}).await;
+    let mut server = start_engine(puppet, Some(golden([2.0, 4.0], 0.0)), |_| {}).await;
     assert!(server.running.ready().await.unwrap_err().to_string().contains("crashed"));
     assert!(matches!(server.running.health(), Health::SelfCheckFailed(_)));
     server.ended().await;

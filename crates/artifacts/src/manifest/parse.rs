@@ -123,7 +123,7 @@ impl Manifest {
         self.entry.as_ref()
     }
 
-    /// What the entry is: `onnx`, `npz` or `json`; none when another tool made it.
+    /// What the entry is: `onnx`, `npz`, `golden` or `json`; none when another tool made it.
     pub fn format(&self) -> Option<&str> {
         self.annotations.get(annotation::FORMAT).map(String::as_str)
     }

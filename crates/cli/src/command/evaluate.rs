@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use serde::Serialize;
 use serde_json::json;
 use slipway_api::{
     DataSet, Duration, Fraction, Gate, Ratio,
@@ -14,12 +15,16 @@ use slipway_optimizer::evaluate::{
     EvaluateError, HttpPredictor, Measured, Race, ReplayOptions, Samples, Sizes, Tally, judge, overall, race,
     replay,
 };
-use slipway_server::{Config, SelfCheck};
+use slipway_server::{Config, EngineOptions};
 
-use super::binding::Binding;
+use super::{
+    binding::Binding,
+    engine::{Engine, EngineArgs},
+    seen,
+};
 use crate::{
     error::Error,
-    local::{Started, started, verdict_table},
+    local::{Started, driven, started, verdict_table},
     output, progress,
 };
 
@@ -58,6 +63,8 @@ pub(crate) struct Evaluate {
     #[command(flatten)]
     binding: Binding,
     #[command(flatten)]
+    engine: EngineArgs,
+    #[command(flatten)]
     wanted: Wanted,
 }
 
@@ -83,8 +90,8 @@ struct Wanted {
     /// The ratio to the baseline's that the upper bound of the 95th percentile of requests may reach: 1.0 for no slower.
     #[arg(long, value_name = "RATIO", requires = "baseline")]
     max_latency_ratio: Option<Ratio>,
-    /// Samples below which nothing that counts them is judged.
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    /// Samples below which nothing that counts them is judged; 1 judges any number.
+    #[arg(long, value_name = "N", default_value_t = 100)]
     min_samples: u32,
 }
 
@@ -92,7 +99,11 @@ impl Evaluate {
     pub(crate) async fn run(self, json: bool) -> Result<(), Error> {
         let baseline_path = self.baseline.clone().unwrap_or_else(|| self.model.clone());
         let (data, gate) = self.spec()?;
-        let servers = [serve(&self.model).await?, serve(&baseline_path).await?];
+        let servers = [
+            serve(&self.model, self.engine).await?,
+            serve(&baseline_path, EngineArgs { engine: Engine::Auto, ..self.engine }).await?,
+        ];
+        let engines = servers.each_ref().map(|server| server.running.engine.clone());
         let mut candidate = self.predictor(&servers[0], "candidate").await?;
         let mut baseline = self.predictor(&servers[1], "baseline").await?;
         let mut file = NpzFile::open(&self.data).map_err(|error| Error::file(&self.data, &error))?;
@@ -100,9 +111,9 @@ impl Evaluate {
             .map_err(|error| Error::file(&self.data, &error))?;
         let bar = progress::bar(json);
         let mut tally = Tally::default();
-        if self.output.is_some() {
+        if let Some(output) = &self.output {
             bar.start_counting("judging", u64::try_from(samples.count()).ok());
-            let options = ReplayOptions { needs_labels: self.labels.is_some() };
+            let options = ReplayOptions { output, needs_labels: self.labels.is_some() };
             let replayed = replay(&samples, &mut candidate, &mut baseline, options, |_| bar.advance(1)).await;
             bar.finish();
             tally = replayed.map_err(|error| self.unjudged(&error))?.tally;
@@ -114,13 +125,14 @@ impl Evaluate {
         let measured = Measured {
             tally,
             sizes: Sizes { candidate: size(&self.model)?, baseline: size(&baseline_path)? },
-            race: Some(raced.map_err(|error| Error::model(&error))?),
+            race: Some(raced.map_err(|error| self.unjudged(&error))?),
         };
         let status = self.wanted.told(judge(&gate, &measured));
         for server in servers {
             server.stop().await;
         }
-        show(&status, json)?;
+        let warning = seen::warning(&self.model, &self.data)?;
+        show(&Report { status: &status, engines, warning }, json)?;
         refused(&status)
     }
 
@@ -169,8 +181,9 @@ impl Evaluate {
     }
 }
 
-async fn serve(model: &Path) -> Result<Started, Error> {
-    started(Config { self_check: SelfCheck::Off, ..Config::local(model, "model") }).await
+async fn serve(model: &Path, engine: EngineArgs) -> Result<Started, Error> {
+    let EngineOptions { threads, backend, library: _ } = engine.options();
+    started(driven(Config { threads, backend, ..Config::local(model, "model") })).await
 }
 
 fn size(path: &Path) -> Result<u64, Error> {
@@ -192,6 +205,8 @@ impl Wanted {
             ("accuracy.maxDrop", max_drop.is_some()),
             ("agreement", agreement.is_some()),
             ("size", max_ratio.is_some()),
+            // The name of both together, where no request was answered in time.
+            ("latency", p95.is_some() || max_latency_ratio.is_some()),
             ("latency.p95", p95.is_some()),
             ("latency.maxRatio", max_latency_ratio.is_some()),
         ];
@@ -225,14 +240,74 @@ fn refused(status: &GateStatus) -> Result<(), Error> {
     Err(Error::Gate { reason: reason.into(), message: words.join("; ") })
 }
 
-fn show(status: &GateStatus, json: bool) -> Result<(), Error> {
+/// What is printed for scripts.
+#[derive(Serialize)]
+struct Report<'a> {
+    #[serde(flatten)]
+    status: &'a GateStatus,
+    /// The engines of the model and of the baseline.
+    engines: [String; 2],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    warning: Option<String>,
+}
+
+fn show(report: &Report<'_>, json: bool) -> Result<(), Error> {
     if json {
-        return output::json(status);
+        return output::json(report);
+    }
+    let Report { status, engines: [engine, baseline], warning } = report;
+    if let Some(warning) = warning {
+        eprintln!("warning: {warning}");
     }
     let judged = status.verdict != Verdict::Reported;
     let samples = match status.samples {
         0 => String::new(),
         samples => format!("{samples} samples\n\n"),
     };
-    output::print(&format!("{samples}{}", verdict_table(status, judged)))
+    let engines = format!("model in {engine}, baseline in {baseline}\n");
+    output::print(&format!("{engines}{samples}{}", verdict_table(status, judged)))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+    use slipway_api::status::CheckStatus;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Call {
+        #[command(flatten)]
+        evaluate: Evaluate,
+    }
+
+    fn call(more: &[&str]) -> Evaluate {
+        let plain = ["evaluate", "small.onnx", "--baseline", "model.onnx", "--data", "x.npz"];
+        Call::try_parse_from([&plain[..], more].concat()).unwrap_or_else(|error| panic!("{error}")).evaluate
+    }
+
+    #[test]
+    fn latency_that_could_not_be_timed_is_judged_where_a_threshold_was_given_alone() {
+        let status = GateStatus {
+            checks: vec![CheckStatus { name: "latency".into(), ..CheckStatus::default() }],
+            ..GateStatus::default()
+        };
+        for (more, verdict) in [
+            (&[][..], Verdict::Reported),
+            (&["--max-ratio", "1"], Verdict::Reported),
+            (&["--p95", "10ms"], Verdict::Inconclusive),
+            (&["--max-latency-ratio", "1.0"], Verdict::Inconclusive),
+        ] {
+            let told = call(more).wanted.told(status.clone());
+            assert_eq!((told.verdict, told.checks[0].verdict), (verdict, verdict), "{more:?}");
+        }
+    }
+
+    #[test]
+    fn as_many_samples_are_wanted_as_an_object_wants() {
+        let task = json!({ "classification": { "output": "p" } });
+        let gate: Gate =
+            serde_json::from_value(json!({ "data": "holdout", "task": task, "checks": [] })).unwrap();
+        assert_eq!(i64::from(call(&[]).wanted.min_samples), gate.min_samples);
+    }
 }

@@ -58,7 +58,13 @@ struct Tried {
 impl Tried {
     /// Loads a model and computes what a server warms up with.
     fn by(name: &'static str, backend: BackendChoice, model: &Path) -> Self {
-        let tried = |version, loads, reason: Option<String>| Self { name, version, loads, runs: reason.is_none(), reason };
+        let tried = |version, loads, reason: Option<String>| Self {
+            name,
+            version,
+            loads,
+            runs: reason.is_none(),
+            reason,
+        };
         match Engine::load(model, &EngineOptions { backend, ..EngineOptions::default() }) {
             Ok(engine) => {
                 let unfit = engine.warm_up().err().map(|error| error.to_string());
@@ -98,9 +104,12 @@ impl Inspect {
 
 /// An operator as the facts name it: without the domain where that is ONNX's own.
 fn as_in_facts(operator: String) -> String {
-    let (name, rest) = operator.split_once(' ').map_or((operator.as_str(), None), |(name, rest)| (name, Some(rest)));
+    let (name, rest) =
+        operator.split_once(' ').map_or((operator.as_str(), None), |(name, rest)| (name, Some(rest)));
     match name.strip_prefix("ai.onnx.") {
-        Some(short) if !short.contains('.') => [Some(short), rest].into_iter().flatten().collect::<Vec<_>>().join(" "),
+        Some(short) if !short.contains('.') => {
+            [Some(short), rest].into_iter().flatten().collect::<Vec<_>>().join(" ")
+        }
         _ => operator,
     }
 }

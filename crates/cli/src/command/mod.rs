@@ -12,6 +12,7 @@ pub(crate) mod push;
 pub(crate) mod quantize;
 pub(crate) mod run;
 pub(crate) mod scratch;
+mod seen;
 pub(crate) mod sensitivity;
 pub(crate) mod serve;
 pub(crate) mod simplify;

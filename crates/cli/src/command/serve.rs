@@ -7,7 +7,7 @@ use std::{
 
 use clap::Args;
 use serde_json::json;
-use slipway_server::{Config, check_name, escaped};
+use slipway_server::{Config, EngineOptions, check_name, escaped};
 
 use super::engine::EngineArgs;
 use crate::{

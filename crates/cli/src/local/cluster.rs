@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 use slipway_api::{
     ModelDeployment,
-    condition::reason::GATE_ERROR,
+    condition::reason::{CHECK_FAILED, INCONCLUSIVE},
     job::{JobResult, JobSpec, Work},
     names,
     status::{StageState, Status},
@@ -21,7 +21,7 @@ use slipway_plan::{
     Deployment, Desired, Job, JobState, Observed, Outcome, Plan, RevisionData, Settings, plan, status,
 };
 
-use super::{Workspace, judges};
+use super::{Workspace, judges, outputs};
 use crate::{
     error::Error,
     manifests::{DEFAULT_NAMESPACE, Manifests},
@@ -114,6 +114,11 @@ pub(crate) async fn travel(
             let began = Instant::now();
             let (spec, result) = perform(job, &mut context, &observed).await?;
             times.push((spec.step.clone(), began.elapsed(), result.reused));
+            if let (Work::Source { .. }, Some(gate), Some(source)) =
+                (&spec.work, &deployment.spec.gate, &result.output)
+            {
+                outputs::check(gate, &store, source).await?;
+            }
             observed.jobs.push(finished(job, &spec, result));
         }
     }
@@ -220,11 +225,11 @@ impl Road {
             return Err(Error::Pipeline { reason, message });
         }
         match failed("GatePassed") {
-            // The gate could not run, so it says nothing of the model.
-            Some((reason, message)) if reason == GATE_ERROR => {
-                return Err(Error::Pipeline { reason, message });
+            Some((reason, message)) if [CHECK_FAILED, INCONCLUSIVE].contains(&reason.as_str()) => {
+                return Err(Error::Gate { reason, message });
             }
-            Some((reason, message)) => return Err(Error::Gate { reason, message }),
+            // It did not judge, so it says nothing of the model.
+            Some((reason, message)) => return Err(Error::Pipeline { reason, message }),
             None => {}
         }
         self.revision.as_ref().ok_or_else(|| {

@@ -1,9 +1,11 @@
 //! The two servers that a gate drives, in this process instead of the gate's pod.
 
+use std::time::Duration;
+
 use slipway_api::{Backend, Serving, job::GateWork};
 use slipway_artifacts::Digest;
 use slipway_optimizer::work::{self, Context, Judges};
-use slipway_server::{Batching, Config, Running, SelfCheck, ServeError};
+use slipway_server::{BackendChoice, Batching, Config, Drain, Running, SelfCheck, ServeError};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
@@ -30,7 +32,8 @@ pub(crate) struct Servers {
     _models: TempDir,
 }
 
-/// Starts the candidate's and the baseline's server with the engine and settings of the serving pods.
+/// Starts the candidate's and the baseline's server with the settings of the serving pods: the candidate in their engine,
+/// the baseline in ONNX Runtime wherever that loads it.
 pub(crate) async fn start(gate: &GateWork, context: &Context, serving: &Serving) -> Result<Servers, Error> {
     let models = TempDir::with_prefix_in("judges-", &context.scratch)
         .map_err(|source| Error::Write { path: context.scratch.clone(), source })?;
@@ -39,8 +42,9 @@ pub(crate) async fn start(gate: &GateWork, context: &Context, serving: &Serving)
         let folder = models.path().join(name);
         let digest: Digest = digest.parse()?;
         context.store.pull(&digest, &folder, &context.fetch.limits, &context.progress).await?;
-        let config = Config { self_check: SelfCheck::Off, ..config(&folder, &gate.model_name, serving) };
-        running.push(started(config).await?);
+        let config = driven(config(&folder, &gate.model_name, serving));
+        let backend = if name == "baseline" { BackendChoice::Auto } else { config.backend };
+        running.push(started(Config { backend, ..config }).await?);
     }
     let [candidate, baseline] =
         <[Started; 2]>::try_from(running).map_err(|_| Error::Server("two servers are needed".into()))?;
@@ -54,13 +58,16 @@ pub(crate) fn config(model: &std::path::Path, name: &str, serving: &Serving) -> 
         runtime.and_then(|runtime| runtime.threads).and_then(|threads| usize::try_from(threads).ok());
     let batching = serving.batching.as_ref().map_or(Batching::OFF, |batching| Batching {
         max_size: usize::try_from(batching.max_size).unwrap_or(1),
-        max_delay: batching
-            .max_delay
-            .as_ref()
-            .map_or(std::time::Duration::from_millis(2), slipway_api::Duration::value),
+        max_delay: batching.max_delay.as_ref().map_or(Duration::from_millis(2), slipway_api::Duration::value),
     });
     let backend = work::choice(serving.backend().unwrap_or(Backend::Auto));
     Config { threads: threads.unwrap_or(1), backend, batching, ..Config::local(model, name) }
+}
+
+/// The settings of a server that this process alone asks: it replays no samples, and waits for no client when it ends.
+pub(crate) fn driven(config: Config) -> Config {
+    let drain = Drain { linger: Duration::ZERO, ..config.drain };
+    Config { self_check: SelfCheck::Off, drain, ..config }
 }
 
 /// A server that has loaded its model and is ready.

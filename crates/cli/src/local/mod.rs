@@ -2,13 +2,14 @@
 
 mod cluster;
 mod judges;
+mod outputs;
 mod report;
 mod serve;
 pub(crate) mod signals;
 mod workspace;
 
 pub(crate) use cluster::{Road, Sources, finished, observe, settings, step, travel};
-pub(crate) use judges::{Started, started};
+pub(crate) use judges::{Started, driven, started};
 pub(crate) use report::{Report, verdict_table};
 pub(crate) use serve::serve;
 pub(crate) use signals::asked_to_end;

@@ -6,7 +6,7 @@ use serde::Serialize;
 use slipway_api::ModelDeployment;
 use slipway_artifacts::{Digest, Limits, Pulled, silent};
 use slipway_model::npz::NpzFile;
-use slipway_optimizer::evaluate::{HttpPredictor, Predictor, Samples, Timings};
+use slipway_optimizer::evaluate::{HttpPredictor, Predictor, Samples, Timings, spread};
 use slipway_server::Config;
 use tempfile::TempDir;
 
@@ -93,7 +93,8 @@ impl Served {
         else {
             return Ok(None);
         };
-        let step = road.status.stages.iter().find(|stage| stage.kind == "data");
+        let name = format!("data-{}", data.name);
+        let step = road.status.stages.iter().find(|stage| stage.kind == "data" && stage.name == name);
         let Some(digest) = step.and_then(|step| step.output_digest.as_deref()) else { return Ok(None) };
         let scratch = workspace.folder()?;
         let pulled = pull(road, digest, scratch.path().join("data")).await?;
@@ -105,9 +106,11 @@ impl Served {
         let samples =
             Samples::bind(&mut file, data, predictor.inputs()).map_err(|error| Error::server(&error))?;
         let mut timings = Timings::default();
-        for inputs in (0..PREDICTIONS).map_while(|sample| samples.request(sample % samples.count())) {
+        for place in 0..PREDICTIONS {
+            let sample = spread(place, samples.count());
+            let (_, request) = samples.request(sample).map_err(|error| Error::server(&error))?;
             let began = std::time::Instant::now();
-            predictor.predict(&inputs).await.map_err(|error| Error::server(&error))?;
+            predictor.predict(&request).await.map_err(|error| Error::server(&error))?;
             timings.record(began.elapsed());
         }
         let summary = timings.summary();

@@ -9,6 +9,8 @@ use std::{
 
 use serde_json::Value;
 
+use crate::npz::unlabelled;
+
 /// A folder that a test works in; it is the home of the program that runs in it.
 pub(crate) struct Room(tempfile::TempDir);
 
@@ -59,6 +61,16 @@ impl Room {
         }
         self.write("modeldeployment.yaml", text.replacen(from, to, 1));
         self.argument(".")
+    }
+
+    /// As [`Room::deployment`], with a data set `usual` beside the gate's, for stages to look at.
+    pub(crate) fn deployment_with_usual(&self, from: &str, to: &str) -> String {
+        let folder = self.deployment(from, to);
+        self.write("usual.npz", unlabelled(&example("holdout.npz")));
+        let text = std::fs::read_to_string(self.path("modeldeployment.yaml")).unwrap();
+        let usual = "  data:\n    - { name: usual, source: { uri: \"file://usual.npz\" } }\n";
+        self.write("modeldeployment.yaml", text.replacen("  data:\n", usual, 1));
+        folder
     }
 
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {

@@ -145,10 +145,7 @@ fn a_gate_that_cannot_run_says_nothing_of_the_model() {
     let room = Room::new();
     let folder = room.deployment("output: probabilities", "output: probs");
     let done = room.slipway(&["run", "-f", &folder]);
-    assert!(
-        done.code == 1 && done.err.contains("GateError: the candidate has no output \"probs\""),
-        "{done:?}"
-    );
+    assert!(done.code == 1 && done.err.contains("GateError: the source has no output \"probs\""), "{done:?}");
 }
 
 /// A folder served with TLS on this machine; it ends with this value.
@@ -231,11 +228,11 @@ fn a_run_keeps_what_it_used_and_removes_what_earlier_runs_made() {
 fn a_static_stage_is_calibrated_once_whatever_is_made_of_it() {
     let room = Room::new();
     let fixed = |granularity: &str| {
-        format!("        static:\n          data: holdout\n          granularity: {granularity}")
+        format!("        static:\n          data: usual\n          granularity: {granularity}")
     };
     let dynamic = "        dynamic:\n          granularity: perChannel";
     let run = |granularity: &str| {
-        let folder = room.deployment(dynamic, &fixed(granularity));
+        let folder = room.deployment_with_usual(dynamic, &fixed(granularity));
         room.slipway(&["run", "-f", &folder, "--json"]).json()
     };
     let first = run("perChannel");
@@ -244,8 +241,8 @@ fn a_static_stage_is_calibrated_once_whatever_is_made_of_it() {
         first["stages"].as_array().unwrap().iter().map(|stage| stage["name"].as_str().unwrap()).collect();
     assert_eq!(
         names,
-        ["source", "data-holdout", "calibrate-int8", "int8", "gate"],
-        "one step for all who need the data"
+        ["source", "data-usual", "calibrate-int8", "int8", "data-holdout", "gate"],
+        "what the stage needs comes before it, and what the gate needs behind"
     );
     let second = run("perTensor");
     assert_eq!(stage(&second, "calibrate-int8")["reused"], true);
@@ -257,7 +254,7 @@ fn a_static_stage_is_calibrated_once_whatever_is_made_of_it() {
 
     let missing = room.deployment(dynamic, "        static: { data: absent }");
     room.slipway(&["run", "-f", &missing]).fails(2, &["quantize.static.data must be the name of a data set"]);
-    let share = room.deployment(dynamic, "        static: { data: holdout, percentile: \"99\" }");
+    let share = room.deployment_with_usual(dynamic, "        static: { data: usual, percentile: \"99\" }");
     room.slipway(&["run", "-f", &share]).fails(2, &["percentile is for range: Percentile"]);
 }
 

@@ -67,9 +67,9 @@ fn four_bits_are_chosen_by_data() {
 fn stages_that_look_at_data_go_the_whole_way_and_are_done_once() {
     let room = Room::new();
     let original = "    - name: int8\n      quantize:\n        dynamic:\n          granularity: perChannel\n";
-    let stages = "    - name: even\n      smooth: { data: holdout, samples: 64 }\n    - name: four\n      quantize:\n        \
-                  weightOnly: { weights: int4, fit: Gptq, data: holdout, samples: 64 }\n";
-    let folder = room.deployment(original, stages);
+    let stages = "    - name: even\n      smooth: { data: usual, samples: 64 }\n    - name: four\n      quantize:\n        \
+                  weightOnly: { weights: int4, fit: Gptq, data: usual, samples: 64 }\n";
+    let folder = room.deployment_with_usual(original, stages);
     let report = room.slipway(&["run", "-f", &folder, "--json"]).json();
     let stage = |name: &str| {
         let stages = report["stages"].as_array().unwrap();
@@ -92,7 +92,7 @@ fn stages_that_look_at_data_go_the_whole_way_and_are_done_once() {
     let text = std::fs::read_to_string(room.path("modeldeployment.yaml")).unwrap();
     room.write(
         "modeldeployment.yaml",
-        text.replace("data: holdout, samples: 64 }\n    - name", "data: holdout, samples: 3 }\n    - name"),
+        text.replace("data: usual, samples: 64 }\n    - name", "data: usual, samples: 3 }\n    - name"),
     );
     let other = room.slipway(&["run", "-f", &folder, "--json"]).json();
     let other =
@@ -113,8 +113,8 @@ fn biases_are_corrected_on_data_by_the_command_and_by_a_stage() {
         .fails(1, &["bias correction"]);
 
     let original = "    - name: int8\n      quantize:\n        dynamic:\n          granularity: perChannel\n";
-    let stages = "    - name: int8\n      quantize:\n        weightOnly: {}\n        biasCorrection: { data: holdout, samples: 64 }\n";
-    let folder = room.deployment(original, stages);
+    let stages = "    - name: int8\n      quantize:\n        weightOnly: {}\n        biasCorrection: { data: usual, samples: 64 }\n";
+    let folder = room.deployment_with_usual(original, stages);
     let report = room.slipway(&["run", "-f", &folder, "--json"]).json();
     assert_eq!(report["gate"]["verdict"], "Pass", "{report}");
     let bytes = std::fs::metadata(room.path("small.onnx")).unwrap().len();

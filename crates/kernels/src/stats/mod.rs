@@ -21,7 +21,7 @@ pub use counts::{Paired, Proportion};
 pub use needed::{MOST_SAMPLES, samples_if_misses, samples_if_unchanged};
 pub use percentile::percentile;
 pub use tango::{tango_lower, tango_upper};
-pub use times::{judge_time, judge_time_ratio};
+pub use times::{control_ratio, judge_time, judge_time_ratio};
 pub use verdict::{Bound, Judgement, Needed, Verdict, judge_drop, judge_rate};
 pub use wilson::{wilson_lower, wilson_upper};
 

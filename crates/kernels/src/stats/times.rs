@@ -12,6 +12,8 @@ const PERCENT: u8 = 95;
 /// Resamples at a usual confidence, and at most; ten of them lie beyond a bound where the confidence asks for more.
 const RESAMPLES: u32 = 2000;
 const MOST_RESAMPLES: u32 = 100_000;
+/// Bounds of what may be anything.
+const NO_BOUNDS: [f64; 2] = [f64::NEG_INFINITY, f64::INFINITY];
 
 /// Judges whether the 95th percentile of `times`, in the order in which they were measured, is at most `maximum`.
 ///
@@ -60,10 +62,10 @@ fn judged(
         needed,
     };
     if (n as u64) < least {
-        return judgement(Verdict::Inconclusive, [0.0, f64::INFINITY], Needed::Samples(least));
+        return judgement(Verdict::Inconclusive, NO_BOUNDS, Needed::Samples(least));
     }
     let Some([low, high]) = bounds(n, confidence, &statistic) else {
-        return judgement(Verdict::Inconclusive, [0.0, f64::INFINITY], Needed::Unreachable);
+        return judgement(Verdict::Inconclusive, NO_BOUNDS, Needed::Unreachable);
     };
     let (low, high) = (low / slack, high * slack);
     let verdict = verdict(high <= maximum, low > maximum);
@@ -82,17 +84,32 @@ fn fewest_times(confidence: Confidence) -> u64 {
     least
 }
 
+/// The baseline against itself: the ratio, at least one, of the medians of two halves of its times that nothing but chance and
+/// the machine tells apart. Each half has two places in a row of every four, so that both orders are in it as often.
+///
+/// Nothing without a time in each half.
+pub fn control_ratio(baseline: &[f64]) -> Option<f64> {
+    let half = |wanted: usize| {
+        let places = baseline.iter().enumerate().filter(|(place, _)| place / 2 % 2 == wanted);
+        median(places.map(|(_, time)| *time).collect())
+    };
+    Some(apart(half(0)?, half(1)?))
+}
+
 /// The ratio, at least one, of the baseline's medians at even and at odd places.
 fn order_effect(baseline: &[f64]) -> f64 {
-    let median = |first: usize| {
-        let mut half: Vec<f64> = baseline.iter().skip(first).step_by(2).copied().collect();
-        half.sort_by(f64::total_cmp);
-        percentile(&half, 50)
-    };
-    match (median(0), median(1)) {
-        (Some(even), Some(odd)) if even > 0.0 && odd > 0.0 => (even / odd).max(odd / even),
-        _ => 1.0,
-    }
+    let half = |first: usize| median(baseline.iter().skip(first).step_by(2).copied().collect());
+    half(0).zip(half(1)).map_or(1.0, |(even, odd)| apart(even, odd))
+}
+
+fn median(mut times: Vec<f64>) -> Option<f64> {
+    times.sort_by(f64::total_cmp);
+    percentile(&times, 50)
+}
+
+/// How many times the larger of two times is the smaller; one where either is none.
+fn apart(one: f64, other: f64) -> f64 {
+    if one > 0.0 && other > 0.0 { (one / other).max(other / one) } else { 1.0 }
 }
 
 fn at_95(times: &[f64], chosen: &[usize]) -> f64 {
@@ -126,15 +143,20 @@ fn bounds(n: usize, confidence: Confidence, statistic: impl Fn(&[usize]) -> f64)
 
 /// Chooses `n` places in blocks of neighbours; behind the last comes the first.
 fn resample(n: usize, random: &mut SplitMix, chosen: &mut Vec<usize>) {
-    // The length whose error falls fastest is of this order (H. R. Künsch, 1989).
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a root of a count")]
-    let block = float(n as u64).cbrt().ceil() as usize;
+    let block = block_length(n);
     chosen.clear();
     while chosen.len() < n {
         let start = random.below(n);
         let rest = block.min(n - chosen.len());
         chosen.extend((start..start + rest).map(|place| place % n));
     }
+}
+
+/// How many neighbours of `n` places are resampled together: the length whose error falls fastest is of the order of the cube
+/// root (H. R. Künsch, "The Jackknife and the Bootstrap for General Stationary Observations", 1989).
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a root of a count")]
+fn block_length(n: usize) -> usize {
+    float(n as u64).cbrt().ceil() as usize
 }
 
 /// `SplitMix64` (G. L. Steele, D. Lea, C. H. Flood, "Fast Splittable Pseudorandom Number Generators", 2014).
@@ -201,7 +223,8 @@ mod tests {
             let judged = judge_time(&vec![1.0; n], 2.0, Confidence::DEFAULT);
             assert_eq!(judged.verdict, verdict, "{n}");
         }
-        assert_eq!(judge_time(&[1.0], 2.0, Confidence::DEFAULT).needed, Needed::Samples(59));
+        let one = judge_time(&[1.0], 2.0, Confidence::DEFAULT);
+        assert_eq!((one.needed, [one.low, one.high]), (Needed::Samples(59), NO_BOUNDS));
         assert_eq!(fewest_times(Confidence::new(0.99).unwrap()), 90);
     }
 
@@ -220,19 +243,32 @@ mod tests {
     }
 
     #[test]
-    fn the_order_is_judged_by_the_middle_and_not_by_a_few_slow_times() {
-        let times: Vec<f64> = (0..1000).map(|place| if place % 20 == 0 { 9.0 } else { 1.0 }).collect();
-        assert!((order_effect(&times) - 1.0).abs() < f64::EPSILON, "one of ten at even places is slow");
+    fn slow_requests_of_one_order_alone_are_no_effect_of_the_order() {
+        // One in ten of every second place is slow: the medians agree, the 95th percentiles do not.
+        let baseline: Vec<f64> = (0..1000).map(|place| if place % 20 == 0 { 9.0 } else { 1.0 }).collect();
+        assert!((order_effect(&baseline) - 1.0).abs() < 1e-12);
+        let every_second: Vec<f64> = (0..1000).map(|place| if place % 2 == 0 { 1.2 } else { 1.0 }).collect();
+        assert!((order_effect(&every_second) - 1.2).abs() < 1e-12);
     }
 
     #[test]
-    fn blocks_are_as_long_as_the_cube_root_of_the_times() {
-        let mut chosen = Vec::new();
-        resample(1000, &mut SplitMix(5), &mut chosen);
-        let follows = |pair: &[usize]| pair[1] == (pair[0] + 1) % 1000;
-        assert!(chosen.chunks(10).all(|block| block.windows(2).all(follows)));
-        let breaks = chosen.windows(2).filter(|pair| !follows(pair)).count();
-        assert!(breaks > 90, "{breaks} of the 99 places between blocks");
+    fn the_baseline_is_compared_with_itself_whatever_the_order_does() {
+        let of = |time: fn(usize) -> f64| control_ratio(&(0..1000).map(time).collect::<Vec<_>>()).unwrap();
+        let near = |ratio: f64, wanted: f64| assert!((ratio - wanted).abs() < 1e-12, "{ratio}");
+        near(of(|_| 2.0), 1.0);
+        near(of(|place| if place % 2 == 0 { 1.0 } else { 1.5 }), 1.0);
+        near(of(|place| if place / 2 % 2 == 0 { 1.0 } else { 1.1 }), 1.1);
+        near(of(|place| if place / 2 % 2 == 0 { 1.1 } else { 1.0 }), 1.1);
+        assert_eq!(control_ratio(&[1.0, 1.0]), None);
+        // What grows all the time slows both halves alike.
+        assert!(of(|place| 1.0 + float(place as u64) / 1000.0) < 1.01);
+    }
+
+    #[test]
+    fn blocks_are_as_long_as_the_cube_root_of_what_was_measured() {
+        for (n, length) in [(1, 1), (8, 2), (59, 4), (1000, 10)] {
+            assert_eq!(block_length(n), length, "{n}");
+        }
     }
 
     #[test]
@@ -255,6 +291,7 @@ mod tests {
         assert_eq!(of(0.999_99), None);
         let judged = judge_time(&vec![1.0; 1000], 2.0, Confidence::new(0.999_99).unwrap());
         assert_eq!((judged.verdict, judged.needed), (Verdict::Inconclusive, Needed::Unreachable));
+        assert!(judged.low.is_infinite() && judged.high.is_infinite(), "{judged:?}");
     }
 
     #[test]

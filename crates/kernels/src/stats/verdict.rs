@@ -69,9 +69,9 @@ pub struct Judgement {
     pub verdict: Verdict,
     /// The estimate: a rate in `0..=1`, a drop in `-1..=1`, a time, or a ratio of times.
     pub measured: f64,
-    /// The one-sided lower bound.
+    /// The one-sided lower bound; -∞ where there is none.
     pub low: f64,
-    /// The one-sided upper bound, at the same confidence.
+    /// The one-sided upper bound, at the same confidence; ∞ where there is none.
     pub high: f64,
     /// What was wanted.
     pub threshold: f64,

@@ -7,11 +7,10 @@ use std::io::{Read, Seek};
 use slipway_api::DataSet;
 use slipway_model::npz::{Array, Dtype, NpzFile, sample_count};
 
-use slipway_server::{Tensor, TensorData};
+use slipway_server::{DataType, NamedTensor, Tensor, TensorData};
 
-use super::elements::to_json;
 use super::lengths::Lengths;
-use super::{DataError, Datatype, TensorSpec, WireTensor};
+use super::{DataError, Request, TensorSpec};
 
 /// Samples that fit a model: every array was checked against the input that it goes to.
 #[derive(Debug)]
@@ -87,14 +86,16 @@ impl Samples {
         self.labels.is_some()
     }
 
-    /// One sample as the tensors of a request, each with a batch axis of one; nothing beyond the last sample.
-    pub fn request(&self, sample: usize) -> Option<Vec<WireTensor>> {
-        let tensor = |bound: &Bound| {
-            let (shape, bytes) = bound.sample(sample)?;
-            let data = to_json(bound.array.dtype(), &bytes).ok()?;
-            Some(WireTensor { name: bound.spec.name.clone(), datatype: bound.spec.datatype, shape, data })
-        };
-        self.inputs.iter().map(tensor).collect()
+    /// One sample as named tensors, each with a batch axis of one, and as the request that carries them.
+    ///
+    /// # Errors
+    /// [`DataError::Sample`] beyond the last sample.
+    pub fn request(&self, sample: usize) -> Result<(Vec<NamedTensor>, Request), DataError> {
+        let tensors = self.tensors(sample).ok_or(DataError::Sample { sample })?;
+        let names = self.inputs.iter().map(|bound| bound.spec.name.clone());
+        let inputs: Vec<_> = names.zip(tensors).map(|(name, tensor)| NamedTensor { name, tensor }).collect();
+        let request = Request::new(&inputs).map_err(|_| DataError::Sample { sample })?;
+        Ok((inputs, request))
     }
 
     /// One sample as an engine takes it, each tensor with a batch axis of one; nothing beyond the last sample.
@@ -122,19 +123,22 @@ impl Bound {
 
 /// The elements of a sample as an engine takes them; nothing for types that no engine exchanges.
 fn to_data(dtype: Dtype, bytes: &[u8]) -> Option<TensorData> {
-    use slipway_server::DataType;
-    let datatype = match dtype {
-        Dtype::Bool => DataType::Bool,
-        Dtype::I8 => DataType::Int8,
-        Dtype::U8 => DataType::UInt8,
-        Dtype::I32 => DataType::Int32,
-        Dtype::I64 => DataType::Int64,
-        Dtype::F16 => DataType::Fp16,
-        Dtype::F32 => DataType::Fp32,
-        Dtype::F64 => DataType::Fp64,
-        Dtype::I16 | Dtype::U16 | Dtype::U32 | Dtype::U64 => return None,
-    };
-    TensorData::from_le_bytes(datatype, bytes)
+    TensorData::from_le_bytes(exchanged(dtype)?, bytes)
+}
+
+/// The protocol's type for an array's, where engines exchange it.
+fn exchanged(dtype: Dtype) -> Option<DataType> {
+    match dtype {
+        Dtype::Bool => Some(DataType::Bool),
+        Dtype::I8 => Some(DataType::Int8),
+        Dtype::U8 => Some(DataType::UInt8),
+        Dtype::I32 => Some(DataType::Int32),
+        Dtype::I64 => Some(DataType::Int64),
+        Dtype::F16 => Some(DataType::Fp16),
+        Dtype::F32 => Some(DataType::Fp32),
+        Dtype::F64 => Some(DataType::Fp64),
+        Dtype::I16 | Dtype::U16 | Dtype::U32 | Dtype::U64 => None,
+    }
 }
 
 /// The shape of a single sample, with its batch axis.
@@ -143,13 +147,16 @@ fn one(shape: &[usize]) -> Vec<usize> {
 }
 
 fn check(name: &str, array: &Array, spec: &TensorSpec) -> Result<(), DataError> {
-    if Datatype::of(array.dtype()) != spec.datatype {
+    if exchanged(array.dtype()) != Some(spec.datatype) {
         return Err(DataError::Type {
             array: name.to_owned(),
             got: array.dtype().to_string(),
             input: spec.name.clone(),
             expected: spec.datatype.to_string(),
         });
+    }
+    if spec.shape.is_empty() {
+        return Err(DataError::NoBatch { input: spec.name.clone() });
     }
     if let Some(size) =
         spec.shape.first().and_then(|size| usize::try_from(*size).ok()).filter(|size| *size != 1)
@@ -250,7 +257,7 @@ pub(super) mod tests {
         serde_json::from_value(data).unwrap()
     }
 
-    fn spec(datatype: Datatype, shape: &[i64]) -> TensorSpec {
+    fn spec(datatype: DataType, shape: &[i64]) -> TensorSpec {
         TensorSpec { name: "pixels".to_owned(), datatype, shape: shape.to_vec() }
     }
 
@@ -265,14 +272,14 @@ pub(super) mod tests {
         let mut file =
             npz(&[(name, descr, &shape, data), ("y", "<i8", &format!("({},)", labels.len()), bytes)]);
         let extra = json!({ "inputs": { "pixels": "x" }, "labels": "y" });
-        bind(&mut file, &extra, spec(Datatype::Fp32, &[-1, 2])).unwrap()
+        bind(&mut file, &extra, spec(DataType::Fp32, &[-1, 2])).unwrap()
     }
 
     /// A sample of two pixels without a label.
     pub(crate) fn bound() -> Samples {
         let (name, descr, shape, data) = pixels(1);
         let mut file = npz(&[(name, descr, &shape, data)]);
-        bind(&mut file, &json!({ "inputs": { "pixels": "x" } }), spec(Datatype::Fp32, &[-1, 2])).unwrap()
+        bind(&mut file, &json!({ "inputs": { "pixels": "x" } }), spec(DataType::Fp32, &[-1, 2])).unwrap()
     }
 
     fn refusal(arrays: &[(&str, &str, &str, Vec<u8>)], extra: &Value, spec: TensorSpec) -> String {
@@ -283,18 +290,18 @@ pub(super) mod tests {
     fn a_sample_becomes_a_request_with_a_batch_of_one() {
         let samples = labelled(&[7, -3]);
         assert_eq!((samples.count(), samples.label(1), samples.label(2)), (2, Some(-3), None));
-        let request = samples.request(1).unwrap();
-        assert_eq!(
-            serde_json::to_value(&request).unwrap(),
-            json!([{ "name": "pixels", "datatype": "FP32", "shape": [1, 2], "data": [1, 1] }])
-        );
-        assert!(samples.request(2).is_none());
+        let (inputs, request) = samples.request(1).unwrap();
+        let tensor = Tensor::new(vec![1, 2], TensorData::Fp32(vec![1.0, 1.0])).unwrap();
+        assert_eq!(inputs, [NamedTensor { name: "pixels".to_owned(), tensor }]);
+        assert_eq!(request, Request::new(&inputs).unwrap());
+        let beyond = samples.request(2).unwrap_err();
+        assert!(matches!(beyond, DataError::Sample { sample: 2 }), "{beyond}");
     }
 
     #[test]
     fn what_does_not_fit_is_refused_and_both_sides_are_named() {
         let renamed = json!({ "inputs": { "pixels": "x" } });
-        let fits = || spec(Datatype::Fp32, &[-1, 2]);
+        let fits = || spec(DataType::Fp32, &[-1, 2]);
         let x = ("x", "<f4", "(2, 2)", floats(&[0.0; 4]));
         for (arrays, extra, spec, words) in [
             (
@@ -312,17 +319,18 @@ pub(super) mod tests {
             (
                 vec![x.clone()],
                 renamed.clone(),
-                spec(Datatype::Int64, &[-1, 2]),
+                spec(DataType::Int64, &[-1, 2]),
                 "is float32, the model's input \"pixels\" takes INT64",
             ),
             (
                 vec![x.clone()],
                 renamed.clone(),
-                spec(Datatype::Fp32, &[-1, 3]),
+                spec(DataType::Fp32, &[-1, 3]),
                 "has shape [2, 2], the model's input \"pixels\" takes [batch, 3]",
             ),
-            (vec![x.clone()], renamed.clone(), spec(Datatype::Fp32, &[-1, -1, 2]), "takes [batch, any, 2]"),
-            (vec![x.clone()], renamed.clone(), spec(Datatype::Fp32, &[4, 2]), "takes exactly 4 samples"),
+            (vec![x.clone()], renamed.clone(), spec(DataType::Fp32, &[-1, -1, 2]), "takes [batch, any, 2]"),
+            (vec![x.clone()], renamed.clone(), spec(DataType::Fp32, &[4, 2]), "has 4 as its first axis"),
+            (vec![x.clone()], renamed.clone(), spec(DataType::Fp32, &[]), "is one number for all samples"),
             (
                 vec![("x", "<f4", "(2, 2)", floats(&[0.0, 1.0, f32::NAN, 0.0]))],
                 renamed.clone(),
@@ -347,16 +355,15 @@ pub(super) mod tests {
         let extra = json!({ "inputs": { "pixels": "x" }, "lengths": { "pixels": "n" } });
         let cut = |shape: &[i64]| {
             let mut file = npz(&[x.clone(), lengths([1, 2])]);
-            let samples = bind(&mut file, &extra, spec(Datatype::Fp32, shape)).unwrap();
-            let request = serde_json::to_value(samples.request(1).unwrap()).unwrap();
-            assert_eq!(json!(samples.tensors(1).unwrap()[0].shape()), request[0]["shape"]);
-            (request[0]["shape"].clone(), request[0]["data"].clone())
+            let samples = bind(&mut file, &extra, spec(DataType::Fp32, shape)).unwrap();
+            samples.tensors(1).unwrap().remove(0)
         };
-        assert_eq!(cut(&[-1, 2, -1]), (json!([1, 2, 2]), json!([6, 7, 9, 10])));
-        assert_eq!(cut(&[-1, -1, -1]), (json!([1, 2, 2]), json!([6, 7, 9, 10])));
-        assert_eq!(cut(&[-1]), (json!([1, 2, 2]), json!([6, 7, 9, 10])));
-        assert_eq!(cut(&[-1, -1, 3]), (json!([1, 2, 3]), json!([6, 7, 8, 9, 10, 11])));
-        let open = || spec(Datatype::Fp32, &[-1, 2, -1]);
+        let short = Tensor::new(vec![1, 2, 2], TensorData::Fp32(vec![6.0, 7.0, 9.0, 10.0])).unwrap();
+        assert_eq!([cut(&[-1, 2, -1]), cut(&[-1, -1, -1]), cut(&[-1])], [(); 3].map(|()| short.clone()));
+        let all = [6.0, 7.0, 8.0, 9.0, 10.0, 11.0];
+        let whole = Tensor::new(vec![1, 2, 3], TensorData::Fp32(all.to_vec())).unwrap();
+        assert_eq!(cut(&[-1, -1, 3]), whole);
+        let open = || spec(DataType::Fp32, &[-1, 2, -1]);
         let floats = ("n", "<f4", "(2,)", floats(&[1.0, 1.0]));
         for (lengths, extra, spec, words) in [
             (lengths([1, 4]), extra.clone(), open(), "length 4 of sample 1 in \"n\" is not from 1 to 3"),
@@ -364,7 +371,7 @@ pub(super) mod tests {
             (lengths([1, -1]), extra.clone(), open(), "length -1 of sample 1"),
             (floats, extra.clone(), open(), "lengths \"n\" are float32 with shape [2]"),
             (("n", "<i4", "(1,)", vec![1, 0, 0, 0]), extra.clone(), open(), "\"n\" has 1 samples"),
-            (lengths([1, 1]), extra.clone(), spec(Datatype::Fp32, &[-1, 2, 3]), "leaves no axis"),
+            (lengths([1, 1]), extra.clone(), spec(DataType::Fp32, &[-1, 2, 3]), "leaves no axis"),
             (
                 lengths([1, 1]),
                 json!({ "inputs": { "pixels": "x" }, "lengths": { "pixel": "n" } }),
@@ -375,6 +382,15 @@ pub(super) mod tests {
             let message = refusal(&[x.clone(), lengths], &extra, spec);
             assert!(message.contains(words), "{message}");
         }
+    }
+
+    #[test]
+    fn a_label_beyond_every_class_is_never_a_class() {
+        let x = ("x", "<f4", "(2, 2)", floats(&[0.0; 4]));
+        let y = ("y", "<u8", "(2,)", [u64::MAX, 1].iter().flat_map(|label| label.to_le_bytes()).collect());
+        let extra = json!({ "inputs": { "pixels": "x" }, "labels": "y" });
+        let samples = bind(&mut npz(&[x, y]), &extra, spec(DataType::Fp32, &[-1, 2])).unwrap();
+        assert_eq!((samples.label(0), samples.label(1)), (Some(i64::MAX), Some(1)));
     }
 
     #[test]
@@ -390,7 +406,7 @@ pub(super) mod tests {
             (("y", "<i4", "(3,)", vec![0; 12]), "\"y\" has 3 samples, expected 2 as in \"x\""),
             (("z", "<i4", "(2,)", vec![0; 8]), "there is no array \"y\""),
         ] {
-            let message = refusal(&[x.clone(), y], &extra, spec(Datatype::Fp32, &[-1, 2]));
+            let message = refusal(&[x.clone(), y], &extra, spec(DataType::Fp32, &[-1, 2]));
             assert!(message.contains(words), "{message}");
         }
     }

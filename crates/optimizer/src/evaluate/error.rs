@@ -57,13 +57,29 @@ pub enum DataError {
     },
     /// A model input whose first axis is fixed to something else than one.
     #[error(
-        "the model's input {input:?} takes exactly {size} samples at once; export it with a dynamic batch axis"
+        "the model's input {input:?} has {size} as its first axis, where samples of a batch would be counted: an input with its \
+         batch elsewhere, or with none, is not supported yet; export it with a dynamic batch axis in front"
     )]
     FixedBatch {
         /// The model input.
         input: String,
         /// Its first axis.
         size: usize,
+    },
+    /// A model input without axes.
+    #[error(
+        "the model's input {input:?} is one number for all samples of a batch, which is not supported yet: make it a constant \
+         of the model"
+    )]
+    NoBatch {
+        /// The model input.
+        input: String,
+    },
+    /// A sample that the arrays do not have.
+    #[error("sample {sample} cannot be read")]
+    Sample {
+        /// Position of the sample.
+        sample: usize,
     },
     /// Labels that are not one whole number a sample.
     #[error("labels {array:?} are {got}, expected one integer a sample")]
@@ -105,7 +121,7 @@ pub enum DataError {
     },
     /// A label that is no class of the model.
     #[error(
-        "label {label} of sample {sample} is no class: the model's output has {classes}, and they count from 0"
+        "label {label} of sample {sample} is no class: the model's output has {classes}, and classes count from 0"
     )]
     LabelRange {
         /// The label.
@@ -189,6 +205,18 @@ pub enum PredictError {
         /// Outputs of numbers, in the model's order.
         numbers: Vec<String>,
     },
+    /// The output has one score a sample, so every model agrees with every other and is right wherever the label is 0.
+    #[error(
+        "output {output:?} of the {role} has one score a sample, and the highest of one is always the same: a model of \
+         two classes has to give a score for each, [1 - p, p]; a regression cannot be judged yet, so leave its output \
+         out of evaluate, or the gate out of the object"
+    )]
+    OneScore {
+        /// Which model: candidate or baseline.
+        role: &'static str,
+        /// The output that was asked for.
+        output: String,
+    },
 }
 
 fn others(numbers: &[String]) -> String {
@@ -211,7 +239,8 @@ pub enum EvaluateError {
     Predict(#[from] PredictError),
     /// An output is not one score a class.
     #[error(
-        "output {output:?} of the {role} has shape {shape:?}, classification needs one score a class: [1, classes]"
+        "output {output:?} of the {role} has shape {shape:?}, and classification, the only task that can be judged, needs \
+         one score a class: [1, classes]"
     )]
     Scores {
         /// Which model: candidate or baseline.
@@ -244,5 +273,19 @@ impl EvaluateError {
     /// Whether the data set is to blame.
     pub fn is_data(&self) -> bool {
         matches!(self, Self::Data(_))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_that_failed_is_asked_again_and_one_that_refused_is_not() {
+        for (status, again) in [(499, false), (400, false), (500, true), (503, true)] {
+            let message = String::new();
+            let refused = PredictError::Refused { role: "candidate", status, message };
+            assert_eq!(EvaluateError::from(refused).is_retryable(), again, "{status}");
+        }
     }
 }

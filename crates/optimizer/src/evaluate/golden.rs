@@ -1,122 +1,227 @@
-//! Golden samples: a few inputs with the candidate's outputs, replayed by a serving pod before it says ready.
-//!
-//! The file is the server's format, version 1: `{"version": 1, "samples": [{"inputs": [tensor], "outputs": [tensor],
-//! "slack": 0.001}]}`, tensors in the JSON form of the Open Inference Protocol. `slack` is the largest difference that
-//! any output element may have.
+//! Recording golden samples: a few requests with all of the candidate's outputs, replayed by a serving pod before it says ready.
 
-use serde::{Deserialize, Serialize};
+use slipway_server::golden::{GoldenOutput, GoldenSample, GoldenSamples, MAX_TENSOR_BYTES};
+use slipway_server::{DataType, NamedTensor, Tensor};
 
-use super::WireTensor;
+use super::{Top1, top1};
 
-/// How many samples are recorded.
-pub(super) const COUNT: usize = 8;
-/// Room for engines and processors that round differently, as a share of the largest output element.
-const ROUNDING: f64 = 1e-3;
-const VERSION: u32 = 1;
+/// How many samples are recorded, where they fit.
+const COUNT: usize = 8;
+/// What engines and processors may round otherwise, as a share of the largest element of an output.
+///
+/// Floats differ by less than a thousandth of it. Between two processors an activation at the edge of two integers may fall on
+/// either, and each that does moves the output by about a thousandth; this leaves room for a few.
+const ROUNDING: f64 = 1e-2;
 
-/// A file of golden samples.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct GoldenSamples {
-    /// Version of the format; 1.
-    pub version: u32,
-    /// The samples, at least one in a file that a server takes.
-    pub samples: Vec<GoldenSample>,
+/// Picks samples and keeps as many as a server reads.
+#[derive(Debug, Clone)]
+pub(super) struct Recorder {
+    /// Samples of the data set.
+    of: usize,
+    /// How many of them are asked for.
+    count: usize,
+    /// Bytes that are left.
+    room: u64,
+    /// The largest sample that did not fit.
+    refused: Option<u64>,
+    golden: GoldenSamples,
 }
 
-/// One request and its answer.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct GoldenSample {
-    /// One tensor for each input of the model.
-    pub inputs: Vec<WireTensor>,
-    /// The output that was judged.
-    pub outputs: Vec<WireTensor>,
-    /// Largest allowed difference of any element, absolute.
-    pub slack: f64,
+/// What was recorded.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Recorded {
+    /// The samples; none where not even one fits.
+    pub golden: GoldenSamples,
+    /// Bytes of a sample that did not fit.
+    pub refused: Option<u64>,
 }
 
-impl Default for GoldenSamples {
-    fn default() -> Self {
-        Self { version: VERSION, samples: Vec::new() }
+impl Recorded {
+    /// How many there are and, where that is none, why.
+    pub fn words(&self) -> String {
+        match (self.golden.samples.len(), self.refused) {
+            (0, Some(bytes)) => format!(
+                "no golden sample, so pods do not check themselves: one takes {bytes} bytes, and {MAX_TENSOR_BYTES} is the most"
+            ),
+            (count, _) => format!("{count} golden"),
+        }
     }
 }
 
-impl GoldenSamples {
+impl Recorder {
+    pub(super) fn new(of: usize) -> Self {
+        Self {
+            of,
+            count: COUNT.min(of),
+            room: MAX_TENSOR_BYTES,
+            refused: None,
+            golden: GoldenSamples::default(),
+        }
+    }
+
     /// Whether a sample is one of those that are recorded: spread evenly over the data set, the first among them.
-    pub(super) fn wants(sample: usize, count: usize) -> bool {
-        let wanted = COUNT.min(count);
-        (0..wanted).any(|index| index * count / wanted == sample)
+    pub(super) fn wants(&self, sample: usize) -> bool {
+        (0..self.count).any(|index| index * self.of / self.count == sample)
     }
 
-    /// Records what the candidate answered to a sample.
+    /// Records what the candidate answered to a sample, in two runs.
     ///
-    /// The slack is what optimising changed on this very sample, or rounding if that is more: a pod whose answers
-    /// stray further than the stages themselves moved them does not run what was judged. An answer that is not finite
-    /// is not recorded, since nothing can be compared with it.
+    /// What the runs differ by, and a share for rounding, is what a pod's answer may differ by. Where one class of the judged
+    /// output leads by more than the runs differ by, a pod's answer has to have it too. An answer whose judged output is not
+    /// finite is not recorded.
     pub(super) fn record(
         &mut self,
-        inputs: Vec<WireTensor>,
-        output: WireTensor,
-        candidate: &[f64],
-        baseline: &[f64],
+        inputs: Vec<NamedTensor>,
+        [first, second]: [Vec<NamedTensor>; 2],
+        judged: &str,
     ) {
-        if !candidate.iter().all(|value| value.is_finite()) {
+        let outputs = first.into_iter().zip(&second).map(|(ours, again)| output(ours, &again.tensor, judged));
+        let Some(outputs) = outputs.collect::<Option<Vec<_>>>() else { return };
+        let sample = GoldenSample { inputs, outputs };
+        let bytes = sample.size_bytes() as u64;
+        if self.golden.samples.is_empty() {
+            // Samples of one size: fewer, but still spread, where eight do not fit.
+            let fit = usize::try_from(self.room / bytes.max(1)).unwrap_or(usize::MAX);
+            self.count = if fit == 0 { self.count } else { self.count.min(fit) };
+        }
+        if bytes > self.room {
+            self.refused = self.refused.max(Some(bytes));
             return;
         }
-        let largest = candidate.iter().fold(0.0_f64, |largest, value| largest.max(value.abs()));
-        let moved = candidate.iter().zip(baseline).map(|(ours, theirs)| (ours - theirs).abs());
-        let moved = moved.filter(|difference| difference.is_finite()).fold(0.0_f64, f64::max);
-        self.samples.push(GoldenSample {
-            inputs,
-            outputs: vec![output],
-            slack: moved.max(largest * ROUNDING),
-        });
+        self.room -= bytes;
+        self.golden.samples.push(sample);
+    }
+
+    pub(super) fn finish(self) -> Recorded {
+        Recorded { golden: self.golden, refused: self.refused }
+    }
+}
+
+/// One output of two runs; nothing where they cannot be compared, or the judged one is not finite.
+fn output(ours: NamedTensor, again: &Tensor, judged: &str) -> Option<GoldenOutput> {
+    let NamedTensor { name, tensor } = ours;
+    if (tensor.datatype(), tensor.shape()) != (again.datatype(), again.shape()) {
+        return None;
+    }
+    let (values, others) = (tensor.data().to_f64(), again.data().to_f64());
+    let moved = values.iter().zip(&others).map(|(one, other)| (one - other).abs());
+    let moved = moved.filter(|difference| difference.is_finite()).fold(0.0_f64, f64::max);
+    let class = if name == judged {
+        match top1(&values) {
+            Top1::NonFinite => return None,
+            Top1::Class { index, .. } => leads(&values, index, moved).then_some(index),
+        }
+    } else {
+        None
+    };
+    let tolerance = moved + rounding(&tensor, &values);
+    Some(GoldenOutput { name, tensor, tolerance, class })
+}
+
+/// Whether the highest score is further from every other than runs are from each other.
+fn leads(scores: &[f64], class: usize, moved: f64) -> bool {
+    let others = scores.iter().enumerate().filter(|(place, _)| *place != class);
+    let next = others.map(|(_, score)| *score).fold(f64::NEG_INFINITY, f64::max);
+    scores[class] - next > moved
+}
+
+/// What rounding may change: nothing about numbers that count or name something.
+fn rounding(tensor: &Tensor, values: &[f64]) -> f64 {
+    match tensor.datatype() {
+        DataType::Bool | DataType::Int32 | DataType::Int64 | DataType::Bytes => 0.0,
+        DataType::Int8 | DataType::UInt8 | DataType::Fp16 | DataType::Fp32 | DataType::Fp64 => {
+            let finite = values.iter().filter(|value| value.is_finite());
+            finite.fold(0.0_f64, |largest, value| largest.max(value.abs())) * ROUNDING
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::value::RawValue;
+    use slipway_server::TensorData;
 
     use super::*;
-    use crate::evaluate::Datatype;
 
-    fn tensor(name: &str, data: &str) -> WireTensor {
-        let data = RawValue::from_string(data.to_owned()).unwrap();
-        WireTensor { name: name.to_owned(), datatype: Datatype::Fp32, shape: vec![1, 2], data }
+    fn named(name: &str, data: TensorData) -> NamedTensor {
+        NamedTensor { name: name.to_owned(), tensor: Tensor::new(vec![1, data.len()], data).unwrap() }
+    }
+
+    fn floats(name: &str, values: &[f32]) -> NamedTensor {
+        named(name, TensorData::Fp32(values.to_vec()))
+    }
+
+    /// The one output of two runs.
+    fn recorded(first: NamedTensor, second: NamedTensor) -> Option<GoldenOutput> {
+        let mut recorder = Recorder::new(1);
+        recorder.record(Vec::new(), [vec![first], vec![second]], "p");
+        Some(recorder.finish().golden.samples.pop()?.outputs.remove(0))
     }
 
     #[test]
     fn samples_are_spread_over_the_data() {
-        let chosen =
-            |count| (0..count).filter(|sample| GoldenSamples::wants(*sample, count)).collect::<Vec<_>>();
+        let chosen = |count| {
+            let recorder = Recorder::new(count);
+            (0..count).filter(|sample| recorder.wants(*sample)).collect::<Vec<_>>()
+        };
         assert_eq!(chosen(720), [0, 90, 180, 270, 360, 450, 540, 630]);
         assert_eq!(chosen(3), [0, 1, 2]);
         assert_eq!(chosen(0), Vec::<usize>::new());
     }
 
     #[test]
-    fn slack_is_what_optimising_changed_but_at_least_rounding() {
-        let mut golden = GoldenSamples::default();
-        let record = |golden: &mut GoldenSamples, ours: &[f64], theirs: &[f64]| {
-            golden.record(vec![tensor("x", "[1,2]")], tensor("y", "[0.9,0.1]"), ours, theirs);
-        };
-        record(&mut golden, &[0.9, 0.1], &[0.85, 0.15]);
-        record(&mut golden, &[0.9, 0.1], &[0.9, 0.1]);
-        record(&mut golden, &[0.9, 0.1], &[f64::NAN, 0.1]);
-        record(&mut golden, &[f64::NAN, 0.1], &[0.9, 0.1]);
-        let slack: Vec<f64> = golden.samples.iter().map(|sample| sample.slack).collect();
-        assert_eq!(slack.len(), 3, "what is not finite is not recorded");
-        assert!((slack[0] - 0.05).abs() < 1e-12);
-        assert!((slack[1] - 0.0009).abs() < 1e-12 && (slack[2] - 0.0009).abs() < 1e-12);
+    fn what_may_differ_is_what_two_runs_differ_by_and_a_share_for_rounding() {
+        let near =
+            |value: f64, wanted: f64| assert!((value - wanted).abs() < 1e-7, "{value} is not {wanted}");
+        let same = recorded(floats("p", &[0.8, 0.2]), floats("p", &[0.8, 0.2])).unwrap();
+        near(same.tolerance, 0.008);
+        let moved = recorded(floats("p", &[0.8, 0.2]), floats("p", &[0.7, 0.3])).unwrap();
+        near(moved.tolerance, 0.108);
+        let infinite = [f32::NEG_INFINITY, 2.0];
+        near(recorded(floats("mask", &infinite), floats("mask", &infinite)).unwrap().tolerance, 0.02);
+        let labels = || named("label", TensorData::Int64(vec![30_000]));
+        near(recorded(labels(), labels()).unwrap().tolerance, 0.0);
     }
 
     #[test]
-    fn the_file_is_what_servers_read() {
-        let mut golden = GoldenSamples::default();
-        golden.record(vec![tensor("x", "[1,2]")], tensor("y", "[0.5,0.5]"), &[0.5, 0.5], &[0.5, 0.5]);
-        assert_eq!(
-            serde_json::to_string(&golden).unwrap(),
-            r#"{"version":1,"samples":[{"inputs":[{"name":"x","datatype":"FP32","shape":[1,2],"data":[1,2]}],"outputs":[{"name":"y","datatype":"FP32","shape":[1,2],"data":[0.5,0.5]}],"slack":0.0005}]}"#
-        );
+    fn the_class_is_recorded_where_it_leads() {
+        let class =
+            |first: &[f32], second: &[f32]| recorded(floats("p", first), floats("p", second)).unwrap().class;
+        assert_eq!(class(&[0.1, 0.5, 0.4], &[0.1, 0.5, 0.4]), Some(1));
+        assert_eq!(class(&[0.2, 0.4, 0.4], &[0.2, 0.4, 0.4]), None, "it is tied");
+        assert_eq!(class(&[0.1, 0.5, 0.4], &[0.1, 0.3, 0.6]), None, "the runs differ by more than its lead");
+        let other = recorded(floats("embedding", &[0.1, 0.9]), floats("embedding", &[0.1, 0.9])).unwrap();
+        assert_eq!(other.class, None, "what is not judged has no classes");
+    }
+
+    #[test]
+    fn an_answer_that_cannot_be_compared_is_not_recorded() {
+        assert_eq!(recorded(floats("p", &[f32::NAN, 0.1]), floats("p", &[0.9, 0.1])), None);
+        assert_eq!(recorded(floats("p", &[0.9, 0.1]), floats("p", &[0.9])), None);
+    }
+
+    #[test]
+    fn as_many_are_kept_as_a_server_reads_and_they_stay_spread() {
+        let keep = |bytes: usize| {
+            let mut recorder = Recorder::new(80);
+            let mut kept = Vec::new();
+            for sample in 0..80 {
+                if recorder.wants(sample) {
+                    let input = named("x", TensorData::UInt8(vec![0; bytes]));
+                    let answer = || vec![floats("p", &[0.9, 0.1])];
+                    recorder.record(vec![input], [answer(), answer()], "p");
+                    kept.push(sample);
+                }
+            }
+            (kept, recorder.finish())
+        };
+        let third = usize::try_from(MAX_TENSOR_BYTES).unwrap() / 3 - 8;
+        let (asked, recorded) = keep(third);
+        assert_eq!((asked, recorded.golden.samples.len()), (vec![0, 26, 53], 3));
+        assert_eq!(recorded.words(), "3 golden");
+        assert!(recorded.golden.to_bytes().is_ok(), "a server reads it");
+
+        let (_, none) = keep(usize::try_from(MAX_TENSOR_BYTES).unwrap());
+        assert!(none.golden.samples.is_empty());
+        assert!(none.words().starts_with("no golden sample, so pods do not check themselves: one takes "));
     }
 }

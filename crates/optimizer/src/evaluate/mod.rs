@@ -5,26 +5,31 @@
 //! with words, and none of them touches a network or a clock.
 
 mod dataset;
-mod elements;
 mod error;
 mod golden;
 mod latency;
 mod lengths;
+mod order;
 mod predictor;
 mod protocol;
 mod race;
 mod replay;
+mod scores;
 mod tally;
 mod verdict;
+mod wire;
 mod words;
 
 pub use dataset::Samples;
 pub use error::{DataError, EvaluateError, PredictError};
-pub use golden::{GoldenSample, GoldenSamples};
+pub use golden::Recorded;
 pub use latency::{LatencySummary, Timings};
+pub use order::spread;
 pub use predictor::{HttpPredictor, Predictor};
-pub use protocol::{Datatype, TensorSpec, WireTensor};
+pub use protocol::TensorSpec;
 pub use race::{Race, race};
 pub use replay::{Evaluation, ReplayOptions, replay};
+pub use scores::check_declared_scores;
 pub use tally::{Tally, Top1, top1};
 pub use verdict::{Measured, Sizes, judge, overall};
+pub use wire::Request;

@@ -3,8 +3,10 @@
 use std::time::{Duration, Instant};
 
 use serde::{Serialize, Serializer, ser::SerializeStruct};
+use slipway_server::cpu_throttled;
 
-use super::{PredictError, Predictor, Samples, Timings, WireTensor};
+use super::order::spread;
+use super::{EvaluateError, PredictError, Predictor, Request, Samples, Timings};
 
 /// Requests before the first that is timed, while caches fill and clocks rise.
 const WARM_UP: usize = 10;
@@ -21,14 +23,21 @@ pub struct Race {
     pub candidate: Timings,
     /// Times of the baseline, which went first in each second pair.
     pub baseline: Timings,
+    /// How long it took in all.
+    pub took: Duration,
+    /// How long a limit of processor time held up this process, or a server, meanwhile; nothing where that is not known.
+    pub throttled: Duration,
 }
 
 impl Serialize for Race {
-    /// Serializes percentiles of both.
+    /// Serializes percentiles of both, and seconds.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut fields = serializer.serialize_struct("Race", 2)?;
-        fields.serialize_field("candidate", &self.candidate.summary())?;
-        fields.serialize_field("baseline", &self.baseline.summary())?;
+        let Self { candidate, baseline, took, throttled } = self;
+        let mut fields = serializer.serialize_struct("Race", 4)?;
+        fields.serialize_field("candidate", &candidate.summary())?;
+        fields.serialize_field("baseline", &baseline.summary())?;
+        fields.serialize_field("seconds", &took.as_secs_f64())?;
+        fields.serialize_field("throttledSeconds", &throttled.as_secs_f64())?;
         fields.end()
     }
 }
@@ -45,29 +54,29 @@ impl Race {
 
 /// Times so many pairs of requests for the same sample, or as many as two minutes allow: a hundred at least, in up to ten minutes.
 ///
-/// The first ten pairs are not timed. Requests have one sample each, which both models get twice in a row; after the last sample
-/// comes the first. Which model goes first alternates, so that neither always finds warm caches, with any sample. `done` is
-/// told how many pairs are finished.
+/// The first ten pairs are not timed. Requests have one sample each, which both models get twice in a row; samples are spread over
+/// the data set, and after the last comes the first. Which model goes first alternates, so that neither always finds warm caches,
+/// with any sample. Requests are written before they are timed. `done` is told how many pairs are finished.
 ///
 /// # Errors
-/// Where a model gives no answer.
+/// Where a sample cannot be taken, or a model gives no answer.
 pub async fn race(
     samples: &Samples,
     candidate: &mut (impl Predictor + Send),
     baseline: &mut (impl Predictor + Send),
     pairs: usize,
     done: impl Fn(usize) + Send,
-) -> Result<Race, PredictError> {
-    let start = Instant::now();
+) -> Result<Race, EvaluateError> {
+    let (start, throttled) = (Instant::now(), cpu_throttled());
     let mut race = Race::default();
     for lap in 0..Race::laps(pairs) {
-        let Some(inputs) = samples.request(lap / 2 % samples.count()) else { break };
+        let (_, request) = samples.request(spread(lap / 2, samples.count()))?;
         let (ours, theirs) = if lap % 2 == 0 {
-            let ours = timed(candidate, &inputs).await?;
-            (ours, timed(baseline, &inputs).await?)
+            let ours = timed(candidate, &request).await?;
+            (ours, timed(baseline, &request).await?)
         } else {
-            let theirs = timed(baseline, &inputs).await?;
-            (timed(candidate, &inputs).await?, theirs)
+            let theirs = timed(baseline, &request).await?;
+            (timed(candidate, &request).await?, theirs)
         };
         if lap >= WARM_UP {
             race.candidate.record(ours);
@@ -79,12 +88,15 @@ pub async fn race(
             break;
         }
     }
+    race.took = start.elapsed();
+    let since = throttled.zip(cpu_throttled()).map(|(before, after)| after.saturating_sub(before));
+    race.throttled = since.unwrap_or_default();
     Ok(race)
 }
 
-async fn timed(model: &mut impl Predictor, inputs: &[WireTensor]) -> Result<Duration, PredictError> {
+async fn timed(model: &mut impl Predictor, request: &Request) -> Result<Duration, PredictError> {
     let start = Instant::now();
-    model.predict(inputs).await?;
+    model.predict(request).await?;
     Ok(start.elapsed())
 }
 
@@ -92,34 +104,39 @@ async fn timed(model: &mut impl Predictor, inputs: &[WireTensor]) -> Result<Dura
 mod tests {
     use std::sync::Mutex;
 
+    use slipway_server::NamedTensor;
+
     use super::*;
     use crate::evaluate::dataset::tests::labelled;
-    use crate::evaluate::{Datatype, WireTensor};
 
-    /// Writes its name and the first number of what it is asked into a book.
-    struct Noted<'a>(&'static str, &'a Mutex<Vec<(&'static str, String)>>);
+    type Book = Mutex<Vec<(&'static str, Request)>>;
+
+    /// Writes its name and what it is asked into a book.
+    struct Noted<'a>(&'static str, &'a Book);
 
     impl Predictor for Noted<'_> {
-        async fn predict(&mut self, inputs: &[WireTensor]) -> Result<WireTensor, PredictError> {
-            self.1.lock().unwrap().push((self.0, inputs[0].data.get().to_owned()));
-            let data = serde_json::value::RawValue::from_string("[1.0]".to_owned()).unwrap();
-            Ok(WireTensor { name: "y".to_owned(), datatype: Datatype::Fp32, shape: vec![1, 1], data })
+        async fn predict(&mut self, request: &Request) -> Result<Vec<NamedTensor>, PredictError> {
+            self.1.lock().unwrap().push((self.0, request.clone()));
+            Ok(Vec::new())
         }
+    }
+
+    fn raced(samples: &Samples, pairs: usize) -> (Race, Vec<(&'static str, Request)>) {
+        let book = Mutex::default();
+        let (mut ours, mut theirs) = (Noted("ours", &book), Noted("theirs", &book));
+        let told = Mutex::new(0);
+        let done = |laps| *told.lock().unwrap() = laps;
+        let race = race(samples, &mut ours, &mut theirs, pairs, done);
+        let race = tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(race).unwrap();
+        assert_eq!(*told.lock().unwrap(), pairs + 10);
+        (race, book.into_inner().unwrap())
     }
 
     #[test]
     fn both_are_asked_the_same_in_turn_and_each_is_first_as_often() {
-        let book = Mutex::default();
-        let (mut ours, mut theirs) = (Noted("ours", &book), Noted("theirs", &book));
-        let samples = labelled(&[0, 1, 1]);
-        let told = Mutex::new(0);
-        let done = |laps| *told.lock().unwrap() = laps;
-        let race = race(&samples, &mut ours, &mut theirs, 30, done);
-        let race = tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(race).unwrap();
+        let (race, book) = raced(&labelled(&[0, 1, 1]), 30);
         let summaries = [race.candidate.summary().unwrap(), race.baseline.summary().unwrap()];
         assert_eq!(summaries.map(|summary| summary.requests), [30; 2], "the first ten are not timed");
-        assert_eq!(*told.lock().unwrap(), 40);
-        let book = book.into_inner().unwrap();
         let names: Vec<_> = book[..4].iter().map(|(name, _)| *name).collect();
         assert_eq!(names, ["ours", "theirs", "theirs", "ours"]);
         assert!(book.chunks(2).all(|pair| pair[0].1 == pair[1].1), "a pair is asked the same");
@@ -127,5 +144,19 @@ mod tests {
         assert_eq!(of_laps[0], of_laps[1], "a sample is asked for in both orders");
         assert_ne!(of_laps[1], of_laps[2]);
         assert_eq!(of_laps[..6], of_laps[6..12], "after the last sample comes the first");
+    }
+
+    #[test]
+    fn samples_of_the_whole_set_are_asked_for_where_not_all_of_them_are() {
+        let samples = labelled(&[0; 400]);
+        let (_, book) = raced(&samples, 30);
+        let place =
+            |asked: &Request| (0..400).position(|sample| samples.request(sample).unwrap().1 == *asked);
+        let mut asked: Vec<_> = book.iter().map(|(_, request)| place(request).unwrap()).collect();
+        asked.sort_unstable();
+        asked.dedup();
+        assert_eq!(asked.len(), 20);
+        let widest = asked.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap();
+        assert!(widest <= 40 && asked[19] >= 360, "no part of the set is left out: {asked:?}");
     }
 }

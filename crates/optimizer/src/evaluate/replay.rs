@@ -1,12 +1,15 @@
 //! The data set, replayed through both models one sample at a time.
 
-use super::{
-    DataError, EvaluateError, GoldenSamples, PredictError, Predictor, Samples, Tally, WireTensor, top1,
-};
+use slipway_server::NamedTensor;
+
+use super::golden::Recorder;
+use super::{DataError, EvaluateError, PredictError, Predictor, Recorded, Samples, Tally, top1};
 
 /// What a replay needs to know beside the data.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct ReplayOptions {
+#[derive(Debug, Clone, Copy)]
+pub struct ReplayOptions<'a> {
+    /// The output with one score a class.
+    pub output: &'a str,
     /// Whether the samples must have labels, because accuracy is judged.
     pub needs_labels: bool,
 }
@@ -17,13 +20,13 @@ pub struct Evaluation {
     /// The counts.
     pub tally: Tally,
     /// A few samples with the candidate's answers.
-    pub golden: GoldenSamples,
+    pub recorded: Recorded,
 }
 
 /// Replays every sample through both models and counts.
 ///
-/// Requests have one sample each, since answers of dynamically quantized models depend on what shares a batch. `done` is
-/// told how many samples are finished.
+/// Requests have one sample each, since answers of dynamically quantized models depend on what shares a batch. The candidate
+/// is asked twice for the samples that are recorded. `done` is told how many samples are finished.
 ///
 /// # Errors
 /// Where the data does not fit the answers, or a model gives none; nothing is judged on part of the data.
@@ -31,54 +34,57 @@ pub async fn replay(
     samples: &Samples,
     candidate: &mut (impl Predictor + Send),
     baseline: &mut (impl Predictor + Send),
-    options: ReplayOptions,
+    options: ReplayOptions<'_>,
     done: impl Fn(usize) + Send,
 ) -> Result<Evaluation, EvaluateError> {
-    if options.needs_labels && !samples.has_labels() {
+    let ReplayOptions { output, needs_labels } = options;
+    if needs_labels && !samples.has_labels() {
         return Err(DataError::NoLabels.into());
     }
-    let mut evaluation = Evaluation::default();
+    let mut tally = Tally::default();
+    let mut recorder = Recorder::new(samples.count());
     for sample in 0..samples.count() {
-        let Some(inputs) = samples.request(sample) else { break };
-        let ours = candidate.predict(&inputs).await?;
-        let theirs = baseline.predict(&inputs).await?;
-        evaluation.count(samples, sample, inputs, ours, &theirs)?;
+        let (inputs, request) = samples.request(sample)?;
+        let ours = candidate.predict(&request).await?;
+        let theirs = baseline.predict(&request).await?;
+        count(&mut tally, samples.label(sample), sample, [&ours, &theirs], output)?;
+        if recorder.wants(sample) {
+            let again = candidate.predict(&request).await?;
+            recorder.record(inputs, [ours, again], output);
+        }
         done(sample + 1);
     }
-    Ok(evaluation)
+    Ok(Evaluation { tally, recorded: recorder.finish() })
 }
 
-impl Evaluation {
-    fn count(
-        &mut self,
-        samples: &Samples,
-        sample: usize,
-        inputs: Vec<WireTensor>,
-        ours: WireTensor,
-        theirs: &WireTensor,
-    ) -> Result<(), EvaluateError> {
-        let candidate = scores("candidate", &ours)?;
-        let baseline = scores("baseline", theirs)?;
-        if candidate.len() != baseline.len() {
-            return Err(EvaluateError::Classes { candidate: candidate.len(), baseline: baseline.len() });
-        }
-        let label = samples.label(sample);
-        check_label(label, sample, candidate.len())?;
-        self.tally.record(top1(&candidate), top1(&baseline), label);
-        if GoldenSamples::wants(sample, samples.count()) {
-            self.golden.record(inputs, ours, &candidate, &baseline);
-        }
-        Ok(())
+fn count(
+    tally: &mut Tally,
+    label: Option<i64>,
+    sample: usize,
+    [ours, theirs]: [&[NamedTensor]; 2],
+    output: &str,
+) -> Result<(), EvaluateError> {
+    let candidate = scores("candidate", ours, output)?;
+    let baseline = scores("baseline", theirs, output)?;
+    if candidate.len() != baseline.len() {
+        return Err(EvaluateError::Classes { candidate: candidate.len(), baseline: baseline.len() });
     }
+    check_label(label, sample, candidate.len())?;
+    tally.record(top1(&candidate), top1(&baseline), label);
+    Ok(())
 }
 
-/// One score a class, from an output for one sample.
-fn scores(role: &'static str, output: &WireTensor) -> Result<Vec<f64>, EvaluateError> {
-    if !matches!(output.shape[..], [1, classes] if classes > 0) {
-        let (output, shape) = (output.name.clone(), output.shape.clone());
-        return Err(EvaluateError::Scores { role, output, shape });
+/// One score a class, from the answer to one sample.
+fn scores(role: &'static str, outputs: &[NamedTensor], output: &str) -> Result<Vec<f64>, EvaluateError> {
+    let Some(NamedTensor { name, tensor }) = outputs.iter().find(|given| given.name == output) else {
+        let reason = format!("the answer lacks output {output:?}");
+        return Err(PredictError::Protocol { role, reason }.into());
+    };
+    match tensor.shape() {
+        [1, 1] => Err(PredictError::OneScore { role, output: name.clone() }.into()),
+        [1, classes] if *classes > 1 => Ok(tensor.data().to_f64()),
+        shape => Err(EvaluateError::Scores { role, output: name.clone(), shape: shape.to_vec() }),
     }
-    output.values().map_err(|reason| PredictError::Protocol { role, reason }.into())
 }
 
 fn check_label(label: Option<i64>, sample: usize, classes: usize) -> Result<(), DataError> {
@@ -91,59 +97,65 @@ fn check_label(label: Option<i64>, sample: usize, classes: usize) -> Result<(), 
 
 #[cfg(test)]
 mod tests {
-    use serde_json::value::RawValue;
+    use slipway_server::{Tensor, TensorData};
 
     use super::*;
-    use crate::evaluate::Datatype;
+    use crate::evaluate::Request;
     use crate::evaluate::dataset::tests::{bound, labelled};
 
-    /// Answers from a list, one after the other.
-    struct Scripted(std::vec::IntoIter<(Vec<usize>, &'static str)>);
+    /// Answers from a list, one after the other; the last one again and again.
+    struct Scripted(Vec<Tensor>);
 
     impl Predictor for Scripted {
-        async fn predict(&mut self, inputs: &[WireTensor]) -> Result<WireTensor, PredictError> {
-            assert_eq!(inputs[0].shape, [1, 2]);
-            let (shape, data) = self.0.next().unwrap();
-            let data = RawValue::from_string(data.to_owned()).unwrap();
-            Ok(WireTensor { name: "y".to_owned(), datatype: Datatype::Fp32, shape, data })
+        async fn predict(&mut self, _: &Request) -> Result<Vec<NamedTensor>, PredictError> {
+            let tensor = if self.0.len() > 1 { self.0.remove(0) } else { self.0[0].clone() };
+            Ok(vec![NamedTensor { name: "y".to_owned(), tensor }])
         }
     }
 
-    fn scripted(answers: &[&'static str], shape: &[usize]) -> Scripted {
-        Scripted(answers.iter().map(|data| (shape.to_vec(), *data)).collect::<Vec<_>>().into_iter())
+    fn answer(shape: &[usize], scores: &[f32]) -> Tensor {
+        Tensor::new(shape.to_vec(), TensorData::Fp32(scores.to_vec())).unwrap()
     }
 
-    fn run(samples: &Samples, ours: Scripted, theirs: Scripted) -> Result<Evaluation, EvaluateError> {
-        let (mut ours, mut theirs) = (ours, theirs);
-        let options = ReplayOptions { needs_labels: true };
+    fn scripted(answers: &[[f32; 2]]) -> Scripted {
+        Scripted(answers.iter().map(|scores| answer(&[1, 2], scores)).collect())
+    }
+
+    fn run(samples: &Samples, mut ours: Scripted, mut theirs: Scripted) -> Result<Evaluation, EvaluateError> {
+        let options = ReplayOptions { output: "y", needs_labels: true };
         let replay = replay(samples, &mut ours, &mut theirs, options, |_| {});
         tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(replay)
     }
 
     #[test]
-    fn every_sample_is_counted_once_on_both_sides() {
+    fn every_sample_is_counted_once_on_both_sides_and_a_few_are_asked_twice() {
         let samples = labelled(&[0, 1, 1]);
-        let ours = scripted(&["[0.9,0.1]", "[0.9,0.1]", "[0.1,null]"], &[1, 2]);
-        let theirs = scripted(&["[0.8,0.2]", "[0.2,0.8]", "[0.2,0.8]"], &[1, 2]);
-        let Evaluation { tally, golden } = run(&samples, ours, theirs).unwrap();
+        // Each is recorded, so the candidate is asked for each a second time.
+        let [sure, again, lost] = [[0.9, 0.1], [0.8, 0.2], [0.1, f32::NAN]];
+        let ours = scripted(&[sure, again, sure, sure, lost, lost]);
+        let theirs = scripted(&[[0.8, 0.2], [0.2, 0.8], [0.2, 0.8]]);
+        let Evaluation { tally, recorded } = run(&samples, ours, theirs).unwrap();
         assert_eq!((tally.samples, tally.candidate_right, tally.baseline_right, tally.lost), (3, 1, 3, 2));
         assert_eq!((tally.agreed, tally.non_finite), (1, 1));
-        assert_eq!(golden.samples.len(), 2, "the answer that is not finite is not recorded");
-        assert!((golden.samples[0].slack - 0.1).abs() < 1e-9);
+        let golden = recorded.golden.samples;
+        assert_eq!(golden.len(), 2, "the answer that is not finite is not recorded");
+        let output = &golden[0].outputs[0];
+        assert!((output.tolerance - 0.109).abs() < 1e-6, "two runs, and not the baseline: {output:?}");
+        assert_eq!((output.class, golden[0].inputs[0].name.as_str()), (Some(0), "pixels"));
     }
 
     #[test]
     fn answers_that_are_no_scores_are_refused() {
         let samples = labelled(&[0]);
-        for (shape, data, words) in [
-            (&[2][..], "[0.9,0.1]", "has shape [2]"),
-            (&[2, 1], "[0.9,0.1]", "has shape [2, 1]"),
-            (&[1, 0], "[]", "has shape [1, 0]"),
-            (&[1, 3], "[0.9,0.1]", "broke the protocol"),
-            (&[1, 3], "[0.9,0.1,0.2]", "gives 3 classes, the baseline 2"),
+        for (shape, scores, words) in [
+            (&[2][..], &[0.9, 0.1][..], "has shape [2]"),
+            (&[2, 1], &[0.9, 0.1], "has shape [2, 1]"),
+            (&[1, 0], &[], "has shape [1, 0]"),
+            (&[1, 1], &[0.9], "has one score a sample"),
+            (&[1, 3], &[0.9, 0.1, 0.2], "gives 3 classes, the baseline 2"),
         ] {
-            let error =
-                run(&samples, scripted(&[data], shape), scripted(&["[0.9,0.1]"], &[1, 2])).unwrap_err();
+            let ours = Scripted(vec![answer(shape, scores)]);
+            let error = run(&samples, ours, scripted(&[[0.9, 0.1]])).unwrap_err();
             assert!(error.to_string().contains(words), "{error}");
         }
     }
@@ -151,21 +163,17 @@ mod tests {
     #[test]
     fn labels_beyond_the_classes_are_named() {
         for label in [2, -1] {
-            let answers = || scripted(&["[0.9,0.1]"], &[1, 2]);
+            let answers = || scripted(&[[0.9, 0.1]]);
             let error = run(&labelled(&[label]), answers(), answers()).unwrap_err();
-            assert_eq!(
-                error.to_string(),
-                format!(
-                    "label {label} of sample 0 is no class: the model's output has 2, and they count from 0"
-                )
-            );
+            let words = "is no class: the model's output has 2, and classes count from 0";
+            assert_eq!(error.to_string(), format!("label {label} of sample 0 {words}"));
             assert!(error.is_data() && !error.is_retryable());
         }
     }
 
     #[test]
     fn accuracy_without_labels_is_refused_before_anything_runs() {
-        let error = run(&bound(), scripted(&[], &[]), scripted(&[], &[])).unwrap_err();
+        let error = run(&bound(), scripted(&[]), scripted(&[])).unwrap_err();
         assert!(error.to_string().contains("needs labels"), "{error}");
     }
 }

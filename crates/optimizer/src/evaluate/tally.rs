@@ -47,15 +47,17 @@ pub struct Tally {
     pub baseline_right: u64,
     /// Labelled samples that only the baseline got right.
     pub lost: u64,
-    /// Labelled samples that only the candidate got right.
+    /// Labelled samples that only the candidate got right, where the baseline gave an answer at all.
     pub gained: u64,
     /// Samples to which both gave the same class.
     pub agreed: u64,
     /// Samples where classes of the candidate shared the highest score; the lowest one counts.
     pub ties: u64,
-    /// Samples where a score of the candidate was NaN or infinite; wrong, and in agreement with nothing.
+    /// Samples where a score of the candidate was NaN or infinite: not right, and in agreement with nothing.
     pub non_finite: u64,
-    /// Samples where a score of the baseline was NaN or infinite; wrong, and in agreement with nothing.
+    /// Those of them with a label: what is neither right nor a wrong class.
+    pub labelled_non_finite: u64,
+    /// Samples where a score of the baseline was NaN or infinite: not right, and in agreement with nothing.
     pub baseline_non_finite: u64,
 }
 
@@ -73,17 +75,19 @@ impl Tally {
         self.baseline_non_finite += u64::from(theirs.is_none());
         self.agreed += u64::from(ours.is_some() && ours == theirs);
         if let Some(label) = label {
-            let right = |class: Option<usize>| class.is_some_and(|class| i64::try_from(class) == Ok(label));
-            self.count_labelled(right(ours), right(theirs));
+            self.count_labelled(ours, theirs, label);
         }
     }
 
-    fn count_labelled(&mut self, candidate: bool, baseline: bool) {
+    fn count_labelled(&mut self, ours: Option<usize>, theirs: Option<usize>, label: i64) {
+        let is_right = |class: Option<usize>| class.is_some_and(|class| i64::try_from(class) == Ok(label));
+        let (candidate, baseline) = (is_right(ours), is_right(theirs));
         self.labelled += 1;
+        self.labelled_non_finite += u64::from(ours.is_none());
         self.candidate_right += u64::from(candidate);
         self.baseline_right += u64::from(baseline);
         self.lost += u64::from(baseline && !candidate);
-        self.gained += u64::from(candidate && !baseline);
+        self.gained += u64::from(candidate && !baseline && theirs.is_some());
     }
 
     /// The candidate's accuracy; nothing without labels.
@@ -150,9 +154,17 @@ mod tests {
             agreed: 3,
             ties: 1,
             non_finite: 2,
+            labelled_non_finite: 1,
             baseline_non_finite: 1,
         };
         assert_eq!(tally, expected);
+    }
+
+    #[test]
+    fn what_the_baseline_did_not_answer_is_no_gain() {
+        let mut tally = Tally::default();
+        tally.record(class(1), Top1::NonFinite, Some(1));
+        assert_eq!((tally.gained, tally.baseline_non_finite, tally.candidate_right), (0, 1, 1));
     }
 
     #[test]

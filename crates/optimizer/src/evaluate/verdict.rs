@@ -7,7 +7,7 @@ use slipway_api::status::{CheckStatus, GateStatus, Verdict};
 use slipway_api::{AccuracyCheck, Check, CheckKind, Gate, ParityCheck, SizeCheck};
 use slipway_kernels::stats::{self, Bound, Confidence, Judgement, judge_drop, judge_rate};
 
-use super::words::{at_least, at_most, grouped, places};
+use super::words::{Counted, at_least, at_most, grouped, places};
 use super::{Race, Tally};
 
 /// Everything that was measured.
@@ -111,7 +111,8 @@ impl Judge<'_> {
             return self.not_judged(name, wanted);
         };
         let judged = judge_rate(accuracy, minimum, Bound::Wilson, confidence);
-        let message = at_least("accuracy", accuracy.successes(), &judged, wanted);
+        let counted = Counted { successes: accuracy.successes(), non_finite: tally.labelled_non_finite };
+        let message = at_least("accuracy", counted, &judged, wanted);
         let reference = tally.baseline_accuracy().map(|baseline| places(baseline.rate()));
         self.counted(CheckStatus {
             reference,
@@ -124,6 +125,9 @@ impl Judge<'_> {
         let (Some(pairs), Some(confidence)) = (tally.paired(), self.confidence) else {
             return self.not_judged(name, wanted);
         };
+        if let Some(open) = self.broken_baseline(name, wanted) {
+            return open;
+        }
         let judged = judge_drop(pairs, maximum, confidence);
         let message = at_most(pairs.lost(), pairs.gained(), &judged, wanted);
         let reference = tally.baseline_accuracy().map(|baseline| places(baseline.rate()));
@@ -136,8 +140,13 @@ impl Judge<'_> {
         let (Some(agreement), Some(confidence)) = (self.measured.tally.agreement(), self.confidence) else {
             return self.not_judged(name, wanted);
         };
+        if let Some(open) = self.broken_baseline(name, wanted) {
+            return open;
+        }
         let judged = judge_rate(agreement, top1_agreement.value(), Bound::ClopperPearson, confidence);
-        let message = at_least("top-1 agreement", agreement.successes(), &judged, wanted);
+        let non_finite = self.measured.tally.non_finite;
+        let counted = Counted { successes: agreement.successes(), non_finite };
+        let message = at_least("top-1 agreement", counted, &judged, wanted);
         self.counted(status(name, &judged, wanted, Bound::ClopperPearson.name(), message))
     }
 
@@ -174,6 +183,23 @@ impl Judge<'_> {
         check
     }
 
+    /// Leaves open what compares with a baseline that does not answer: what it lacks is no gain of the candidate's.
+    fn broken_baseline(&self, name: &str, wanted: &str) -> Option<CheckStatus> {
+        let Tally { samples, baseline_non_finite: broken, .. } = self.measured.tally;
+        let message = || {
+            let (broken, samples) = (grouped(broken), grouped(samples));
+            format!(
+                "{broken} of {samples} answers of the baseline are NaN or infinite, so nothing can be compared with \
+                 them: give data that it answers, or take another baseline"
+            )
+        };
+        (broken > 0).then(|| CheckStatus {
+            threshold: Some(wanted.to_owned()),
+            n: signed(samples),
+            ..open(name, message())
+        })
+    }
+
     fn not_judged(&self, name: &str, wanted: &str) -> CheckStatus {
         let samples = self.measured.tally.samples;
         let missing = if samples == 0 { "there are no samples" } else { "there are no labels" };
@@ -204,14 +230,19 @@ fn status(name: &str, judged: &Judgement, wanted: &str, method: &str, message: S
         name: name.to_owned(),
         verdict: of_bounds(*verdict),
         measured: Some(places(*measured)),
-        low: Some(places(*low)),
-        high: Some(places(*high)),
+        low: finite(*low, places),
+        high: finite(*high, places),
         reference: None,
         threshold: Some(wanted.to_owned()),
         method: Some(method.to_owned()),
         n: signed(*n),
         message,
     }
+}
+
+/// A number in words; nothing where there is none, as for a bound that does not exist.
+fn finite(value: f64, shown: fn(f64) -> String) -> Option<String> {
+    value.is_finite().then(|| shown(value))
 }
 
 fn of_bounds(verdict: stats::Verdict) -> Verdict {

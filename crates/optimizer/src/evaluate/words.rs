@@ -22,10 +22,24 @@ pub(super) fn grouped(number: u64) -> String {
     text
 }
 
+/// What a rate counts.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Counted {
+    /// Samples that were as they should be.
+    pub(super) successes: u64,
+    /// Samples without an answer, since a score was NaN or infinite.
+    pub(super) non_finite: u64,
+}
+
 /// What a judgement says about something that should be at least its threshold.
-pub(super) fn at_least(what: &str, successes: u64, judged: &Judgement, wanted: &str) -> String {
-    let counted =
-        format!("{what} {} ({} of {})", places(judged.measured), grouped(successes), grouped(judged.n));
+pub(super) fn at_least(what: &str, counted: Counted, judged: &Judgement, wanted: &str) -> String {
+    let Counted { successes, non_finite } = counted;
+    let apart = match non_finite {
+        0 => String::new(),
+        non_finite => format!(", {} NaN or infinite", grouped(non_finite)),
+    };
+    let (rate, successes) = (places(judged.measured), grouped(successes));
+    let counted = format!("{what} {rate} ({successes} of {}{apart})", grouped(judged.n));
     match judged.verdict {
         Verdict::Pass | Verdict::Inconclusive => {
             format!(
@@ -80,7 +94,8 @@ pub(super) fn time_ratio(judged: &Judgement, candidate: f64, baseline: f64, want
     )
 }
 
-fn hundredths(ratio: f64) -> String {
+/// A ratio with two places.
+pub(super) fn hundredths(ratio: f64) -> String {
     format!("{ratio:.2}")
 }
 
@@ -91,6 +106,11 @@ fn within(measured: &str, judged: &Judgement, shown: fn(f64) -> String, wanted: 
                 "{measured}, wanted at most {wanted}; {} requests were timed, {n} are needed: \
                  judge on smaller samples, or give both models more processors",
                 judged.n
+            );
+        }
+        (Verdict::Inconclusive, _) if !judged.high.is_finite() => {
+            return format!(
+                "{measured}, wanted at most {wanted}; so high a confidence has no bound: ask for at most 0.9999"
             );
         }
         (Verdict::Inconclusive, _) => format!("bounds {} and {}", shown(judged.low), shown(judged.high)),

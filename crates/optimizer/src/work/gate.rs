@@ -1,7 +1,8 @@
 //! Judging an artifact: two running servers, the data set, and what came of it.
 
-use std::{net::SocketAddr, path::Path};
+use std::path::Path;
 
+use serde::Serialize;
 use serde_json::json;
 use slipway_api::{
     Check,
@@ -14,7 +15,9 @@ use slipway_model::npz::NpzFile;
 use super::{
     Context,
     failure::{fail, of_store},
+    judges::{Judges, longest},
     publish::Made,
+    roles::refuse_seen_data,
     stage::pulled,
 };
 use crate::evaluate::{
@@ -23,33 +26,16 @@ use crate::evaluate::{
 };
 
 /// The name of the golden samples' file in their artifact.
-const ENTRY: &str = "golden.json";
-
-/// The addresses of the two servers that a gate drives.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Judges {
-    candidate: String,
-    baseline: String,
-}
-
-impl Judges {
-    /// Servers on this machine.
-    pub fn at(candidate: SocketAddr, baseline: SocketAddr) -> Self {
-        Self { candidate: format!("http://{candidate}"), baseline: format!("http://{baseline}") }
-    }
-
-    /// Sidecars of this pod.
-    pub fn on_ports(candidate: u16, baseline: u16) -> Self {
-        Self::at(SocketAddr::from(([127, 0, 0, 1], candidate)), SocketAddr::from(([127, 0, 0, 1], baseline)))
-    }
-}
+const ENTRY: &str = "samples.golden";
 
 pub(super) async fn run(work: &GateWork, context: &Context, scratch: &Path) -> Result<Made, Failure> {
     let Some(judges) = &context.judges else {
         return Err(fail(FailureCategory::Internal, "a gate needs two servers to drive"));
     };
+    refuse_seen_data(work, context).await?;
     let data = pulled(&work.data_digest, context, &scratch.join("data")).await?;
-    let (Evaluation { tally, golden }, race) = evaluated(work, judges, &data, context).await?;
+    let Evaluated { evaluation: Evaluation { tally, recorded }, race, engines } =
+        evaluated(work, judges, &data, context).await?;
     let sizes = Sizes {
         candidate: size(&work.candidate, context).await?,
         baseline: size(&work.baseline, context).await?,
@@ -57,17 +43,17 @@ pub(super) async fn run(work: &GateWork, context: &Context, scratch: &Path) -> R
     let measured = Measured { tally, sizes, race };
     let status = GateStatus { artifact_digest: Some(work.candidate.clone()), ..judge(&work.gate, &measured) };
     let local = scratch.join(ENTRY);
-    let text =
-        serde_json::to_vec(&golden).map_err(|error| fail(FailureCategory::Internal, error.to_string()))?;
-    std::fs::write(&local, text).map_err(|error| fail(FailureCategory::Storage, error.to_string()))?;
-    let report = json!({ "gate": work.gate, "status": status, "measured": measured, "inputs": work });
+    let bytes =
+        (recorded.golden.to_bytes()).map_err(|error| fail(FailureCategory::Internal, error.to_string()))?;
+    std::fs::write(&local, bytes).map_err(|error| fail(FailureCategory::Storage, error.to_string()))?;
+    let report = json!({ "gate": work.gate, "status": status, "measured": measured, "engines": engines, "inputs": work });
     Ok(Made {
         kind: Kind::Samples,
         files: vec![(ENTRY.into(), local)],
         entry: ENTRY.into(),
-        format: "json",
+        format: "golden",
         result: JobResult {
-            facts: Some(format!("{} samples, {} golden", status.samples, golden.samples.len())),
+            facts: Some(format!("{} samples, {}, {}", status.samples, recorded.words(), engines.words())),
             gate: Some(status),
             ..JobResult::default()
         },
@@ -75,12 +61,33 @@ pub(super) async fn run(work: &GateWork, context: &Context, scratch: &Path) -> R
     })
 }
 
+/// What was measured, and in which engines.
+struct Evaluated {
+    evaluation: Evaluation,
+    race: Option<Race>,
+    engines: Engines,
+}
+
+/// The engines that computed.
+#[derive(Serialize)]
+struct Engines {
+    candidate: String,
+    baseline: String,
+}
+
+impl Engines {
+    fn words(&self) -> String {
+        let Self { candidate, baseline } = self;
+        format!("candidate in {candidate}, baseline in {baseline}")
+    }
+}
+
 async fn evaluated(
     work: &GateWork,
     judges: &Judges,
     data: &Path,
     context: &Context,
-) -> Result<(Evaluation, Option<Race>), Failure> {
+) -> Result<Evaluated, Failure> {
     let Some(classification) = &work.gate.task.classification else {
         return Err(fail(FailureCategory::Internal, "the gate's task has no kind"));
     };
@@ -96,24 +103,30 @@ async fn evaluated(
     let invalid = |error: &dyn std::error::Error| {
         fail(FailureCategory::InvalidData, format!("data set {}: {}", work.data.name, chain(error)))
     };
+    let engines =
+        Engines { candidate: candidate.engine().to_owned(), baseline: baseline.engine().to_owned() };
     let mut file = NpzFile::open(data).map_err(|error| invalid(&error))?;
     let samples =
         Samples::bind(&mut file, &work.data, candidate.inputs()).map_err(|error| invalid(&error))?;
     let asked = |kind: fn(&Check) -> bool| work.gate.checks.iter().any(kind);
-    let options = ReplayOptions { needs_labels: asked(|check| check.accuracy.is_some()) };
+    let needs_labels = asked(|check| check.accuracy.is_some());
+    let options = ReplayOptions { output: &classification.output, needs_labels };
     let done = |_| context.progress.advance(1);
     context.progress.start_counting("judging", u64::try_from(samples.count()).ok());
     let replayed = replay(&samples, &mut candidate, &mut baseline, options, done).await;
     context.progress.finish();
     let evaluation = replayed.map_err(of_evaluation)?;
     if !asked(|check| check.latency.is_some()) {
-        return Ok((evaluation, None));
+        return Ok(Evaluated { evaluation, race: None, engines });
     }
     let pairs = Race::PAIRS;
     context.progress.start_counting("timing", u64::try_from(Race::laps(pairs)).ok());
+    let before = judges.throttled().await;
     let raced = race(&samples, &mut candidate, &mut baseline, pairs, done).await;
     context.progress.finish();
-    Ok((evaluation, Some(raced.map_err(|error| of_evaluation(error.into()))?)))
+    let raced = raced.map_err(of_evaluation)?;
+    let throttled = raced.throttled.max(longest(&before, &judges.throttled().await));
+    Ok(Evaluated { evaluation, race: Some(Race { throttled, ..raced }), engines })
 }
 
 fn of_evaluation(error: &EvaluateError) -> Failure {

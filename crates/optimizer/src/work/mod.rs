@@ -7,9 +7,11 @@ mod calibrate;
 mod data;
 mod failure;
 mod gate;
+mod judges;
 mod progress;
 mod publish;
 mod reuse;
+mod roles;
 mod signature;
 mod source;
 mod stage;
@@ -21,7 +23,7 @@ use slipway_artifacts::{FetchOptions, Reference, SharedProgress, SigningKey, Sto
 
 pub use calibrate::{capture_options, choice, options as calibrate_options};
 pub use failure::fail;
-pub use gate::Judges;
+pub use judges::Judges;
 pub use progress::{Counted, Forward, Logged};
 pub use source::companions;
 pub use stage::{quantize, simplify, smooth};

@@ -1,7 +1,9 @@
 //! The gate as a part of the pipeline: its data set, its Job, and what came of it.
 
+use std::collections::BTreeMap;
+
 use slipway_api::{
-    DataSet, Gate,
+    DataSet, Gate, Stage,
     condition::reason,
     job::{GateWork, Work},
     status::{ArtifactStatus, GateStatus, StageState, StageStatus},
@@ -73,6 +75,7 @@ impl Walk<'_> {
                 gate: gate.clone(),
                 data,
                 data_digest: data_digest.to_owned(),
+                looked_at: self.looked_at_by_stages(),
                 candidate: artifact.digest.clone(),
                 baseline: baseline.clone(),
                 candidate_port: CANDIDATE_PORT,
@@ -80,6 +83,16 @@ impl Walk<'_> {
                 model_name: runtime::model_name(deployment).to_owned(),
             })),
         }
+    }
+
+    /// The artifacts of data sets that stages look at, by the names of the data sets.
+    fn looked_at_by_stages(&self) -> BTreeMap<String, String> {
+        let names = self.observed.deployment.spec.stages.iter().flat_map(Stage::data_sets);
+        let fetched = |name: &str| {
+            let step = self.stages.iter().find(|stage| stage.name == calibrate::step_of(name));
+            step.and_then(|step| step.output_digest.clone())
+        };
+        names.filter_map(|(_, name)| Some((name.to_owned(), fetched(name)?))).collect()
     }
 
     /// What the gate measured under this key, from whichever place still has it.

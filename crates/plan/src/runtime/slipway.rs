@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
-use slipway_api::{Backend, OnMismatch, Resources, Serving, names};
+use slipway_api::{Backend, OnMismatch, Resources, Serving, job::JUDGE_METRICS_OFFSET, names};
 
 use super::Room;
 use crate::{Deployment, Settings, object};
@@ -221,7 +221,7 @@ pub(crate) fn judge_containers(deployment: &Deployment, settings: &Settings, jud
     fetch["volumeMounts"][0]["readOnly"] = json!(false);
     let startup =
         serving.startup_deadline.as_ref().map_or(DEFAULT_STARTUP_SECONDS, slipway_api::Duration::seconds);
-    let mut args = server_args(serving, model_name(deployment), *port, port + 1000, &folder);
+    let mut args = server_args(serving, model_name(deployment), *port, port + JUDGE_METRICS_OFFSET, &folder);
     args.extend(["--self-check".into(), "off".into()]);
     let more = json!({
         "restartPolicy": "Always",

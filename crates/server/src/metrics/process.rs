@@ -32,6 +32,17 @@ impl Collector for Process {
                 counter.metric_type(),
             )?)?;
         }
+        if let Some(throttled) = crate::cpu_throttled() {
+            let counter = ConstCounter::new(throttled.as_secs_f64());
+            let help = "Seconds for which the container's limit of CPU kept it from running.";
+            let encoder = encoder.encode_descriptor(
+                "slipway_cpu_throttled_seconds",
+                help,
+                None,
+                counter.metric_type(),
+            )?;
+            counter.encode(encoder)?;
+        }
         Ok(())
     }
 }

@@ -16,7 +16,6 @@ use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde_json::json;
 
-pub(crate) use elements::decode_json;
 pub(crate) use response::ModelName;
 pub use route::{WrongName, check_name, escaped};
 

@@ -15,10 +15,10 @@ use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use slipway_model::onnx::build::ModelBuilder;
-use slipway_server::golden::GoldenSamples;
+use slipway_server::golden::{GoldenOutput, GoldenSample, GoldenSamples};
 use slipway_server::{
-    Backend, BackendChoice, Config, DataType, Drain, Engine, EngineOptions, RunError, Running, Tensor,
-    TensorData, TensorSpec, serve, serve_engine,
+    Backend, BackendChoice, Config, DataType, Drain, Engine, EngineOptions, NamedTensor, RunError, Running,
+    Tensor, TensorData, TensorSpec, serve, serve_engine,
 };
 use tempfile::TempDir;
 use tokio::net::TcpStream;
@@ -165,6 +165,14 @@ pub fn pseudo_inputs(engine: &Engine, rows: usize) -> Vec<Tensor> {
         Tensor::new(shape, data).unwrap()
     };
     engine.inputs().iter().map(tensor).collect()
+}
+
+/// One sample of the doubling model, whose answer may differ by so much.
+pub fn golden(output: [f32; 2], tolerance: f64) -> GoldenSamples {
+    let tensor = |values: [f32; 2]| Tensor::new(vec![1, 2], TensorData::Fp32(values.to_vec())).unwrap();
+    let input = NamedTensor { name: "x".to_owned(), tensor: tensor([1.0, 2.0]) };
+    let output = GoldenOutput { name: "y".to_owned(), tensor: tensor(output), tolerance, class: None };
+    GoldenSamples { samples: vec![GoldenSample { inputs: vec![input], outputs: vec![output] }] }
 }
 
 /// One keep-alive connection.

@@ -143,6 +143,39 @@ fn one_answer_that_is_no_number_fails_whatever_the_counts_say() {
     assert_eq!(judge(&gate_of_sizes(), &measured).verdict, Verdict::Fail);
 }
 
+#[test]
+fn a_baseline_that_does_not_answer_leaves_open_what_is_compared_with_it() {
+    let (gate, mut measured) = digits();
+    measured.tally = Tally {
+        baseline_right: 0,
+        lost: 0,
+        gained: 709,
+        agreed: 0,
+        baseline_non_finite: 720,
+        ..measured.tally
+    };
+    let status = judge(&gate, &measured);
+    let verdicts: Vec<_> = words(&status)[..3].iter().map(|(name, verdict, _)| (*name, *verdict)).collect();
+    let [pass, open] = [Verdict::Pass, Verdict::Inconclusive];
+    assert_eq!(verdicts, [("acc.minimum", pass), ("acc.maxDrop", open), ("same", open)]);
+    let words = "720 of 720 answers of the baseline are NaN or infinite, so nothing can be compared with them: \
+                 give data that it answers, or take another baseline";
+    assert_eq!((status.checks[1].message.as_str(), status.checks[2].message.as_str()), (words, words));
+    assert_eq!((status.checks[1].measured.as_ref(), status.checks[1].n), (None, 720));
+    measured.tally.baseline_non_finite = 1;
+    assert_eq!(judge(&gate, &measured).verdict, Verdict::Inconclusive, "one of them is enough");
+}
+
+#[test]
+fn answers_that_are_no_numbers_are_told_apart_from_wrong_ones() {
+    let (gate, mut measured) = digits();
+    measured.tally = Tally { candidate_right: 708, non_finite: 3, labelled_non_finite: 2, ..measured.tally };
+    let status = judge(&gate, &measured);
+    let said = words(&status);
+    assert!(said[1].2.starts_with("accuracy 0.9833 (708 of 720, 2 NaN or infinite), "), "{said:?}");
+    assert!(said[3].2.starts_with("top-1 agreement 0.9986 (719 of 720, 3 NaN or infinite), "), "{said:?}");
+}
+
 /// A gate that counts no samples.
 fn gate_of_sizes() -> Gate {
     gate(8, &json!([{ "name": "small", "size": { "maxRatio": "0.35" } }]))
@@ -198,6 +231,66 @@ fn without_a_threshold_what_is_slower_than_the_baseline_fails() {
                  30 requests were timed, 59 are needed: \
                  judge on smaller samples, or give both models more processors";
     assert_eq!((few.verdict, few.message.as_str()), (Verdict::Inconclusive, words));
+    assert_eq!((few.low, few.high), (None, None), "there is no bound");
+}
+
+#[test]
+fn a_bound_that_does_not_exist_is_left_out() {
+    let (_, measured) = digits();
+    let mut fast = gate(8, &json!([{ "name": "fast", "latency": { "p95": "50ms", "maxRatio": "1.1" } }]));
+    fast.confidence = "0.99999".parse().unwrap();
+    let text = serde_json::to_value(judge(&fast, &measured)).unwrap();
+    for check in text["checks"].as_array().unwrap() {
+        assert_eq!(
+            (&check["low"], &check["high"], &check["verdict"]),
+            (&Value::Null, &Value::Null, &json!("Inconclusive"))
+        );
+        let message = check["message"].as_str().unwrap();
+        assert!(message.ends_with("so high a confidence has no bound: ask for at most 0.9999"), "{message}");
+    }
+    assert!(!text.to_string().contains("inf"), "{text}");
+}
+
+#[test]
+fn times_under_a_limit_of_the_processor_do_not_count() {
+    let fast = gate(8, &json!([{ "name": "fast", "latency": { "p95": "50ms", "maxRatio": "1.1" } }]));
+    let (_, mut measured) = digits();
+    let mut verdicts = |throttled| {
+        let race = Race { took: Duration::from_secs(20), throttled, ..race(250, 500, 1000) };
+        measured.race = Some(race);
+        judge(&fast, &measured).checks
+    };
+    let little = verdicts(Duration::from_millis(190));
+    assert!(little.iter().all(|check| check.verdict == Verdict::Pass), "{little:?}");
+    let much = verdicts(Duration::from_secs(2));
+    assert!(
+        much.iter().all(|check| check.verdict == Verdict::Inconclusive && check.high.is_some()),
+        "{much:?}"
+    );
+    let words = "p95 0.25ms, upper bound 0.25ms, wanted at most 50ms; it does not count, since the CPU limit held it up for 2.0 \
+                 of 20.0 seconds: raise limits.cpu of serving.resources and jobs.resources, or leave it out";
+    assert_eq!(much[0].message, words);
+}
+
+#[test]
+fn models_are_not_told_apart_where_the_baseline_is_not_itself() {
+    let fast = gate(8, &json!([{ "name": "fast", "latency": { "p95": "50ms", "maxRatio": "1.1" } }]));
+    let (_, mut measured) = digits();
+    let mut race = Race::default();
+    for pair in 0..1000_u64 {
+        race.candidate.record(Duration::from_micros(250));
+        race.baseline.record(Duration::from_micros(if pair / 2 % 2 == 0 { 500 } else { 540 }));
+    }
+    measured.race = Some(race);
+    let [p95, ratio] = <[CheckStatus; 2]>::try_from(judge(&fast, &measured).checks).unwrap();
+    assert_eq!(
+        (p95.verdict, ratio.verdict),
+        (Verdict::Pass, Verdict::Inconclusive),
+        "the first compares nothing"
+    );
+    let words = "it does not count, since the baseline looks 1.08 times as slow as itself, more than 1.05: \
+                 measure where less else runs";
+    assert!(ratio.message.ends_with(words), "{}", ratio.message);
 }
 
 #[test]

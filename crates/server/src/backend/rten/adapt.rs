@@ -30,7 +30,8 @@ impl Adapter {
                 let inner_values = Values::within(old, values, &[]);
                 self.graph(inner, old, &inner_values);
             }
-            let written = if is_default_domain(node.domain()) { self.written_out(&node, values) } else { None };
+            let written =
+                if is_default_domain(node.domain()) { self.written_out(&node, values) } else { None };
             graph.node.extend(written.unwrap_or_else(|| vec![node]));
         }
     }
@@ -43,17 +44,20 @@ impl Adapter {
             "Softmax" | "LogSoftmax" if self.opset < 13 => softmax_of_a_matrix(node, values),
             "DynamicQuantizeLinear" => quantization::dynamic(node),
             "QuantizeLinear" => quantization::linear(node, values),
-            "Cast" if int_or(node, "to", 0) == i64::from(DataType::BOOL.code()) => is_not_zero(node, values, self.opset),
+            "Cast" if int_or(node, "to", 0) == i64::from(DataType::BOOL.code()) => {
+                is_not_zero(node, values, self.opset)
+            }
             _ => None,
         }
     }
 }
 
 fn convolution(node: &NodeProto, values: &Values<'_>) -> Option<NodeProto> {
-    let kernel: Option<Vec<i64>> = attribute(node, "kernel_shape").map(|kernel| kernel.ints.clone()).or_else(|| {
-        let weight = values.constant(node.input.get(1)?)?;
-        weight.dims.get(2..).map(<[i64]>::to_vec)
-    });
+    let kernel: Option<Vec<i64>> =
+        attribute(node, "kernel_shape").map(|kernel| kernel.ints.clone()).or_else(|| {
+            let weight = values.constant(node.input.get(1)?)?;
+            weight.dims.get(2..).map(<[i64]>::to_vec)
+        });
     let space = kernel.as_ref().map(Vec::len).or_else(|| values.rank(node.input.first()?)?.checked_sub(2))?;
     let mut written = node.clone();
     if let Some(kernel) = kernel {
@@ -74,7 +78,8 @@ fn pool(node: &NodeProto) -> Option<NodeProto> {
 /// Strides, and pads where no other attribute says how much padding there is.
 fn window(node: &mut NodeProto, space: usize) {
     add(node, "strides", &vec![1; space]);
-    let padding = attribute(node, "auto_pad").map_or_else(|| "NOTSET".to_owned(), |auto| String::from_utf8_lossy(auto.s()).into_owned());
+    let padding = attribute(node, "auto_pad")
+        .map_or_else(|| "NOTSET".to_owned(), |auto| String::from_utf8_lossy(auto.s()).into_owned());
     if matches!(padding.as_str(), "NOTSET" | "VALID") {
         if padding == "VALID" {
             node.attribute.retain(|attribute| !matches!(attribute.name(), "auto_pad" | "pads"));
@@ -96,7 +101,9 @@ fn add(node: &mut NodeProto, name: &str, values: &[i64]) {
 fn softmax_of_a_matrix(node: &NodeProto, values: &Values<'_>) -> Option<Vec<NodeProto>> {
     let (input, output) = (node.input.first()?, node.output.first()?);
     let axis = int_or(node, "axis", 1);
-    let is_last = values.rank(input).is_some_and(|rank| axis == -1 || i64::try_from(rank).is_ok_and(|rank| axis == rank - 1));
+    let is_last = values
+        .rank(input)
+        .is_some_and(|rank| axis == -1 || i64::try_from(rank).is_ok_and(|rank| axis == rank - 1));
     let over_the_last = |input: &str, output: &str| NodeProto {
         input: vec![input.to_owned()],
         output: vec![output.to_owned()],
@@ -129,5 +136,9 @@ fn is_not_zero(node: &NodeProto, values: &Values<'_>, opset: i64) -> Option<Vec<
     let named = |part: &str| format!("{output}/{part}");
     let (zero, equal) = (named("zero"), named("is_zero"));
     let width = if data_type == DataType::INT64 { 8 } else { 4 };
-    Some(vec![scalar(&zero, data_type, vec![0; width]), made("Equal", &[input, &zero], &equal), made("Not", &[&equal], output)])
+    Some(vec![
+        scalar(&zero, data_type, vec![0; width]),
+        made("Equal", &[input, &zero], &equal),
+        made("Not", &[&equal], output),
+    ])
 }

@@ -58,10 +58,18 @@ fn numbers(tensor: &TensorProto) -> Option<Vec<f64>> {
     let raw = tensor.raw_data.clone().unwrap_or_default();
     let data_type = DataType::from_code(tensor.data_type())?;
     Some(match data_type {
-        DataType::FLOAT if raw.is_empty() => tensor.float_data.iter().map(|value| f64::from(*value)).collect(),
-        DataType::FLOAT => raw.as_chunks().0.iter().map(|word| f64::from(f32::from_le_bytes(*word))).collect(),
-        DataType::FLOAT16 => raw.as_chunks().0.iter().map(|word| half::f16::from_le_bytes(*word).to_f64()).collect(),
-        DataType::INT64 | DataType::INT32 => values::integers(tensor)?.into_iter().map(|value| value as f64).collect(),
+        DataType::FLOAT if raw.is_empty() => {
+            tensor.float_data.iter().map(|value| f64::from(*value)).collect()
+        }
+        DataType::FLOAT => {
+            raw.as_chunks().0.iter().map(|word| f64::from(f32::from_le_bytes(*word))).collect()
+        }
+        DataType::FLOAT16 => {
+            raw.as_chunks().0.iter().map(|word| half::f16::from_le_bytes(*word).to_f64()).collect()
+        }
+        DataType::INT64 | DataType::INT32 => {
+            values::integers(tensor)?.into_iter().map(|value| value as f64).collect()
+        }
         DataType::INT8 => raw.iter().map(|byte| f64::from(byte.cast_signed())).collect(),
         DataType::UINT8 | DataType::BOOL => raw.iter().map(|byte| f64::from(*byte)).collect(),
         _ => return None,
@@ -75,15 +83,21 @@ fn value(tensor: &TensorProto) -> Option<Value> {
         return None;
     }
     Some(match DataType::from_code(tensor.data_type())? {
-        DataType::FLOAT | DataType::FLOAT16 => Tensor::from_data(&shape, numbers.iter().map(|value| *value as f32).collect::<Vec<_>>()).into(),
+        DataType::FLOAT | DataType::FLOAT16 => {
+            Tensor::from_data(&shape, numbers.iter().map(|value| *value as f32).collect::<Vec<_>>()).into()
+        }
         DataType::INT64 | DataType::INT32 | DataType::BOOL => {
             if numbers.iter().any(|value| i32::try_from(*value as i64).is_err()) {
                 return None;
             }
             Tensor::from_data(&shape, numbers.iter().map(|value| *value as i32).collect::<Vec<_>>()).into()
         }
-        DataType::INT8 => Tensor::from_data(&shape, numbers.iter().map(|value| *value as i8).collect::<Vec<_>>()).into(),
-        DataType::UINT8 => Tensor::from_data(&shape, numbers.iter().map(|value| *value as u8).collect::<Vec<_>>()).into(),
+        DataType::INT8 => {
+            Tensor::from_data(&shape, numbers.iter().map(|value| *value as i8).collect::<Vec<_>>()).into()
+        }
+        DataType::UINT8 => {
+            Tensor::from_data(&shape, numbers.iter().map(|value| *value as u8).collect::<Vec<_>>()).into()
+        }
         _ => return None,
     })
 }
@@ -114,14 +128,18 @@ impl Case {
     fn compute(&self, model: &ModelProto) -> Outcome {
         let mut inputs = Vec::new();
         for (name, text) in &self.inputs {
-            let Some(value) = text.as_deref().and_then(|text| value(&tensor(text))) else { return Outcome::Foreign };
+            let Some(value) = text.as_deref().and_then(|text| value(&tensor(text))) else {
+                return Outcome::Foreign;
+            };
             inputs.push((name, value));
         }
         let loaded = match ModelOptions::with_all_ops().load(model.encode_to_vec()) {
             Ok(loaded) => loaded,
             Err(error) => return Outcome::Failed(format!("load: {error}")),
         };
-        let inputs = inputs.into_iter().map(|(name, value)| (loaded.node_id(name).unwrap(), ValueOrView::Value(value)));
+        let inputs = inputs
+            .into_iter()
+            .map(|(name, value)| (loaded.node_id(name).unwrap(), ValueOrView::Value(value)));
         let ids: Vec<_> = self.outputs.keys().map(|name| loaded.node_id(name).unwrap()).collect();
         let options = RunOptions::default().with_thread_pool(Some(Arc::new(ThreadPool::with_num_threads(1))));
         match loaded.run(inputs.collect(), &ids, Some(options)) {
@@ -133,12 +151,18 @@ impl Case {
     fn compare(&self, outputs: Vec<Value>) -> Outcome {
         for ((name, wanted), got) in self.outputs.iter().zip(outputs) {
             let Some(wanted) = wanted.as_deref().map(tensor) else { return Outcome::Foreign };
-            let (Some(numbers), Some((got_shape, got))) = (numbers(&wanted), given(got)) else { return Outcome::Foreign };
+            let (Some(numbers), Some((got_shape, got))) = (numbers(&wanted), given(got)) else {
+                return Outcome::Foreign;
+            };
             if shape(&wanted) != got_shape {
                 return Outcome::Wrong(format!("{name} has shape {got_shape:?}, not {:?}", shape(&wanted)));
             }
-            let is_float = matches!(DataType::from_code(wanted.data_type()), Some(DataType::FLOAT | DataType::FLOAT16));
-            let largest = numbers.iter().filter(|value| value.is_finite()).fold(1.0, |most: f64, value| most.max(value.abs()));
+            let is_float =
+                matches!(DataType::from_code(wanted.data_type()), Some(DataType::FLOAT | DataType::FLOAT16));
+            let largest = numbers
+                .iter()
+                .filter(|value| value.is_finite())
+                .fold(1.0, |most: f64, value| most.max(value.abs()));
             let close = |want: f64, got: f64| {
                 let slack = self.atol.max(1e-5) * largest.min(1e6) + self.rtol.max(1e-4) * want.abs();
                 want == got || (want.is_nan() && got.is_nan()) || (is_float && (want - got).abs() <= slack)
@@ -169,7 +193,8 @@ fn cases(what: &str, arguments: &[&str]) -> Option<Vec<Case>> {
                 println!("skipped: scripts/setup.sh has not installed the oracle's Python");
                 return None;
             };
-            let made = Command::new(python).arg(program).arg(what).arg(&file).args(arguments).output().unwrap();
+            let made =
+                Command::new(python).arg(program).arg(what).arg(&file).args(arguments).output().unwrap();
             assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
             file
         }
@@ -196,18 +221,36 @@ fn forms_of_the_table_are_computed_right() {
         }
     }
     if let Some(report) = std::env::var_os("SLIPWAY_FORMS_REPORT") {
-        let lines = found.iter().map(|(form, (right, faults))| format!("{form}\t{right}\t{}\t{}\n", faults.len(), faults.iter().next().cloned().unwrap_or_default()));
+        let lines = found.iter().map(|(form, (right, faults))| {
+            format!(
+                "{form}\t{right}\t{}\t{}\n",
+                faults.len(),
+                faults.iter().next().cloned().unwrap_or_default()
+            )
+        });
         std::fs::write(report, lines.collect::<String>()).unwrap();
     }
-    let proven: BTreeSet<_> = found.iter().filter(|(_, (right, faults))| *right > 0 && faults.is_empty()).map(|(form, _)| form.clone()).collect();
+    let proven: BTreeSet<_> = found
+        .iter()
+        .filter(|(_, (right, faults))| *right > 0 && faults.is_empty())
+        .map(|(form, _)| form.clone())
+        .collect();
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/backend/rten/forms.txt");
     if std::env::var_os("SLIPWAY_WRITE_FORMS").is_some() {
-        let head = format!("# Forms in which rten {} was shown to compute what ONNX says; written by `make forms`.\n", super::VERSION);
-        std::fs::write(&path, head + &proven.iter().map(|form| format!("{form}\n")).collect::<String>()).unwrap();
+        let head = format!(
+            "# Forms in which rten {} was shown to compute what ONNX says; written by `make forms`.\n",
+            super::VERSION
+        );
+        std::fs::write(&path, head + &proven.iter().map(|form| format!("{form}\n")).collect::<String>())
+            .unwrap();
         return;
     }
     let table = std::fs::read_to_string(path).unwrap();
-    let refuted: Vec<_> = table.lines().filter_map(|form| found.get_key_value(form)).filter(|(_, (_, faults))| !faults.is_empty()).collect();
+    let refuted: Vec<_> = table
+        .lines()
+        .filter_map(|form| found.get_key_value(form))
+        .filter(|(_, (_, faults))| !faults.is_empty())
+        .collect();
     assert!(refuted.is_empty(), "{refuted:#?}");
 }
 
@@ -215,7 +258,9 @@ fn forms_of_the_table_are_computed_right() {
 /// nodes that it replaces by one.
 #[test]
 fn every_model_that_is_taken_is_computed_right() {
-    let (Some(nodes), Some(drawn)) = (cases("node", &[]), cases("drawn", &["--samples", "1"])) else { return };
+    let (Some(nodes), Some(drawn)) = (cases("node", &[]), cases("drawn", &["--samples", "1"])) else {
+        return;
+    };
     let mut wrong = Vec::new();
     let mut taken: BTreeMap<&str, usize> = BTreeMap::new();
     for case in nodes.iter().chain(&drawn).filter(|case| !case.random) {

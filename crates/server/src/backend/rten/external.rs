@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use slipway_model::onnx::proto::{GraphProto, ModelProto, StringStringEntryProto, TensorProto};
 use slipway_model::onnx::ExternalData;
+use slipway_model::onnx::proto::{GraphProto, ModelProto, StringStringEntryProto, TensorProto};
 
 use super::super::LoadError;
 

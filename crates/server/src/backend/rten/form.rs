@@ -13,12 +13,52 @@ use super::values::{Values, elements, integers};
 
 /// Attributes whose value chooses what is computed; of others the form holds the name.
 const CHOOSING: &[&str] = &[
-    "accuracy_level", "align_corners", "allowzero", "antialias", "approximate", "auto_pad", "batch_dims", "bits", "block_size",
-    "ceil_mode", "center_point_box", "coordinate_transformation_mode", "count_include_pad", "detect_negative", "detect_positive",
-    "direction", "dtype", "equation", "exclude_outside", "exclusive", "fmod", "input_forget", "keepdims",
-    "keep_aspect_ratio_policy", "largest", "layout", "linear_before_reset", "mode", "nearest_mode", "noop_with_empty_axes",
-    "output_dtype", "p", "padding_mode", "reduction", "reverse", "saturate", "select_last_index", "sorted", "start", "stash_type",
-    "storage_order", "to", "training_mode", "transA", "transB", "upper",
+    "accuracy_level",
+    "align_corners",
+    "allowzero",
+    "antialias",
+    "approximate",
+    "auto_pad",
+    "batch_dims",
+    "bits",
+    "block_size",
+    "ceil_mode",
+    "center_point_box",
+    "coordinate_transformation_mode",
+    "count_include_pad",
+    "detect_negative",
+    "detect_positive",
+    "direction",
+    "dtype",
+    "equation",
+    "exclude_outside",
+    "exclusive",
+    "fmod",
+    "input_forget",
+    "keepdims",
+    "keep_aspect_ratio_policy",
+    "largest",
+    "layout",
+    "linear_before_reset",
+    "mode",
+    "nearest_mode",
+    "noop_with_empty_axes",
+    "output_dtype",
+    "p",
+    "padding_mode",
+    "reduction",
+    "reverse",
+    "saturate",
+    "select_last_index",
+    "sorted",
+    "start",
+    "stash_type",
+    "storage_order",
+    "to",
+    "training_mode",
+    "transA",
+    "transB",
+    "upper",
 ];
 
 /// What a form is made of.
@@ -40,7 +80,12 @@ impl std::fmt::Display for Form {
 
 impl Form {
     /// The form of a node among the values that it sees. `is_used` says whether anyone takes an output.
-    pub(super) fn of(node: &NodeProto, since: i64, values: &Values<'_>, is_used: impl Fn(&str) -> bool) -> Self {
+    pub(super) fn of(
+        node: &NodeProto,
+        since: i64,
+        values: &Values<'_>,
+        is_used: impl Fn(&str) -> bool,
+    ) -> Self {
         let mut aspects = vec![types(node, values)];
         let outputs: Vec<_> = (node.output.iter().zip(1..))
             .filter(|(output, place)| !output.is_empty() && (*place == 1 || is_used(output)))
@@ -69,7 +114,8 @@ fn takes_any_outputs(node: &NodeProto) -> bool {
 
 /// A letter for each input's type; inputs of one type of which there may be any number count once.
 fn types(node: &NodeProto, values: &Values<'_>) -> String {
-    let mut letters: Vec<_> = (node.input.iter().enumerate()).map(|(place, name)| letter(node, place, name, values)).collect();
+    let mut letters: Vec<_> =
+        (node.input.iter().enumerate()).map(|(place, name)| letter(node, place, name, values)).collect();
     while letters.last().is_some_and(|letter| *letter == "_") {
         letters.pop();
     }
@@ -109,7 +155,9 @@ fn is_end_of_slice(node: &NodeProto, place: usize, name: &str, values: &Values<'
 
 fn has_more_than_32_bits(name: &str, values: &Values<'_>) -> bool {
     let integers = values.constant(name).map(integers);
-    integers.is_some_and(|values| values.is_none_or(|values| values.iter().any(|value| i32::try_from(*value).is_err())))
+    integers.is_some_and(|values| {
+        values.is_none_or(|values| values.iter().any(|value| i32::try_from(*value).is_err()))
+    })
 }
 
 /// Ranks that decide: of the operands of a product, of what is quantized in parts, and of a target without axes.
@@ -122,7 +170,13 @@ fn ranks(node: &NodeProto, values: &Values<'_>) -> Option<String> {
     match node.op_type() {
         "MatMul" | "MatMulInteger" => Some(format!("ranks={},{}", capped(0), capped(1))),
         "QuantizeLinear" | "DequantizeLinear" => Some(format!("scale={}", capped(1))),
-        "Expand" if node.input.get(1).and_then(|name| values.constant(name)).is_some_and(|shape| elements(shape) == 0) => {
+        "Expand"
+            if node
+                .input
+                .get(1)
+                .and_then(|name| values.constant(name))
+                .is_some_and(|shape| elements(shape) == 0) =>
+        {
             Some("shape=[]".to_owned())
         }
         _ => None,
@@ -137,7 +191,10 @@ fn told(node: &NodeProto, attribute: &AttributeProto) -> String {
         "pads" | "output_padding" if attribute.ints.iter().all(|size| *size == 0) => format!("{name}=0"),
         "group" if attribute.i() == 1 => "group=1".to_owned(),
         "value" if node.op_type() == "ConstantOfShape" => {
-            format!("value={}", attribute.t.as_ref().map_or(0, slipway_model::onnx::proto::TensorProto::data_type))
+            format!(
+                "value={}",
+                attribute.t.as_ref().map_or(0, slipway_model::onnx::proto::TensorProto::data_type)
+            )
         }
         _ if CHOOSING.contains(&name) => format!("{name}={}", value(attribute)),
         _ => name.to_owned(),
@@ -149,7 +206,9 @@ fn value(attribute: &AttributeProto) -> String {
     let written = match AttributeType::try_from(attribute.r#type.unwrap_or_default()) {
         Ok(AttributeType::Int) => write!(text, "{}", attribute.i()),
         Ok(AttributeType::Float) => write!(text, "{}", attribute.f()),
-        Ok(AttributeType::String) => write!(text, "{}", String::from_utf8_lossy(attribute.s()).replace(' ', "")),
+        Ok(AttributeType::String) => {
+            write!(text, "{}", String::from_utf8_lossy(attribute.s()).replace(' ', ""))
+        }
         _ => write!(text, "…"),
     };
     written.expect("a text takes any text");

@@ -25,7 +25,8 @@ pub(super) fn prevent(root: &mut GraphProto) -> Vec<String> {
     };
     let is_output = |name: &String| root.output.iter().any(|output| output.name() == name);
     let new: Vec<_> = exposed.into_iter().filter(|name| !is_output(name)).collect();
-    root.output.extend(new.into_iter().map(|name| ValueInfoProto { name: Some(name), ..ValueInfoProto::default() }));
+    root.output
+        .extend(new.into_iter().map(|name| ValueInfoProto { name: Some(name), ..ValueInfoProto::default() }));
     refusals
 }
 
@@ -33,7 +34,9 @@ pub(super) fn prevent(root: &mut GraphProto) -> Vec<String> {
 fn inside(graph: &GraphProto, outer: &Values<'_>, refusals: &mut Vec<String>) {
     let values = Values::within(graph, outer, &[]);
     let misfits = Graph::of(graph, &values).misfits(refusals);
-    refusals.extend(misfits.into_iter().map(|value| format!("the chain of nodes behind {value:?} inside another node")));
+    refusals.extend(
+        misfits.into_iter().map(|value| format!("the chain of nodes behind {value:?} inside another node")),
+    );
     for inner in graph.node.iter().flat_map(subgraphs) {
         inside(inner, &values, refusals);
     }
@@ -49,7 +52,8 @@ struct Graph<'a> {
 impl<'a> Graph<'a> {
     fn of(graph: &'a GraphProto, values: &'a Values<'a>) -> Self {
         let own = graph.node.iter().filter(|node| is_default_domain(node.domain()));
-        let makers = own.flat_map(|node| node.output.iter().map(move |output| (output.as_str(), node))).collect();
+        let makers =
+            own.flat_map(|node| node.output.iter().map(move |output| (output.as_str(), node))).collect();
         Self { graph, values, makers }
     }
 
@@ -58,7 +62,10 @@ impl<'a> Graph<'a> {
         let mut values = Vec::new();
         for node in self.graph.node.iter().filter(|node| is_default_domain(node.domain())) {
             refusals.extend(self.loses_axes(node).then(|| {
-                format!("{} with a constant of one element and more axes than the other input may have", operator(node))
+                format!(
+                    "{} with a constant of one element and more axes than the other input may have",
+                    operator(node)
+                )
             }));
             values.extend(self.bias_that_does_not_fit(node));
             values.extend(self.norm_that_does_not_fit(node));
@@ -143,7 +150,9 @@ impl<'a> Graph<'a> {
 
     fn has_root(&self, node: &NodeProto) -> bool {
         let reciprocal = node.input.iter().find_map(|name| self.made_by(name, "Reciprocal"));
-        reciprocal.and_then(|node| node.input.first()).is_some_and(|root| self.made_by(root, "Sqrt").is_some())
+        reciprocal
+            .and_then(|node| node.input.first())
+            .is_some_and(|root| self.made_by(root, "Sqrt").is_some())
     }
 
     /// Whether a mean that goes into a normalized value was taken without keeping its axis, or over several of them.

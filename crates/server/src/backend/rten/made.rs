@@ -17,8 +17,11 @@ pub(super) fn made(operator: &str, inputs: &[&str], output: &str) -> NodeProto {
 
 /// A constant without axes, given as the bytes of its element.
 pub(super) fn scalar(output: &str, data_type: DataType, bytes: Vec<u8>) -> NodeProto {
-    let value =
-        TensorProto { data_type: Some(data_type.code()), raw_data: Some(bytes.into()), ..TensorProto::default() };
+    let value = TensorProto {
+        data_type: Some(data_type.code()),
+        raw_data: Some(bytes.into()),
+        ..TensorProto::default()
+    };
     NodeProto { attribute: vec![tensor("value", value)], ..made("Constant", &[], output) }
 }
 

@@ -30,8 +30,8 @@ use slipway_model::onnx::proto::ModelProto;
 
 use super::declared::{self, Declared};
 use super::{Backend, LoadError, RunError, TensorSpec};
-use external::Renamed;
 use crate::tensor::{DataType, Tensor, TensorData};
+use external::Renamed;
 
 const NAME: &str = "rten";
 /// As the lock file pins it; the crate does not say.
@@ -187,13 +187,15 @@ where
 }
 
 fn narrow_integers(spec: &TensorSpec, values: &[i64]) -> Result<Vec<i32>, RunError> {
-    let narrow =
-        |&value: &i64| i32::try_from(value).map_err(|_| out_of_range(spec, value));
+    let narrow = |&value: &i64| i32::try_from(value).map_err(|_| out_of_range(spec, value));
     values.iter().map(narrow).collect()
 }
 
 fn out_of_range(spec: &TensorSpec, value: i64) -> RunError {
-    RunError::Input(format!("input {:?}: {value} is out of range, {NAME} computes in 32-bit integers", spec.name))
+    RunError::Input(format!(
+        "input {:?}: {value} is out of range, {NAME} computes in 32-bit integers",
+        spec.name
+    ))
 }
 
 fn from_value(spec: &TensorSpec, value: Value) -> Result<Tensor, RunError> {

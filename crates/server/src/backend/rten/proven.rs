@@ -87,7 +87,9 @@ impl Table {
         let mut table = Self { forms: HashMap::new(), versions: HashMap::new(), newest: 0 };
         for line in FORMS.lines().filter(|line| !line.starts_with('#')) {
             let mut words = line.split(' ');
-            let (Some(operator), Some(since)) = (words.next(), words.next().and_then(|since| since.parse().ok())) else {
+            let (Some(operator), Some(since)) =
+                (words.next(), words.next().and_then(|since| since.parse().ok()))
+            else {
                 continue;
             };
             table.forms.entry((operator, since)).or_default().push(words.collect());
@@ -121,7 +123,11 @@ impl Table {
         let Form { operator, since, aspects } = form;
         let Some(proven) = self.forms.get(&(operator.as_str(), *since)) else {
             let other = self.forms.keys().any(|(known, _)| known == operator);
-            return Some(if other { format!("{operator} of operator set {since}") } else { operator.clone() });
+            return Some(if other {
+                format!("{operator} of operator set {since}")
+            } else {
+                operator.clone()
+            });
         };
         let missing = |known: &Vec<&str>| {
             let strange = aspects.iter().filter(|aspect| !known.contains(&aspect.as_str())).cloned();

@@ -44,12 +44,17 @@ pub(super) fn dynamic(node: &NodeProto) -> Option<Vec<NodeProto>> {
 pub(super) fn linear(node: &NodeProto, values: &Values<'_>) -> Option<Vec<NodeProto>> {
     let (input, scale, y) = (node.input.first()?, node.input.get(1)?, node.output.first()?);
     let is_single = values.rank(scale) == Some(0)
-        || values.constant(scale).is_some_and(|tensor| elements(tensor) == 1 && values.rank(input).is_some_and(|rank| rank > 0));
+        || values
+            .constant(scale)
+            .is_some_and(|tensor| elements(tensor) == 1 && values.rank(input).is_some_and(|rank| rank > 0));
     let zero = node.input.get(2).filter(|name| !name.is_empty());
     let data_type = zero.map_or(Some(DataType::UINT8), |zero| values.data_type(zero))?;
     let is_known = [DataType::UINT8, DataType::INT8].contains(&data_type)
         && values.data_type(input) == Some(DataType::FLOAT)
-        && node.attribute.iter().all(|attribute| attribute.name() == "axis" || attribute.name() == "saturate");
+        && node
+            .attribute
+            .iter()
+            .all(|attribute| attribute.name() == "axis" || attribute.name() == "saturate");
     if !is_single || !is_known {
         return None;
     }

@@ -30,7 +30,8 @@ impl<'a> Values<'a> {
             values.counts.insert(input.name().to_owned(), counts.iter().any(|name| name == input.name()));
             values.ranks.extend(declared_rank(input));
         }
-        let constants: Vec<_> = values.constants.iter().map(|(name, tensor)| (name.clone(), *tensor)).collect();
+        let constants: Vec<_> =
+            values.constants.iter().map(|(name, tensor)| (name.clone(), *tensor)).collect();
         for (name, tensor) in constants {
             values.counts.insert(name.clone(), counts_something(tensor));
             values.ranks.insert(name, tensor.dims.len());
@@ -97,7 +98,8 @@ impl<'a> Values<'a> {
                 self.reduced(rank(0), node, ints_of(node, "axes").map(<[i64]>::len).or_else(|| length(1)))
             }
             "Expand" => Some(rank(0)?.max(length(1)?)),
-            "LSTM" | "GRU" | "RNN" | "Einsum" | "If" | "Loop" | "Scan" | "GatherND" | "OneHot" | "Range" | "EyeLike" => None,
+            "LSTM" | "GRU" | "RNN" | "Einsum" | "If" | "Loop" | "Scan" | "GatherND" | "OneHot" | "Range"
+            | "EyeLike" => None,
             "Where" => Some(rank(0)?.max(rank(1)?).max(rank(2)?)),
             _ if BROADCASTING.contains(&node.op_type()) => {
                 node.input.iter().map(|name| self.rank(name)).try_fold(0, |most, rank| Some(most.max(rank?)))
@@ -114,15 +116,19 @@ impl<'a> Values<'a> {
     fn makes_counts(&self, node: &NodeProto) -> bool {
         match node.op_type() {
             "Shape" | "Size" | "NonZero" => true,
-            "Cast" => node.input.first().is_some_and(|name| {
-                self.is_count(name) || self.data_type(name) == Some(DataType::BOOL)
-            }),
-            "Gather" | "Slice" | "Reshape" | "Squeeze" | "Unsqueeze" | "Expand" | "Transpose" | "Flatten" | "Tile" | "Identity" | "Split"
-            | "ConstantOfShape" | "GatherElements" | "GatherND" | "ReduceMax" | "ReduceMin" | "Abs" | "Neg" | "Floor" | "Ceil" | "Round" => {
-                node.op_type() == "ConstantOfShape" || node.input.first().is_some_and(|name| self.is_count(name))
+            "Cast" => node
+                .input
+                .first()
+                .is_some_and(|name| self.is_count(name) || self.data_type(name) == Some(DataType::BOOL)),
+            "Gather" | "Slice" | "Reshape" | "Squeeze" | "Unsqueeze" | "Expand" | "Transpose" | "Flatten"
+            | "Tile" | "Identity" | "Split" | "ConstantOfShape" | "GatherElements" | "GatherND"
+            | "ReduceMax" | "ReduceMin" | "Abs" | "Neg" | "Floor" | "Ceil" | "Round" => {
+                node.op_type() == "ConstantOfShape"
+                    || node.input.first().is_some_and(|name| self.is_count(name))
             }
             "Where" => node.input.iter().skip(1).all(|name| self.is_count(name)),
-            "Add" | "Sub" | "Mul" | "Div" | "Mod" | "Concat" | "Min" | "Max" | "Range" | "ReduceSum" | "ReduceProd" | "CumSum" | "Sqrt" | "Trilu" | "Clip" => {
+            "Add" | "Sub" | "Mul" | "Div" | "Mod" | "Concat" | "Min" | "Max" | "Range" | "ReduceSum"
+            | "ReduceProd" | "CumSum" | "Sqrt" | "Trilu" | "Clip" => {
                 node.input.iter().filter(|name| !name.is_empty()).all(|name| self.is_count(name))
             }
             _ => false,
@@ -132,8 +138,29 @@ impl<'a> Values<'a> {
 
 /// Operators whose inputs are stretched to a common shape.
 const BROADCASTING: &[&str] = &[
-    "Add", "Sub", "Mul", "Div", "Pow", "Mod", "Max", "Min", "Mean", "Sum", "And", "Or", "Xor", "Equal", "Greater", "Less",
-    "GreaterOrEqual", "LessOrEqual", "PRelu", "BitwiseAnd", "BitwiseOr", "BitwiseXor", "BitShift",
+    "Add",
+    "Sub",
+    "Mul",
+    "Div",
+    "Pow",
+    "Mod",
+    "Max",
+    "Min",
+    "Mean",
+    "Sum",
+    "And",
+    "Or",
+    "Xor",
+    "Equal",
+    "Greater",
+    "Less",
+    "GreaterOrEqual",
+    "LessOrEqual",
+    "PRelu",
+    "BitwiseAnd",
+    "BitwiseOr",
+    "BitwiseXor",
+    "BitShift",
 ];
 
 /// Whether an output holds places in a tensor, which are never beyond its size.
@@ -156,7 +183,9 @@ fn product_rank(left: usize, right: usize) -> Option<usize> {
 
 fn declared_rank(value: &ValueInfoProto) -> Option<(String, usize)> {
     match value.r#type.as_ref()?.value.as_ref()? {
-        type_proto::Value::TensorType(tensor) => Some((value.name().to_owned(), tensor.shape.as_ref()?.dim.len())),
+        type_proto::Value::TensorType(tensor) => {
+            Some((value.name().to_owned(), tensor.shape.as_ref()?.dim.len()))
+        }
         _ => None,
     }
 }
@@ -177,11 +206,15 @@ pub(super) fn elements(tensor: &TensorProto) -> usize {
 pub(super) fn integers(tensor: &TensorProto) -> Option<Vec<i64>> {
     match DataType::from_code(tensor.data_type())? {
         DataType::INT64 => Some(match &tensor.raw_data {
-            Some(raw) if !raw.is_empty() => raw.as_chunks().0.iter().map(|word| i64::from_le_bytes(*word)).collect(),
+            Some(raw) if !raw.is_empty() => {
+                raw.as_chunks().0.iter().map(|word| i64::from_le_bytes(*word)).collect()
+            }
             _ => tensor.int64_data.clone(),
         }),
         DataType::INT32 => Some(match &tensor.raw_data {
-            Some(raw) if !raw.is_empty() => raw.as_chunks().0.iter().map(|word| i32::from_le_bytes(*word).into()).collect(),
+            Some(raw) if !raw.is_empty() => {
+                raw.as_chunks().0.iter().map(|word| i32::from_le_bytes(*word).into()).collect()
+            }
             _ => tensor.int32_data.iter().map(|&value| value.into()).collect(),
         }),
         _ => None,
@@ -195,7 +228,9 @@ pub(super) fn floats(tensor: &TensorProto) -> Option<Vec<f32>> {
         return None;
     }
     let values: Vec<f32> = match &tensor.raw_data {
-        Some(raw) if !raw.is_empty() => raw.as_chunks().0.iter().map(|word| f32::from_le_bytes(*word)).collect(),
+        Some(raw) if !raw.is_empty() => {
+            raw.as_chunks().0.iter().map(|word| f32::from_le_bytes(*word)).collect()
+        }
         _ => tensor.float_data.clone(),
     };
     (values.len() == elements(tensor)).then_some(values)
@@ -204,7 +239,9 @@ pub(super) fn floats(tensor: &TensorProto) -> Option<Vec<f32>> {
 fn counts_something(tensor: &TensorProto) -> bool {
     match integers(tensor) {
         Some(values) => values.iter().all(|value| value.unsigned_abs() <= LARGEST_COUNT),
-        None => elements(tensor) <= 64
-            && floats(tensor).is_some_and(|values| values.iter().all(|value| value.abs() <= 1024.0)),
+        None => {
+            elements(tensor) <= 64
+                && floats(tensor).is_some_and(|values| values.iter().all(|value| value.abs() <= 1024.0))
+        }
     }
 }
