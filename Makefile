@@ -4,7 +4,7 @@ export CARGO_TARGET_DIR ?= $(SLIPWAY_CACHE)/build
 CLUSTER := $(SLIPWAY_CACHE)/bin/slipway-cluster
 LEVEL ?= full
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test bench lint fmt cluster-up cluster-demo cluster-down images generate clean-cache
+.PHONY: help setup demo test bench lint fmt cluster-up cluster-demo cluster-down images generate forms clean-cache
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,6 +42,11 @@ images: setup ## build the static programs and pack them as image archives in th
 generate: ## write the files that are generated from the types
 	cargo run --quiet -p slipway-api --features crd --example crd > crds/.new.tmp && mv crds/.new.tmp crds/slipway.dev_modeldeployments.yaml && cp crds/slipway.dev_modeldeployments.yaml charts/slipway/files/
 	cargo run --quiet -p slipway-api --features crd --example reference > docs/.new.tmp && mv docs/.new.tmp docs/fields.md
+
+forms: setup ## write the forms of operators that rten computes as ONNX says, from cases drawn anew
+	$(SLIPWAY_CACHE)/venv-oracle/bin/python crates/server/tests/forms/cases.py versions crates/server/src/backend/rten/versions.txt
+	$(SLIPWAY_CACHE)/venv-oracle/bin/python crates/server/tests/forms/cases.py drawn $(SLIPWAY_CACHE)/cases.jsonl --samples 6
+	SLIPWAY_WRITE_FORMS=1 SLIPWAY_CASES_DRAWN=$(SLIPWAY_CACHE)/cases.jsonl cargo test --release --locked -p slipway-server --lib forms_of_the_table
 
 clean-cache: cluster-down ## remove everything that was built or downloaded into the cache
 	rm -rf -- $(SLIPWAY_CACHE)

@@ -14,7 +14,7 @@ use slipway_optimizer::calibrate::{Calibration, Data};
 use slipway_optimizer::progress::Silent;
 use slipway_optimizer::stage::quantize::{Fit, Granularity, HalfFloat, Method, Options};
 use slipway_optimizer::stage::{quantize as quantizer, simplify as simplifier, smooth as smoother};
-use slipway_server::{DataType, Tensor, TensorData};
+use slipway_server::{BackendChoice, DataType, Tensor, TensorData};
 
 /// What became of the bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,6 +100,7 @@ fn samples(scratch: &Path) -> Data {
     let mut data = Data::new(Arc::new(vec![sample(0.25), sample(-1.0)]), "none");
     scratch.clone_into(&mut data.capture.scratch);
     data.capture.engine.threads = 1;
+    data.capture.engine.backend = BackendChoice::Rten;
     data
 }
 

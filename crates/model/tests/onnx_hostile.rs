@@ -55,7 +55,8 @@ fn a_file_with_any_byte_changed_never_panics() {
 fn what_is_no_model_says_so() {
     assert!(matches!(open_bytes(b""), Err(OnnxError::NotAModel { .. })));
     assert!(matches!(open_bytes(b"\x08\x07"), Err(OnnxError::NotAModel { .. })));
-    assert!(matches!(open_bytes(b"<html>not found</html>"), Err(OnnxError::Malformed { .. })));
+    assert!(matches!(open_bytes(b"<html>not found</html>"), Err(OnnxError::OtherFormat { .. })));
+    assert!(matches!(open_bytes(b"not found"), Err(OnnxError::Malformed { .. })));
     assert!(matches!(OnnxModel::open("/"), Err(OnnxError::NotAFile { .. })));
     assert!(matches!(OnnxModel::open("/no/such/file"), Err(OnnxError::Read { .. })));
 }

@@ -79,7 +79,7 @@ fn functions_that_call_themselves_stay_calls() {
         vec![function("f", vec![call("g", "a", "b")]), function("g", vec![call("f", "a", "b")])];
     let case = Case::new(&model);
     case.quantize(&options(Granularity::PerChannel)).unwrap();
-    assert_eq!(count(&case.output_model(), "own::f"), 1 + 1);
+    assert_eq!(count(&case.output_model(), "own.f"), 1 + 1);
     simplify(&case).unwrap();
 }
 

@@ -10,7 +10,7 @@ use common::oracle::{names, python};
 use slipway_kernels::quantize::{Scheme, asymmetric, dequantize, min_max, quantize as quantize_slice};
 use slipway_model::npz::{Array, Dtype, NpzFile};
 use slipway_model::onnx::float_values;
-use slipway_server::{Engine, EngineOptions, Tensor, TensorData};
+use slipway_server::{BackendChoice, Engine, EngineOptions, Tensor, TensorData};
 
 /// The inputs and outputs of a case, in order.
 struct Case {
@@ -92,7 +92,11 @@ enum Served {
 
 /// What the engine that serves does with a case; a panic where it gives something else.
 fn served(name: &str, model: &Path, case: &Case) -> Served {
-    let Ok(engine) = Engine::load(model, &EngineOptions::default()) else { return Served::Refused };
+    let Ok(engine) =
+        Engine::load(model, &EngineOptions { backend: BackendChoice::Rten, ..EngineOptions::default() })
+    else {
+        return Served::Refused;
+    };
     let tensor = |(spec, array): (&slipway_server::TensorSpec, &Array)| {
         let data = TensorData::from_le_bytes(spec.datatype, array.bytes()).unwrap();
         Tensor::new(array.shape().to_vec(), data).unwrap()

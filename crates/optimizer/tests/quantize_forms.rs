@@ -290,7 +290,7 @@ fn an_lstm_that_the_operator_cannot_be_keeps_its_floats() {
     let integers = |case: &Case, options: &Options| {
         case.quantize(options).unwrap();
         (
-            count(&case.output_model(), "com.microsoft::DynamicQuantizeLSTM"),
+            count(&case.output_model(), "com.microsoft.DynamicQuantizeLSTM"),
             count(&case.output_model(), "LSTM"),
         )
     };

@@ -144,6 +144,13 @@ fn fields() -> Vec<(&'static str, Value, &'static str, String, Value)> {
             "--max-delay".into(),
             json!("7ms"),
         ),
+        (
+            "/serving/batching",
+            json!({ "maxSize": 8, "maxDelay": "7ms", "allowCrossRequestEffects": true }),
+            "Deployment",
+            "--cross-request-effects".into(),
+            json!("allow"),
+        ),
         ("/serving/service/type", json!("NodePort"), "Service/net", "/spec/type".into(), json!("NodePort")),
         ("/serving/service/port", json!(8000), "Service/net", "/spec/ports/0/port".into(), json!(8000)),
         ("/jobs/scratch", json!("3Gi"), "Job/small", pod("volumes/0/emptyDir/sizeLimit"), json!("3Gi")),

@@ -115,6 +115,9 @@ pub(crate) struct ServeArgs {
     /// Longest that a request waits for others to share its run, such as `2ms`.
     #[arg(long, env = "SLIPWAY_MAX_DELAY", value_parser = parse_duration, default_value = "0ms")]
     max_delay: Duration,
+    /// Whether requests may share a run though they change each other's answers.
+    #[arg(long, env = "SLIPWAY_CROSS_REQUEST_EFFECTS", value_enum, default_value = "refuse")]
+    cross_request_effects: EffectsArg,
     /// Most requests that wait; more are answered 503.
     #[arg(long, env = "SLIPWAY_QUEUE", default_value_t = Limits::default().queued_requests)]
     queue: usize,
@@ -133,6 +136,12 @@ pub(crate) struct ServeArgs {
     /// How long idle HTTP/1.1 connections stay open in the drain.
     #[arg(long, env = "SLIPWAY_DRAIN_LINGER", value_parser = parse_duration, default_value = "3s")]
     drain_linger: Duration,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum EffectsArg {
+    Refuse,
+    Allow,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -160,7 +169,11 @@ impl ServeArgs {
             threads: self.threads,
             backend: self.engine.backend.into(),
             onnxruntime_library: self.engine.onnxruntime_library,
-            batching: Batching { max_size: self.max_batch.max(1), max_delay: self.max_delay },
+            batching: Batching {
+                max_size: self.max_batch.max(1),
+                max_delay: self.max_delay,
+                allow_cross_request_effects: matches!(self.cross_request_effects, EffectsArg::Allow),
+            },
             limits: Limits {
                 body_bytes: self.max_body,
                 queued_requests: self.queue,

@@ -21,6 +21,7 @@ mod net;
 pub mod pull;
 mod queue;
 mod rest;
+mod rows;
 mod serve;
 mod tensor;
 mod throttle;

@@ -40,11 +40,13 @@ pub struct Batching {
     pub max_size: usize,
     /// How long the first request of a run may wait for others.
     pub max_delay: Duration,
+    /// Whether requests may share a run though they change each other's answers.
+    pub allow_cross_request_effects: bool,
 }
 
 impl Batching {
     /// Every request runs alone.
-    pub const OFF: Self = Self { max_size: 1, max_delay: Duration::ZERO };
+    pub const OFF: Self = Self { max_size: 1, max_delay: Duration::ZERO, allow_cross_request_effects: false };
 }
 
 /// Bounds of what may wait.
@@ -244,7 +246,7 @@ mod tests {
                 reply
             })
             .into();
-        let batching = Batching { max_size: 4, max_delay: Duration::ZERO };
+        let batching = Batching { max_size: 4, ..Batching::OFF };
         assert_eq!(sizes(&queue.next_batch(batching).unwrap()), [1, 2, 1]);
         assert_eq!(sizes(&queue.next_batch(batching).unwrap()), [1]);
         drop(pushed);
@@ -260,7 +262,7 @@ mod tests {
                 reply
             })
             .into();
-        let batching = Batching { max_size: 8, max_delay: Duration::from_mins(1) };
+        let batching = Batching { max_size: 8, max_delay: Duration::from_mins(1), ..Batching::OFF };
         assert_eq!(queue.next_batch(batching).unwrap().len(), 1);
         assert_eq!(queue.next_batch(batching).unwrap().len(), 1);
         drop(pushed);
@@ -288,7 +290,7 @@ mod tests {
         queue.push(only).unwrap();
         let begin = Instant::now();
         let delay = Duration::from_millis(30);
-        let batch = queue.next_batch(Batching { max_size: 8, max_delay: delay }).unwrap();
+        let batch = queue.next_batch(Batching { max_size: 8, max_delay: delay, ..Batching::OFF }).unwrap();
         assert_eq!(batch.len(), 1);
         assert!(begin.elapsed() < Duration::from_secs(10));
         assert!(batch[0].arrived.elapsed() >= delay);

@@ -66,10 +66,26 @@ impl Worker {
             (None, _) | (Some(_), SelfCheck::Off) => None,
             (Some(golden), SelfCheck::NotReady | SelfCheck::Warn) => Some(self.check(golden)),
         };
-        match (warm_up, replayed) {
+        let health = match (warm_up, replayed) {
             (Err(error), replayed) if error.is_of_the_engine() || replayed.is_none() => self.unfit(&error),
             (_, replayed) => replayed.unwrap_or(Health::Ready),
+        };
+        self.rows_that_mix().filter(|_| health.is_ready()).unwrap_or(health)
+    }
+
+    /// Why requests may not share a run, where they would.
+    fn rows_that_mix(&self) -> Option<Health> {
+        let Batching { max_size, allow_cross_request_effects, max_delay: _ } = self.batching;
+        if max_size == 1 || allow_cross_request_effects {
+            return None;
         }
+        let output = self.engine.output_that_mixes_rows()?;
+        let reason = format!(
+            "requests that share a run change each other's answers, as output {output:?} shows: leave serving.batching \
+             out, or accept it with serving.batching.allowCrossRequestEffects: true"
+        );
+        tracing::error!("{reason}");
+        Some(Health::WarmUpFailed(reason))
     }
 
     fn unfit(&self, error: &WarmUpError) -> Health {

@@ -67,7 +67,7 @@ async fn draining_server_is_not_ready_but_still_answers_new_clients() {
     let address = server.running.addr;
     turnstile.close();
     let running = tokio::spawn(async move { Client::connect(address).await.infer(row(1.0, 2.0)).await });
-    turnstile.came(2).await;
+    turnstile.came(3).await;
     server.stop.cancel();
     server.running.wait_for(|health| *health == Health::Draining).await;
     let mut late = Client::connect(address).await;
@@ -100,7 +100,7 @@ async fn drain_ends_in_time_whatever_still_runs() {
         let request = post("/v2/models/doubler/infer", &[], row(1.0, 2.0));
         Client::connect(address).await.try_send(request).await.is_err()
     });
-    turnstile.came(2).await;
+    turnstile.came(3).await;
     let begin = Instant::now();
     server.ended().await;
     assert!(begin.elapsed() < Duration::from_secs(5), "it did not wait for the engine");

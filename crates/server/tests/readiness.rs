@@ -137,12 +137,12 @@ async fn samples_of_another_model_are_a_clear_reason() {
 }
 
 #[tokio::test]
-async fn engine_that_crashes_in_the_self_check_is_not_ready() {
+async fn engine_that_crashes_before_it_served_anybody_is_not_ready() {
     let puppet = Puppet::default();
     puppet.broken.store(true, std::sync::atomic::Ordering::SeqCst);
     let mut server = start_engine(puppet, Some(golden([2.0, 4.0], 0.0)), |_| {}).await;
     assert!(server.running.ready().await.unwrap_err().to_string().contains("crashed"));
-    assert!(matches!(server.running.health(), Health::SelfCheckFailed(_)));
+    assert!(matches!(server.running.health(), Health::WarmUpFailed(_)));
     server.ended().await;
 }
 

@@ -58,6 +58,7 @@ pub(crate) fn config(model: &std::path::Path, name: &str, serving: &Serving) -> 
         runtime.and_then(|runtime| runtime.threads).and_then(|threads| usize::try_from(threads).ok());
     let batching = serving.batching.as_ref().map_or(Batching::OFF, |batching| Batching {
         max_size: usize::try_from(batching.max_size).unwrap_or(1),
+        allow_cross_request_effects: batching.allow_cross_request_effects,
         max_delay: batching.max_delay.as_ref().map_or(Duration::from_millis(2), slipway_api::Duration::value),
     });
     let backend = work::choice(serving.backend().unwrap_or(Backend::Auto));

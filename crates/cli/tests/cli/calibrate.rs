@@ -78,12 +78,16 @@ fn a_wrong_call_says_what_is_missing() {
         calibrate(&["--range", "percentile", "--percentile", percent])
             .fails(2, &["--percentile", "from 1 to 100"]);
     }
-    let words =
-        ["model.onnx: ", "this program has no ONNX Runtime", "--calibration FILE --engine onnxruntime"];
-    calibrate(&["--engine", "onnxruntime"]).fails(1, &words);
-    quantize(&["--scheme", "static", "--data", &data, "--engine", "onnxruntime"]).fails(1, &words);
-    let ask = ["sensitivity", &model, &data, "--budget", "1", "--engine", "onnxruntime"];
-    room.slipway(&ask).fails(1, &words);
+    let words = ["model.onnx: ", "there is no ONNX Runtime library here", "--engine rten"];
+    let engine = ["--engine", "onnxruntime"];
+    for call in [
+        &["calibrate", &model, &data, "c.json"][..],
+        &["quantize", &model, "out.onnx", "--scheme", "static", "--data", &data],
+        &["sensitivity", &model, &data, "--budget", "1"],
+        &["evaluate", &model, "--data", &data, "--output", "probabilities"],
+    ] {
+        room.slipway_without_library(&[call, &engine].concat()).fails(1, &words[1..]);
+    }
     calibrate(&["--input", "pixels=images"]).fails(1, &["images"]);
     let left: Vec<_> =
         std::fs::read_dir(room.path(".")).unwrap().map(|entry| entry.unwrap().file_name()).collect();

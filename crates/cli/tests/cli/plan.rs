@@ -26,7 +26,7 @@ fn every_object_that_the_operator_makes_is_printed() {
     assert_eq!(
         names(&objects),
         [
-            "Job digits-source-fea2fd42",
+            "Job digits-source-5faaf5c0",
             "Job digits-data-holdout-48affe05",
             "Job digits-int8-<key>",
             "Job digits-gate-<key>",

@@ -28,6 +28,14 @@ pub(crate) fn example(file: &str) -> String {
     path.canonicalize().unwrap().to_str().unwrap().to_owned()
 }
 
+/// Where the scripts put the ONNX Runtime library.
+pub(crate) fn library() -> PathBuf {
+    let home = || PathBuf::from(std::env::var_os("HOME").unwrap_or_default()).join(".cache/slipway");
+    let library = std::env::var_os("SLIPWAY_CACHE").map_or_else(home, PathBuf::from).join("onnxruntime");
+    assert!(library.exists(), "there is no {}: run scripts/onnxruntime.sh", library.display());
+    library
+}
+
 impl Room {
     pub(crate) fn new() -> Self {
         Self(tempfile::tempdir().unwrap())
@@ -76,14 +84,28 @@ impl Room {
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_slipway"));
         command.args(arguments).current_dir(self.0.path()).env("HOME", self.0.path());
-        for name in ["XDG_CACHE_HOME", "SLIPWAY_ARTIFACTS", "DOCKER_CONFIG", "RUST_LOG"] {
+        command.env("SLIPWAY_ONNXRUNTIME", library());
+        for name in ["SLIPWAY_CACHE", "XDG_CACHE_HOME", "SLIPWAY_ARTIFACTS", "DOCKER_CONFIG", "RUST_LOG"] {
             command.env_remove(name);
         }
         command
     }
 
     pub(crate) fn slipway(&self, arguments: &[&str]) -> Done {
-        let Output { status, stdout, stderr } = self.command(arguments).output().unwrap();
+        Self::done(&mut self.command(arguments), arguments)
+    }
+
+    /// As [`Room::slipway`], where no ONNX Runtime library is to be found.
+    pub(crate) fn slipway_without_library(&self, arguments: &[&str]) -> Done {
+        let mut command = self.command(arguments);
+        for name in ["SLIPWAY_ONNXRUNTIME", "VIRTUAL_ENV", "CONDA_PREFIX", "PATH"] {
+            command.env_remove(name);
+        }
+        Self::done(&mut command, arguments)
+    }
+
+    fn done(command: &mut Command, arguments: &[&str]) -> Done {
+        let Output { status, stdout, stderr } = command.output().unwrap();
         Done {
             code: status.code().unwrap_or_else(|| panic!("{arguments:?} ended by a signal: {status}")),
             out: String::from_utf8(stdout).unwrap(),

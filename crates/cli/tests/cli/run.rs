@@ -125,6 +125,9 @@ fn an_operator_that_no_engine_has_is_not_sent_to_another_engine() {
         model.graph().node[0].domain = Some(domain.to_owned());
         model.write(&room.path("mine.onnx")).unwrap();
         let folder = room.deployment(source, "uri: file://mine.onnx");
+        let text = std::fs::read_to_string(room.path("modeldeployment.yaml")).unwrap();
+        let built_in = "  serving:\n    runtime: { slipway: { backend: rten } }\n";
+        room.write("modeldeployment.yaml", text.replacen("  serving:\n", built_in, 1));
         let done = room.slipway(&["run", "-f", &folder]);
         assert!(done.code == 1 && done.err.contains(words), "{done:?}");
     }

@@ -64,7 +64,7 @@ fn the_text_ranks_and_ends_with_the_stages() {
     let budget = half(&room);
     let text = ask(&room, &["--measure", "relative-error", "--budget", &budget]).text();
     assert!(text.starts_with("OPERATOR"), "{text}");
-    assert!(text.contains("relative error, output probabilities on 200 samples, rten "), "{text}");
+    assert!(text.contains("relative error, output probabilities on 200 samples, onnxruntime "), "{text}");
     let (_, stages) = text.split_once("\n\nstages:\n").unwrap();
     room.write("printed.yaml", format!("stages:\n{stages}"));
     let quantize = ["quantize", &example("model.onnx"), "small.onnx", "--stages", "printed.yaml", "--json"];

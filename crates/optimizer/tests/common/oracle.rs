@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use slipway_model::npz::{Array, NpzFile};
-use slipway_server::{EngineOptions, Tensor, TensorData};
+use slipway_server::{BackendChoice, EngineOptions, Tensor, TensorData};
 
 /// The models of a folder, by name.
 pub fn names(models: &Path) -> Vec<String> {
@@ -18,8 +18,11 @@ pub fn names(models: &Path) -> Vec<String> {
 
 /// The outputs of a model in the engine that serves.
 pub fn answers(path: &Path, feeds: &[(String, Array)]) -> Result<Vec<Vec<f64>>, String> {
-    let engine =
-        slipway_server::Engine::load(path, &EngineOptions::default()).map_err(|error| error.to_string())?;
+    let engine = slipway_server::Engine::load(
+        path,
+        &EngineOptions { backend: BackendChoice::Rten, ..EngineOptions::default() },
+    )
+    .map_err(|error| error.to_string())?;
     let inputs = engine.inputs().iter().map(|spec| {
         let (_, array) = feeds.iter().find(|(name, _)| *name == spec.name).unwrap();
         let data = TensorData::from_le_bytes(spec.datatype, array.bytes()).unwrap();

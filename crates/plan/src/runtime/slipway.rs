@@ -168,6 +168,9 @@ fn server_args(serving: &Serving, name: &str, http: u16, metrics: u16, model: &s
         args.extend(["--max-batch".into(), batching.max_size.to_string()]);
         let delay = batching.max_delay.as_ref().map_or_else(|| "2ms".to_owned(), ToString::to_string);
         args.extend(["--max-delay".into(), delay]);
+        if batching.allow_cross_request_effects {
+            args.extend(["--cross-request-effects".into(), "allow".into()]);
+        }
     }
     args
 }

@@ -308,8 +308,6 @@ def movement(emit, draws):
                 emit(Case("Reshape", [x(draw, shape), np.array(target, I64)], zero, bounded=one(True)))
         for draw in draws("Expand", kind):
             left, right = draw.broadcast()
-            # A target without axes that is computed is in no exporter's graphs.
-            right = right or (1,)
             emit(Case("Expand", [x(draw, left), np.array(right, I64)], bounded=one(True)))
         for draw in draws("Flatten", kind):
             shape = draw.shape(0, 4)
@@ -368,22 +366,22 @@ def movement(emit, draws):
                 places = np.stack([draw.integers(lead, I64, -shape[batch + axis], shape[batch + axis] - 1) for axis in range(depth)], -1)
                 emit(Case("GatherND", [x(draw, shape), places], attrs, bounded=one()))
                 emit(Case("GatherND", [x(draw, shape), places], attrs, bounded=one(True)))
-        for form in [2, 3, 4]:
-            for draw in draws("Slice", kind, form):
+        for form, index in [(2, I64), (3, I64), (4, I64), (3, I32), (4, I32)]:
+            for draw in draws("Slice", kind, form, index):
                 shape = draw.shape(1, 4)
                 count = draw.integer(1, len(shape))
                 axes = np.array(sorted(draw.rng.permutation(len(shape))[:count]), I64) if form > 2 else np.arange(count)
                 steps = draw.integers((count,), I64, 1, 3) * (draw.pick([-1, 1]) if form == 4 else 1)
-                big = draw.pick([2**31 - 1, 2**63 - 1, 2**63 - 1, 1000])
+                big = draw.pick([2**31 - 1, 2**63 - 1, 2**63 - 1, 1000] if index == I64 else [2**31 - 1, 1000])
                 starts = draw.integers((count,), I64, -6, 6)
                 ends = draw.integers((count,), I64, -6, 6)
                 if draw.integer(0, 1):
                     starts = np.where(steps > 0, 0, -1) if form == 4 else np.zeros(count, I64)
                     ends = np.where(steps > 0, big, -(2**31 - 1) if big < 2**32 else -(2**63)) if form == 4 else np.full(count, big, I64)
                 named = axes if draw.integer(0, 1) else axes - len(shape)
-                inputs = [x(draw, shape), starts.astype(I64), ends.astype(I64)]
-                inputs += [named.astype(I64)] if form > 2 else []
-                inputs += [steps.astype(I64)] if form == 4 else []
+                inputs = [x(draw, shape), starts.astype(index), ends.astype(index)]
+                inputs += [named.astype(index)] if form > 2 else []
+                inputs += [steps.astype(index)] if form == 4 else []
                 emit(Case("Slice", inputs, bounded=one(True, True, True, True)))
                 if np.abs(ends).max() < 2**31:
                     emit(Case("Slice", inputs, bounded=one()))

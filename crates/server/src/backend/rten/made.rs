@@ -25,6 +25,17 @@ pub(super) fn scalar(output: &str, data_type: DataType, bytes: Vec<u8>) -> NodeP
     NodeProto { attribute: vec![tensor("value", value)], ..made("Constant", &[], output) }
 }
 
+/// A constant of one axis, given as the bytes of its elements.
+pub(super) fn vector(output: &str, data_type: DataType, count: i64, bytes: Vec<u8>) -> NodeProto {
+    let value = TensorProto {
+        dims: vec![count],
+        data_type: Some(data_type.code()),
+        raw_data: Some(bytes.into()),
+        ..TensorProto::default()
+    };
+    NodeProto { attribute: vec![tensor("value", value)], ..made("Constant", &[], output) }
+}
+
 /// A constant of single precision without axes.
 pub(super) fn float(output: &str, value: f32) -> NodeProto {
     scalar(output, DataType::FLOAT, value.to_le_bytes().to_vec())

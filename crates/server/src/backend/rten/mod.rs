@@ -18,6 +18,7 @@ mod values;
 
 pub use operators::unsupported_operators;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -67,11 +68,15 @@ pub(super) fn check(path: &Path) -> Result<(), LoadError> {
 }
 
 fn declared_by(file: &OnnxModel) -> Result<Declared, LoadError> {
-    let operators = operators::unsupported(file);
-    if !operators.is_empty() {
-        return Err(LoadError::UnsupportedOperators { engine: NAME, operators });
-    }
-    Declared::of(NAME, file, |datatype| !matches!(datatype, DataType::Bytes | DataType::Fp64))
+    let lacks = |operators: Vec<String>| match operators.as_slice() {
+        [] => Ok(()),
+        _ => Err(LoadError::UnsupportedOperators { engine: NAME, operators }),
+    };
+    lacks(operators::missing(file).into_iter().collect())?;
+    let declared =
+        Declared::of(NAME, file, |datatype| !matches!(datatype, DataType::Bytes | DataType::Fp64))?;
+    lacks(prepare(&mut file.proto().clone(), &[]))?;
+    Ok(declared)
 }
 
 /// Makes a model what the engine takes; says what of it the engine is not proven to compute as ONNX says, sorted, each once.
@@ -104,13 +109,18 @@ fn load_weights(path: &Path, file: OnnxModel) -> Result<Model, LoadError> {
     // The ending is how rten tells what a file is.
     let is_named = path.extension().is_some_and(|end| end.eq_ignore_ascii_case("onnx"));
     if is_named && renamed.found && !changed {
-        return options.load_file(path).map_err(refused);
+        return guarded(|| options.load_file(path));
     }
     for (name, file) in renamed.files {
         let read = |source| LoadError::Read { path: file.display().to_string(), source };
         options.external_data(&name, std::fs::read(&file).map_err(read)?);
     }
-    options.load(renamed.model.encode_to_vec()).map_err(refused)
+    guarded(|| options.load(renamed.model.encode_to_vec()))
+}
+
+/// Loads; a crash of the engine's own analysis is a refusal.
+fn guarded(load: impl FnOnce() -> Result<Model, rten::LoadError>) -> Result<Model, LoadError> {
+    catch_unwind(AssertUnwindSafe(load)).map_err(|_| refused("it crashed on the model"))?.map_err(refused)
 }
 
 impl Backend for Rten {

@@ -24,14 +24,16 @@ pub fn unsupported_operators(path: &Path) -> Result<Vec<String>, LoadError> {
 
 /// As [`unsupported_operators`], for a model that is open.
 pub(super) fn unsupported(model: &OnnxModel) -> Vec<String> {
-    let missing = missing(model);
-    let unproven = prepare(&mut model.proto().clone(), &[]).into_iter();
-    let is_new = |told: &String| !missing.contains(told.split(' ').next().unwrap_or_default());
-    missing.iter().cloned().chain(unproven.filter(is_new)).collect()
+    let mut missing = missing(model);
+    // Behind an operator that is missing, types are not known.
+    if missing.is_empty() {
+        missing.extend(prepare(&mut model.proto().clone(), &[]));
+    }
+    missing.into_iter().collect()
 }
 
 /// Asks the engine itself: its registry is private, but loading a model of one node tells.
-fn missing(model: &OnnxModel) -> BTreeSet<String> {
+pub(super) fn missing(model: &OnnxModel) -> BTreeSet<String> {
     let mut options = ModelOptions::with_all_ops();
     options.enable_optimization(false);
     let mut asked = HashSet::new();

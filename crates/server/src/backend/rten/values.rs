@@ -14,6 +14,8 @@ const LARGEST_COUNT: u64 = 1 << 20;
 pub(super) struct Values<'a> {
     types: Types,
     ranks: HashMap<String, usize>,
+    /// How many elements vectors have.
+    lengths: HashMap<String, usize>,
     counts: HashMap<String, bool>,
     constants: HashMap<String, &'a TensorProto>,
 }
@@ -34,6 +36,9 @@ impl<'a> Values<'a> {
             values.constants.iter().map(|(name, tensor)| (name.clone(), *tensor)).collect();
         for (name, tensor) in constants {
             values.counts.insert(name.clone(), counts_something(tensor));
+            if tensor.dims.len() == 1 {
+                values.lengths.insert(name.clone(), elements(tensor));
+            }
             values.ranks.insert(name, tensor.dims.len());
         }
         for node in &graph.node {
@@ -67,11 +72,14 @@ impl<'a> Values<'a> {
             return;
         }
         let rank = self.rank_of(node);
+        if let (Some(output), Some(length)) = (node.output.first(), self.length_of(node)) {
+            self.lengths.insert(output.clone(), length);
+        }
         let count = self.makes_counts(node);
         for (place, output) in node.output.iter().enumerate().filter(|(_, output)| !output.is_empty()) {
             let is_count = count || gives_places(node, place);
             self.counts.insert(output.clone(), is_count);
-            if let Some(rank) = rank {
+            if let Some(rank) = rank.filter(|_| !differs_in_rank(node, place)) {
                 self.ranks.insert(output.clone(), rank);
             }
         }
@@ -81,8 +89,13 @@ impl<'a> Values<'a> {
     fn rank_of(&self, node: &NodeProto) -> Option<usize> {
         let input = |place: usize| node.input.get(place).map(String::as_str).filter(|name| !name.is_empty());
         let rank = |place: usize| input(place).and_then(|name| self.rank(name));
-        let length = |place: usize| input(place).and_then(|name| self.constant(name)).map(elements);
+        let length = |place: usize| input(place).and_then(|name| self.length(name));
         match node.op_type() {
+            "Range" => Some(1),
+            "EyeLike" => Some(2),
+            "OneHot" => Some(rank(0)? + 1),
+            "LSTM" | "GRU" | "RNN" => Some(4),
+            "QuantizeLinear" | "DequantizeLinear" => rank(0),
             "Shape" | "NonMaxSuppression" => Some(1 + usize::from(node.op_type() != "Shape")),
             "Size" => Some(0),
             "Flatten" | "NonZero" => Some(2),
@@ -91,21 +104,68 @@ impl<'a> Values<'a> {
             "Unsqueeze" => Some(rank(0)? + ints_of(node, "axes").map(<[i64]>::len).or_else(|| length(1))?),
             "Squeeze" => rank(0)?.checked_sub(ints_of(node, "axes").map(<[i64]>::len).or_else(|| length(1))?),
             "Gather" => (rank(0)? + rank(1)?).checked_sub(1),
-            "MatMul" => product_rank(rank(0)?, rank(1)?),
+            "MatMul" | "MatMulInteger" => product_rank(rank(0)?, rank(1)?),
             "Gemm" => Some(2),
             "ArgMax" | "ArgMin" => self.reduced(rank(0), node, Some(1)),
             op if op.starts_with("Reduce") => {
                 self.reduced(rank(0), node, ints_of(node, "axes").map(<[i64]>::len).or_else(|| length(1)))
             }
             "Expand" => Some(rank(0)?.max(length(1)?)),
-            "LSTM" | "GRU" | "RNN" | "Einsum" | "If" | "Loop" | "Scan" | "GatherND" | "OneHot" | "Range"
-            | "EyeLike" => None,
+            "Einsum" | "If" | "Loop" | "Scan" | "GatherND" => None,
             "Where" => Some(rank(0)?.max(rank(1)?).max(rank(2)?)),
             _ if BROADCASTING.contains(&node.op_type()) => {
                 node.input.iter().map(|name| self.rank(name)).try_fold(0, |most, rank| Some(most.max(rank?)))
             }
             _ => rank(0),
         }
+    }
+
+    /// How many elements the vector that a node gives has.
+    fn length_of(&self, node: &NodeProto) -> Option<usize> {
+        let input = |place: usize| node.input.get(place).map(String::as_str).filter(|name| !name.is_empty());
+        let length = |place: usize| input(place).and_then(|name| self.length(name));
+        match node.op_type() {
+            "Shape" if node.attribute.is_empty() => self.rank(input(0)?),
+            "Concat" => node.input.iter().map(|name| self.length(name)).sum(),
+            "Unsqueeze" | "Reshape" if self.rank(input(0)?) == Some(0) => Some(1),
+            "Cast" | "Identity" | "Neg" | "Abs" | "Floor" | "Ceil" => length(0),
+            "Add" | "Sub" | "Mul" | "Div" | "Mod" => {
+                let [left, right] =
+                    [0, 1].map(|place| input(place).and_then(|name| self.vector_length(name)));
+                Some(left?.max(right?)).filter(|length| *length > 0)
+            }
+            "Gather" if self.rank(input(0)?) == Some(1) => length(1),
+            "Slice" => self.sliced(length(0)?, node),
+            _ => None,
+        }
+    }
+
+    /// How much of a vector a slice with constant bounds and steps of one takes.
+    fn sliced(&self, length: usize, node: &NodeProto) -> Option<usize> {
+        let bound = |place: usize| {
+            let values = integers(self.constant(node.input.get(place)?)?)?;
+            let value = values.first().copied()?;
+            let length = i64::try_from(length).ok()?;
+            let from_the_start = if value < 0 { value.saturating_add(length) } else { value };
+            usize::try_from(from_the_start.clamp(0, length)).ok()
+        };
+        let steps = node
+            .input
+            .get(4)
+            .filter(|name| !name.is_empty())
+            .map(|name| self.constant(name).and_then(integers));
+        let by_one = steps.is_none_or(|steps| steps == Some(vec![1]));
+        Some(bound(2)?.saturating_sub(bound(1)?)).filter(|_| by_one)
+    }
+
+    /// The length of a vector; nothing for what is not known to be one.
+    fn length(&self, name: &str) -> Option<usize> {
+        self.lengths.get(name).copied()
+    }
+
+    /// As `length`, with 0 for a scalar.
+    fn vector_length(&self, name: &str) -> Option<usize> {
+        self.length(name).or_else(|| self.rank(name).filter(|rank| *rank == 0))
     }
 
     fn reduced(&self, rank: Option<usize>, node: &NodeProto, axes: Option<usize>) -> Option<usize> {
@@ -162,6 +222,12 @@ const BROADCASTING: &[&str] = &[
     "BitwiseXor",
     "BitShift",
 ];
+
+/// Whether an output has another rank than a node's first.
+fn differs_in_rank(node: &NodeProto, place: usize) -> bool {
+    place > 0
+        && matches!(node.op_type(), "LSTM" | "GRU" | "RNN" | "DynamicQuantizeLinear" | "LayerNormalization")
+}
 
 /// Whether an output holds places in a tensor, which are never beyond its size.
 fn gives_places(node: &NodeProto, place: usize) -> bool {
