@@ -19,8 +19,18 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use slipway_model::onnx::proto::TensorProto;
 
-/// Cases in which ONNX Runtime answers otherwise than ONNX's recorded outputs.
-const OF_ONNX_RUNTIME: &[(&str, &str)] = &[];
+/// Cases in which ONNX Runtime answers otherwise than ONNX's recorded outputs, or not at all.
+const OF_ONNX_RUNTIME: [&str; 3] = [
+    // The size that a scale gives is cut to a whole one before the corners are aligned.
+    "test_resize_downsample_scales_cubic_align_corners",
+    "test_resize_downsample_scales_linear_align_corners",
+    // An error, and its server was ready: ones that are not empty are computed.
+    "test_reduce_max_empty_set_bool",
+];
+/// Of the largest number of an output, what rounding in another order may change.
+const ROUNDING: f64 = 1e-5;
+/// What one place of half precision is of a number, twice.
+const HALF: f64 = 2e-3;
 
 /// Cases at once.
 const WORKERS: usize = 3;
@@ -168,10 +178,16 @@ impl Case {
             }
             let (got, want) = (numbers(datatype, bytes), numbers(wanted_type, &wanted_bytes));
             let is_float = datatype.starts_with("FP");
+            let largest = want
+                .iter()
+                .filter(|value| value.is_finite())
+                .fold(0.0, |most: f64, value| most.max(value.abs()));
+            let relative = if datatype == "FP16" { self.rtol.max(HALF) } else { self.rtol };
+            let slack = |want: f64| self.atol + relative * want.abs() + ROUNDING * largest;
             let close = |want: f64, got: f64| {
                 want == got
                     || (want.is_nan() && got.is_nan())
-                    || (is_float && (want - got).abs() <= self.atol + self.rtol * want.abs())
+                    || (is_float && (want - got).abs() <= slack(want))
             };
             if got.len() != want.len() {
                 return Outcome::Wrong(format!("{name} has {} elements, not {}", got.len(), want.len()));
@@ -262,7 +278,7 @@ fn no_node_case_gets_a_wrong_answer_and_inspect_says_what_serve_does() {
     for (engine, name, outcome, runs) in &found {
         let kind = format!("{outcome:?}");
         *counts.entry((engine, kind.split('(').next().unwrap().to_owned())).or_default() += 1;
-        let is_known = *engine == "onnxruntime" && OF_ONNX_RUNTIME.iter().any(|(known, _)| known == name);
+        let is_known = *engine == "onnxruntime" && OF_ONNX_RUNTIME.contains(&name.as_str());
         if matches!(outcome, Outcome::Wrong(_) | Outcome::Error(_)) && !is_known {
             faults.push(format!("{engine} {name}: {outcome:?}"));
         }

@@ -10,9 +10,15 @@ pub fn is_default_domain(domain: &str) -> bool {
 /// The domain of operators that ONNX Runtime had first.
 pub const CONTRIB: &str = "com.microsoft";
 
-/// Whether a node is a `Gelu` from before ONNX had one, by its own name or that of its approximation.
+/// Whether a node is a `Gelu` from before ONNX had one, by its own name, that of an approximation, or with a bias.
 pub fn is_contrib_gelu(node: &NodeProto) -> bool {
-    node.domain() == CONTRIB && matches!(node.op_type(), "Gelu" | "FastGelu")
+    node.domain() == CONTRIB && matches!(node.op_type(), "Gelu" | "FastGelu" | "QuickGelu" | "BiasGelu")
+}
+
+/// Whether a node is an operator of [`CONTRIB`] whose first output has the type and the rank of its first input.
+pub fn is_contrib_float(node: &NodeProto) -> bool {
+    let others = ["MatMulNBits", "SkipLayerNormalization", "SkipSimplifiedLayerNormalization"];
+    is_contrib_gelu(node) || (node.domain() == CONTRIB && others.contains(&node.op_type()))
 }
 
 /// Whether a convolution with a kernel of these dimensions in space is a mere multiplication of matrices: a kernel of

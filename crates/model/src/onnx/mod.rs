@@ -31,8 +31,8 @@ pub use error::{OnnxError, TensorProblem};
 pub use external::ExternalData;
 pub use facts::{Dim, OnnxFacts, OperatorId, TensorTotals, ValueFacts};
 pub use graph::{
-    CONTRIB, attribute_tensors, graphs, is_contrib_gelu, is_default_domain, is_pointwise, subgraphs,
-    subgraphs_mut,
+    CONTRIB, attribute_tensors, graphs, is_contrib_float, is_contrib_gelu, is_default_domain, is_pointwise,
+    subgraphs, subgraphs_mut,
 };
 pub use open::{Limits, OnnxModel};
 pub use payload::{Payload, PayloadFile, float_values};

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::attribute::{attribute, int_or};
 use super::proto::{GraphProto, NodeProto, TensorProto, ValueInfoProto, type_proto};
-use super::{DataType, is_contrib_gelu, is_default_domain, subgraphs};
+use super::{DataType, is_contrib_float, is_default_domain, subgraphs};
 
 const BOOL: i32 = 9;
 const INT32: i32 = 6;
@@ -99,9 +99,9 @@ impl Types {
     }
 }
 
-/// Whether the types of an operator are known: those of ONNX, and `Gelu` from before ONNX had one.
+/// Whether the types of an operator are known: those of ONNX, and of others that give the type of their first input.
 fn is_known(node: &NodeProto) -> bool {
-    is_default_domain(node.domain()) || is_contrib_gelu(node)
+    is_default_domain(node.domain()) || is_contrib_float(node)
 }
 
 fn constant(node: &NodeProto) -> Option<i32> {

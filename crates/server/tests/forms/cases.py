@@ -92,6 +92,14 @@ def fits(case, opset):
         and len(case.inputs) >= schema.min_input
 
 
+def chooser_of(case, since):
+    """What decides which inputs are constants: the same for a case whatever else is drawn."""
+    told = hashlib.sha256(repr((case.op, since, sorted(case.attrs, key=str))).encode())
+    for value in case.inputs:
+        told.update(b"" if value is None else np.ascontiguousarray(value).tobytes())
+    return np.random.default_rng(int.from_bytes(told.digest()[:8], "big"))
+
+
 def build(case, opset, constants, open_sizes):
     names, values, initializers = [], [], []
     for place, value in enumerate(case.inputs):
@@ -176,14 +184,13 @@ def drawn(kind, samples, operators):
         seed = int.from_bytes(hashlib.sha256(repr((kind.__name__, key)).encode()).digest()[:8], "big")
         return (nodes.Draw(np.random.default_rng([seed, sample])) for sample in range(samples))
 
-    chooser = np.random.default_rng(7)
-
     def emit(case):
         if operators and case.op not in operators:
             return
         known = {1: 17} if case.domain else {since: opset for since, opset in versions(case.op).items() if fits(case, opset)}
         for since, opset in known.items():
             given = [place for place, value in enumerate(case.inputs) if value is not None]
+            chooser = chooser_of(case, since)
             constants = {place for place in given if chooser.random() < (0.3 if place == 0 else 0.5)}
             if len(constants) == len(given) and given:
                 constants.discard(given[0])

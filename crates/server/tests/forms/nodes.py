@@ -707,6 +707,9 @@ def vision(emit, draws):
                       {"coordinate_transformation_mode": "align_corners"}, {"coordinate_transformation_mode": "pytorch_half_pixel"}):
             for near in ({}, {"nearest_mode": "floor"}, {"nearest_mode": "ceil"}, {"nearest_mode": "round_prefer_floor"}, {"nearest_mode": "round_prefer_ceil"}, {"cubic_coeff_a": -0.75}, {"cubic_coeff_a": -0.75, "nearest_mode": "floor"}):
                 for by in ("scales", "sizes"):
+                    # Whose corners are aligned where scales give no whole size, ONNX's cases and its engines see differently.
+                    if by == "scales" and place.get("coordinate_transformation_mode") == "align_corners":
+                        continue
                     for rank in (3, 4):
                         for draw in draws("Resize", mode, place, tuple(near.items()), by, rank):
                             shape = (1, draw.integer(1, 2), *[draw.integer(2, 5) for _ in range(rank - 2)])
@@ -748,7 +751,9 @@ def contrib(emit, draws):
     domain = "com.microsoft"
     for op in ("Gelu", "FastGelu", "QuickGelu"):
         for draw in draws(op, domain):
-            emit(Case(op, [draw.floats(draw.shape(1, 3))], {"alpha": 1.702} if op == "QuickGelu" else {}, domain=domain))
+            emit(Case(op, [draw.floats(draw.shape(1, 3))], domain=domain))
+            if op == "QuickGelu":
+                emit(Case(op, [draw.floats(draw.shape(1, 3))], {"alpha": 1.5}, domain=domain))
     for draw in draws("BiasGelu"):
         shape = draw.shape(1, 3)
         emit(Case("BiasGelu", [draw.floats(shape), draw.floats((shape[-1],))], domain=domain))

@@ -9,7 +9,7 @@ use slipway_model::onnx::proto::attribute_proto::AttributeType;
 use slipway_model::onnx::proto::{AttributeProto, NodeProto};
 use slipway_model::onnx::{DataType, is_default_domain};
 
-use super::values::{Values, integers};
+use super::values::{Values, elements, integers};
 
 /// Attributes whose value chooses what is computed; of others the form holds the name.
 const CHOOSING: &[&str] = &[
@@ -61,6 +61,9 @@ const CHOOSING: &[&str] = &[
     "upper",
 ];
 
+/// Flags that say nothing when they are zero.
+const FLAGS: &[&str] = &["transA", "transB", "exclusive", "reverse"];
+
 /// What a form is made of.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Form {
@@ -95,7 +98,10 @@ impl Form {
             aspects.push(format!("outputs={}", outputs.join(",")));
         }
         aspects.extend(ranks(node, values));
-        let mut attributes: Vec<_> = node.attribute.iter().map(|attribute| told(node, attribute)).collect();
+        let says_something =
+            |attribute: &&AttributeProto| !(FLAGS.contains(&attribute.name()) && attribute.i() == 0);
+        let mut attributes: Vec<_> =
+            node.attribute.iter().filter(says_something).map(|attribute| told(node, attribute)).collect();
         attributes.sort();
         aspects.extend(attributes);
         Self { operator: operator(node), since, aspects }
@@ -168,7 +174,24 @@ fn ranks(node: &NodeProto, values: &Values<'_>) -> Option<String> {
     };
     let capped = |place: usize| rank(place).map_or("?".to_owned(), |rank| rank.min(2).to_string());
     match node.op_type() {
-        "MatMul" | "MatMulInteger" => Some(format!("ranks={},{}", capped(0), capped(1))),
+        "Conv" | "ConvTranspose" | "ConvInteger"
+            if node.attribute.iter().all(|attribute| attribute.name() != "kernel_shape") =>
+        {
+            let space = rank(0).or_else(|| rank(1)).and_then(|rank| rank.checked_sub(2));
+            Some(space.map_or("space=?".to_owned(), |space| format!("space={space}")))
+        }
+        "MatMul" => Some(format!("ranks={},{}", capped(0), capped(1))),
+        "MatMulInteger" => {
+            let zero = |place: usize| {
+                let single = node
+                    .input
+                    .get(place)
+                    .and_then(|name| values.constant(name))
+                    .is_some_and(|zero| elements(zero) == 1);
+                if single && rank(place) == Some(1) { "one".to_owned() } else { capped(place) }
+            };
+            Some(format!("ranks={},{},{},{}", capped(0), capped(1), zero(2), zero(3)))
+        }
         "QuantizeLinear" | "DequantizeLinear" => Some(format!("scale={}", capped(1))),
         _ => None,
     }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use slipway_model::onnx::attribute::{attribute, int_or, ints_of};
 use slipway_model::onnx::proto::{GraphProto, NodeProto, TensorProto, ValueInfoProto, type_proto};
-use slipway_model::onnx::{DataType, Types, is_default_domain};
+use slipway_model::onnx::{DataType, Types, is_contrib_float, is_default_domain};
 
 /// Largest integer of a constant that is taken for a count: sums and products of a few stay within 32 bits.
 const LARGEST_COUNT: u64 = 1 << 20;
@@ -68,6 +68,12 @@ impl<'a> Values<'a> {
     }
 
     fn pass(&mut self, node: &NodeProto) {
+        if is_contrib_float(node)
+            && let (Some(output), Some(rank)) =
+                (node.output.first(), node.input.first().and_then(|name| self.rank(name)))
+        {
+            self.ranks.insert(output.clone(), rank);
+        }
         if !is_default_domain(node.domain()) || node.op_type() == "Constant" {
             return;
         }
@@ -108,7 +114,8 @@ impl<'a> Values<'a> {
             "Gemm" => Some(2),
             "ArgMax" | "ArgMin" => self.reduced(rank(0), node, Some(1)),
             op if op.starts_with("Reduce") => {
-                self.reduced(rank(0), node, ints_of(node, "axes").map(<[i64]>::len).or_else(|| length(1)))
+                let all = || if input(1).is_none() { rank(0) } else { length(1) };
+                self.reduced(rank(0), node, ints_of(node, "axes").map(<[i64]>::len).or_else(all))
             }
             "Expand" => Some(rank(0)?.max(length(1)?)),
             "Einsum" | "If" | "Loop" | "Scan" | "GatherND" => None,
