@@ -115,7 +115,7 @@ pub(super) fn operator(node: &NodeProto) -> String {
 }
 
 fn takes_any_outputs(node: &NodeProto) -> bool {
-    matches!(node.op_type(), "Split" | "If" | "Loop")
+    matches!(node.op_type(), "Split" | "If" | "Loop" | "LSTM" | "GRU")
 }
 
 /// A letter for each input's type; inputs of one type of which there may be any number count once.
@@ -200,6 +200,9 @@ fn ranks(node: &NodeProto, values: &Values<'_>) -> Option<String> {
 fn told(node: &NodeProto, attribute: &AttributeProto) -> String {
     let name = attribute.name();
     match name {
+        "kernel_shape" if attribute.ints.iter().all(|size| *size == 1) => {
+            format!("kernel_shape={}d_of_one", attribute.ints.len())
+        }
         "kernel_shape" => format!("kernel_shape={}d", attribute.ints.len()),
         "dilations" | "strides" if attribute.ints.iter().all(|size| *size == 1) => format!("{name}=1"),
         "pads" | "output_padding" if attribute.ints.iter().all(|size| *size == 0) => format!("{name}=0"),
