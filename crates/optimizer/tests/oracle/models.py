@@ -126,7 +126,7 @@ def half_floats():
     g.tensors.append(numpy_helper.from_array(g.noise(16).astype(np.float16), "b"))
     g.node("Gemm", [g.node("MatMul", ["x", "w"], ["h"]), "v", "b"], ["y"])
     g.output("y", dtype=TensorProto.FLOAT16)
-    return g.build(loose=0.08)
+    return g.build(rten=False, loose=0.08)
 
 
 @model
@@ -257,7 +257,7 @@ def inside_a_loop():
     g.tensors.append(numpy_helper.from_array(np.array(True), "yes"))
     g.node("Loop", ["times", "yes", "x"], ["y"], body=body)
     g.output("y")
-    return g.build(loose=0.1)
+    return g.build(rten=False, loose=0.1)
 
 
 @model
