@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use slipway_model::onnx::attribute::{attribute, int_or, ints_of};
 use slipway_model::onnx::proto::{GraphProto, NodeProto, TensorProto, ValueInfoProto, type_proto};
-use slipway_model::onnx::{DataType, Types, is_contrib_float, is_default_domain};
+use slipway_model::onnx::{DataType, Types, is_contrib_float, is_default_domain, subgraphs};
 
 /// Largest integer of a constant that is taken for a count: sums and products of a few stay within 32 bits.
 const LARGEST_COUNT: u64 = 1 << 20;
@@ -84,11 +84,21 @@ impl<'a> Values<'a> {
         let count = self.makes_counts(node);
         for (place, output) in node.output.iter().enumerate().filter(|(_, output)| !output.is_empty()) {
             let is_count = count || gives_places(node, place);
+            let rank = if node.op_type() == "If" { self.rank_of_branches(node, place) } else { rank };
             self.counts.insert(output.clone(), is_count);
             if let Some(rank) = rank.filter(|_| !differs_in_rank(node, place)) {
                 self.ranks.insert(output.clone(), rank);
             }
         }
+    }
+
+    /// The rank that both branches of an `If` give an output.
+    fn rank_of_branches(&self, node: &NodeProto, place: usize) -> Option<usize> {
+        let rank =
+            |branch: &GraphProto| Values::within(branch, self, &[]).rank(branch.output.get(place)?.name());
+        let mut ranks = subgraphs(node).map(rank);
+        let first = ranks.next()??;
+        ranks.all(|rank| rank == Some(first)).then_some(first)
     }
 
     /// The rank of every output of a node, where they have one that its inputs tell.
