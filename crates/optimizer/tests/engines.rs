@@ -152,7 +152,18 @@ mod calibration {
         let folder = tempfile::tempdir().unwrap();
         let answer = folder.path().join("answer");
         let text = serde_json::to_string(spec).unwrap();
-        let options = [OsStr::new("--scratch"), folder.path().as_os_str(), OsStr::new("--answer")];
+        // As the kubelet mounts it.
+        let signing = folder.path().join("signing");
+        std::fs::create_dir(&signing).unwrap();
+        std::fs::write(signing.join(slipway_api::names::SIGNING_FIELD), [7; 32]).unwrap();
+        let scratch = folder.path().as_os_str();
+        let options = [
+            OsStr::new("--signing"),
+            signing.as_os_str(),
+            OsStr::new("--scratch"),
+            scratch,
+            OsStr::new("--answer"),
+        ];
         let ended = Command::new(program).args(["run", "--spec", &text]).args(options).arg(&answer).output();
         let words = String::from_utf8_lossy(&ended.unwrap().stderr).into_owned();
         serde_json::from_slice(&std::fs::read(&answer).expect(&words)).unwrap()
