@@ -48,7 +48,8 @@ impl Engine {
     /// model refuses all of these, its open axes behind the first are tried at larger sizes, the smallest first.
     ///
     /// # Errors
-    /// Where no input was computed, with what was said to the first; at once where the engine fails or crashes.
+    /// Where no input was computed, with what was said to the first, unless the model refuses values that it was not
+    /// trained with; at once where the engine fails or crashes.
     pub fn warm_up(&self) -> Result<(), WarmUpError> {
         let mut refusal = None;
         let mut computes = |sizes: Sizes| match self.attempt(sizes) {
@@ -67,7 +68,10 @@ impl Engine {
         for sizes in self.larger_sizes() {
             computed = computed || computes(sizes)?;
         }
-        if computed { Ok(()) } else { refusal.map_or(Ok(()), Err) }
+        match refusal {
+            Some(error) if !computed && !self.refuses_unknown_values() => Err(error),
+            _ => Ok(()),
+        }
     }
 
     fn usual_sizes(&self) -> Vec<Sizes> {
@@ -131,6 +135,7 @@ mod tests {
     struct Picky {
         specs: Vec<TensorSpec>,
         answer: fn(&[usize]) -> Result<(), RunError>,
+        refuses_unknown_values: bool,
     }
 
     impl Backend for Picky {
@@ -146,6 +151,9 @@ mod tests {
         fn outputs(&self) -> &[TensorSpec] {
             &[]
         }
+        fn refuses_unknown_values(&self) -> bool {
+            self.refuses_unknown_values
+        }
         fn run(&self, inputs: Vec<Tensor>) -> Result<Vec<Tensor>, RunError> {
             (self.answer)(inputs[0].shape()).map(|()| Vec::new())
         }
@@ -155,8 +163,16 @@ mod tests {
         shape: Option<Vec<Option<usize>>>,
         answer: fn(&[usize]) -> Result<(), RunError>,
     ) -> Result<(), WarmUpError> {
+        engine(shape, answer, false).warm_up()
+    }
+
+    fn engine(
+        shape: Option<Vec<Option<usize>>>,
+        answer: fn(&[usize]) -> Result<(), RunError>,
+        refuses_unknown_values: bool,
+    ) -> Engine {
         let specs = vec![TensorSpec { name: "x".to_owned(), datatype: DataType::Fp32, shape }];
-        Engine::from_backend(Box::new(Picky { specs, answer })).warm_up()
+        Engine::from_backend(Box::new(Picky { specs, answer, refuses_unknown_values }))
     }
 
     fn refused<T>() -> Result<T, RunError> {
@@ -171,6 +187,13 @@ mod tests {
             "the model computes no input that was tried, the first of shape [3, 4]: too small"
         );
         assert!(!error.is_of_the_engine());
+    }
+
+    #[test]
+    fn model_that_knows_its_categories_alone_may_refuse_whatever_is_made_up() {
+        assert_eq!(engine(Some(vec![Some(3)]), |_| refused(), true).warm_up(), Ok(()));
+        let broken = |_: &[usize]| Err(RunError::Engine("broken".to_owned()));
+        assert!(engine(Some(vec![Some(3)]), broken, true).warm_up().is_err());
     }
 
     #[test]

@@ -100,7 +100,12 @@ fn broken_models_and_data_are_named_before_anything_rolls_out() {
     let cluster = &Watched::begin();
     namespace(cluster, "broken");
     broken_files(cluster, "broken");
-    let model = |file: &str| json!({ "model": { "source": { "uri": "configmap://broken", "file": file } } });
+    let model = |file: &str| {
+        json!({
+            "model": { "source": { "uri": "configmap://broken", "file": file } },
+            "serving": { "runtime": { "slipway": { "backend": "rten" } } },
+        })
+    };
     let cases = [
         ("short", model("short.onnx"), "InvalidModel", "cut short"),
         ("outside", model("outside.onnx"), "InvalidModel", "not a plain path inside"),
@@ -122,6 +127,10 @@ fn broken_models_and_data_are_named_before_anything_rolls_out() {
         let message = deployment.until_reason("Optimized", reason, 2 * MINUTE);
         assert!(message.contains(words), "{name}: {message}");
     }
+    let of_any_engine = json!({ "model": model("operator.onnx")["model"] });
+    cluster.apply("broken", &digits("no-engine", &of_any_engine));
+    let message = Deployment::new(cluster, "broken", "no-engine").until_reason("Ready", "PodFailed", 2 * MINUTE);
+    assert!(message.contains("NoSuchOperator") && message.contains("ONNX Runtime cannot load"), "{message}");
     let deployment = Deployment::new(cluster, "broken", "nan");
     let message = deployment.until_reason("GatePassed", "InvalidData", 2 * MINUTE);
     assert!(message.contains("pixels") && message.contains("NaN"), "{message}");

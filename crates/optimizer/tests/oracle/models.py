@@ -278,7 +278,8 @@ def depthwise_with_unequal_channels():
     h = g.node("Conv", ["x", "w"], ["h"], group=16, pads=[1, 1, 1, 1])
     g.tensors.append(numpy_helper.from_array(1 / scale.reshape(1, 16, 1, 1), "level"))
     g.output(g.node("Mul", [h, "level"], ["y"]))
-    return g.build()
+    # The weights may take over the scaling, which rounds.
+    return g.build(exact=1e-5)
 
 
 @model

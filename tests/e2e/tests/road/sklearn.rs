@@ -1,4 +1,4 @@
-//! A classifier from scikit-learn on the other engine: trees, and an output of words beside the scores.
+//! A classifier from scikit-learn, which one engine alone runs: trees, and an output of words beside the scores.
 
 use std::process::Command;
 
@@ -58,7 +58,10 @@ fn classifier_from_scikit_learn_is_refused_by_name_and_judged_and_served_once_on
     forest(cluster, "sklearn");
     let object = json!({
         "apiVersion": "slipway.dev/v1alpha1", "kind": "ModelDeployment", "metadata": { "name": "iris" },
-        "spec": { "model": { "source": { "uri": "configmap://forest", "file": "model.onnx" } } },
+        "spec": {
+            "model": { "source": { "uri": "configmap://forest", "file": "model.onnx" } },
+            "serving": { "runtime": { "slipway": { "backend": "rten" } } },
+        },
     });
     cluster.apply("sklearn", &object.to_string());
     let deployment = Deployment::new(cluster, "sklearn", "iris");
@@ -66,7 +69,7 @@ fn classifier_from_scikit_learn_is_refused_by_name_and_judged_and_served_once_on
     assert!(message.contains("ai.onnx.ml.TreeEnsembleClassifier"), "{message}");
     assert!(message.contains("serving.runtime.slipway.backend to auto"), "{message}");
 
-    deployment.patch(&json!({ "spec": { "serving": { "runtime": { "slipway": { "backend": "auto" } } } } }));
+    deployment.patch(&json!({ "spec": { "serving": null } }));
     deployment.patch(&gate("output_label"));
     let message = deployment.until_reason("GatePassed", "GateError", 2 * MINUTE);
     assert!(

@@ -11,7 +11,9 @@ use std::sync::{Mutex, PoisonError};
 
 use ort::ErrorCode;
 use ort::session::{OutputSelector, RunOptions, Session, SessionInputValue};
-use slipway_model::onnx::OnnxModel;
+use slipway_model::onnx::attribute::int_or;
+use slipway_model::onnx::proto::NodeProto;
+use slipway_model::onnx::{OnnxModel, graphs};
 
 use super::declared;
 use super::{Backend, EngineOptions, LoadError, RunError, TensorSpec};
@@ -36,6 +38,7 @@ struct Surface {
     outputs: Vec<TensorSpec>,
     /// For each output, the columns of what `ZipMap` makes.
     columns: Vec<Option<Columns>>,
+    refuses_unknown_values: bool,
 }
 
 impl OnnxRuntime {
@@ -64,8 +67,14 @@ impl Surface {
             None => spec(value),
         };
         let outputs = facts.outputs.iter().zip(&columns).map(output).collect::<Result<_, _>>()?;
-        Ok(Self { inputs, outputs, columns })
+        Ok(Self { inputs, outputs, columns, refuses_unknown_values: has_strict_categories(model) })
     }
+}
+
+/// Whether a `OneHotEncoder` ends the run at a category that it does not know, as its attribute `zeros` says.
+fn has_strict_categories(model: &OnnxModel) -> bool {
+    let is_strict = |node: &NodeProto| node.op_type() == "OneHotEncoder" && int_or(node, "zeros", 1) == 0;
+    graphs(model.graph()).iter().flat_map(|graph| &graph.node).any(is_strict)
 }
 
 /// Threads that wait sleep: spinning ones would use up the pod's share of the processor.
@@ -100,12 +109,16 @@ impl Backend for OnnxRuntime {
         &self.surface.outputs
     }
 
+    fn refuses_unknown_values(&self) -> bool {
+        self.surface.refuses_unknown_values
+    }
+
     fn run(&self, inputs: Vec<Tensor>) -> Result<Vec<Tensor>, RunError> {
         self.run_some(inputs, &(0..self.surface.outputs.len()).collect::<Vec<_>>())
     }
 
     fn run_some(&self, inputs: Vec<Tensor>, places: &[usize]) -> Result<Vec<Tensor>, RunError> {
-        let Surface { inputs: specs, outputs, columns } = &self.surface;
+        let Surface { inputs: specs, outputs, columns, .. } = &self.surface;
         let values = specs.iter().zip(inputs);
         let values = values
             .map(|(spec, tensor)| Ok((Cow::from(spec.name.as_str()), values::to_value(spec, tensor)?)))

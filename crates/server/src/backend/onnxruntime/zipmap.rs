@@ -6,7 +6,8 @@ use std::collections::HashMap;
 use std::hash::Hash;
 
 use ort::value::{DynMap, DynMapValueType, DynValue, IntoTensorElementType};
-use slipway_model::onnx::proto::{AttributeProto, NodeProto};
+use slipway_model::onnx::attribute::attribute;
+use slipway_model::onnx::proto::NodeProto;
 use slipway_model::onnx::{OnnxModel, ValueFacts};
 
 use super::{RunError, values};
@@ -65,10 +66,6 @@ impl Columns {
         Tensor::new(vec![maps.len(), self.count()], TensorData::Fp32(rows))
             .ok_or_else(|| values::broken(spec, "its rows are too many"))
     }
-}
-
-fn attribute<'a>(node: &'a NodeProto, name: &str) -> Option<&'a AttributeProto> {
-    node.attribute.iter().find(|attribute| attribute.name() == name)
 }
 
 fn fill<K: IntoTensorElementType + Clone + Hash + Eq>(
