@@ -129,7 +129,8 @@ fn broken_models_and_data_are_named_before_anything_rolls_out() {
     }
     let of_any_engine = json!({ "model": model("operator.onnx")["model"] });
     cluster.apply("broken", &digits("no-engine", &of_any_engine));
-    let message = Deployment::new(cluster, "broken", "no-engine").until_reason("Ready", "PodFailed", 2 * MINUTE);
+    let message =
+        Deployment::new(cluster, "broken", "no-engine").until_reason("Ready", "PodFailed", 2 * MINUTE);
     assert!(message.contains("NoSuchOperator") && message.contains("ONNX Runtime cannot load"), "{message}");
     let deployment = Deployment::new(cluster, "broken", "nan");
     let message = deployment.until_reason("GatePassed", "InvalidData", 2 * MINUTE);

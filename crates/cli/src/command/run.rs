@@ -6,7 +6,7 @@ use clap::Args;
 
 use crate::{
     error::Error,
-    local::{Report, Sources, Workspace, asked_to_end, serve, travel},
+    local::{Report, Serving, Sources, Workspace, asked_to_end, serve, travel},
     manifests::Manifests,
     output, progress,
 };
@@ -61,13 +61,14 @@ impl Run {
             output::print(&format!("note: {advice}\n"))?;
         }
         if let Err(error) = road.passed() {
-            show(&Report::new(&road, None, None), json)?;
+            show(&Report::new(&road, None), json)?;
             return Err(error);
         }
         let ended = asked_to_end()?;
         let served = serve(&road, &workspace, [self.port, self.metrics_port]).await?;
-        let latency = served.predict(&road, &workspace).await?;
-        show(&Report::new(&road, latency, Some(served.url())), json)?;
+        let predictions = served.predict(&road, &workspace).await?;
+        let serving = Serving { engine: served.engine().to_owned(), url: served.url(), predictions };
+        show(&Report::new(&road, Some(serving)), json)?;
         if !self.serve && !json {
             output::print("server stopped; to keep it running: --serve --port 8080")?;
         }

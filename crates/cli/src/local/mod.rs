@@ -10,7 +10,7 @@ mod workspace;
 
 pub(crate) use cluster::{Road, Sources, finished, observe, settings, step, travel};
 pub(crate) use judges::{Started, driven, started};
-pub(crate) use report::{Report, verdict_table};
+pub(crate) use report::{Report, Serving, verdict_table};
 pub(crate) use serve::serve;
 pub(crate) use signals::asked_to_end;
 pub(crate) use workspace::Workspace;

@@ -15,8 +15,18 @@ pub(crate) struct Report {
     name: String,
     stages: Vec<Row>,
     gate: Option<GateStatus>,
-    predictions: Option<Latency>,
-    url: Option<String>,
+    #[serde(flatten)]
+    serving: Option<Serving>,
+}
+
+/// How what passed was served.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Serving {
+    /// The engine that computed, with its version.
+    pub(crate) engine: String,
+    pub(crate) url: String,
+    pub(crate) predictions: Option<Latency>,
 }
 
 #[derive(Debug, Serialize)]
@@ -29,7 +39,7 @@ struct Row {
 }
 
 impl Report {
-    pub(crate) fn new(road: &Road, predictions: Option<Latency>, url: Option<String>) -> Self {
+    pub(crate) fn new(road: &Road, serving: Option<Serving>) -> Self {
         let row = |status: &StageStatus| {
             let time = road.times.iter().find(|(step, _, _)| *step == status.name);
             let (took, reused) = time.map_or((Duration::ZERO, false), |(_, took, reused)| (*took, *reused));
@@ -39,8 +49,7 @@ impl Report {
             name: road.name.clone(),
             stages: road.status.stages.iter().map(row).collect(),
             gate: road.status.gate.clone(),
-            predictions,
-            url,
+            serving,
         }
     }
 
@@ -48,11 +57,7 @@ impl Report {
     pub(crate) fn text(&self) -> String {
         let mut parts = vec![self.name.clone(), self.stage_table()];
         parts.extend(self.gate.as_ref().map(|gate| verdict_table(gate, true)));
-        if let Some(Latency { requests, p50_ms, p95_ms }) = self.predictions {
-            parts.push(format!(
-                "served and asked for {requests} real predictions: p50 {p50_ms:.2} ms, p95 {p95_ms:.2} ms (one client)"
-            ));
-        }
+        parts.extend(self.serving.as_ref().map(Serving::text));
         parts.join("\n\n")
     }
 
@@ -95,6 +100,17 @@ impl Report {
             })
             .collect();
         table(&["STAGE", "KIND", "STATE", "SIZE BEFORE", "SIZE AFTER", "TIME", "DIGEST"], &rows)
+    }
+}
+
+impl Serving {
+    fn text(&self) -> String {
+        let asked = self.predictions.map(|Latency { requests, p50_ms, p95_ms }| {
+            format!(
+                " and asked for {requests} real predictions: p50 {p50_ms:.2} ms, p95 {p95_ms:.2} ms (one client)"
+            )
+        });
+        format!("served in {}{}", self.engine, asked.unwrap_or_default())
     }
 }
 

@@ -79,6 +79,11 @@ impl Served {
         format!("http://{}/v2/models/{}", self.server.running.addr, self.name)
     }
 
+    /// The engine that computes, with its version.
+    pub(crate) fn engine(&self) -> &str {
+        &self.server.running.engine
+    }
+
     /// Where its metrics are.
     pub(crate) fn metrics_url(&self) -> String {
         format!("http://{}/metrics", self.server.running.metrics_addr)

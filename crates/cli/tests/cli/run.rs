@@ -25,6 +25,7 @@ fn digits_go_the_whole_way_to_the_same_digest_as_in_a_cluster() {
     assert_eq!(stage(&report, "int8")["outputDigest"], committed);
     assert_eq!(report["gate"]["verdict"], "Pass");
     assert_eq!(report["predictions"]["requests"], 200);
+    assert!(report["engine"].as_str().unwrap().starts_with("onnxruntime 1."), "{}", report["engine"]);
     assert_eq!(stage(&report, "gate")["reused"], false);
 
     let again = room.slipway(&["run", "-f", &example("."), "--json"]).json();

@@ -14,23 +14,29 @@ const INT64: i32 = 7;
 ///
 /// Descriptions of inner values are believed only where nobody can tell better, since files have wrong ones.
 #[derive(Clone, Debug, Default)]
-pub struct Types(HashMap<String, i32>);
+pub struct Types<'a> {
+    own: HashMap<&'a str, Option<i32>>,
+    outer: Option<&'a Types<'a>>,
+}
 
-impl Types {
+impl<'a> Types<'a> {
     /// The types of a graph that stands on its own.
-    pub fn of(graph: &GraphProto) -> Self {
-        Self::within(graph, &Self::default())
+    pub fn of(graph: &'a GraphProto) -> Self {
+        Self::inside(graph, None)
     }
 
     /// The types of a graph inside another, whose values it sees.
-    pub fn within(graph: &GraphProto, outer: &Self) -> Self {
+    pub fn within(graph: &'a GraphProto, outer: &'a Self) -> Self {
+        Self::inside(graph, Some(outer))
+    }
+
+    fn inside(graph: &'a GraphProto, outer: Option<&'a Self>) -> Self {
         let described = graph.value_info.iter().filter_map(described).collect();
-        let mut types = outer.clone();
-        types.0.extend(
-            graph.input.iter().filter_map(self::described).map(|(name, code)| (name.to_owned(), code)),
-        );
-        let tensor = |tensor: &TensorProto| (tensor.name().to_owned(), tensor.data_type());
-        types.0.extend(graph.initializer.iter().map(tensor));
+        let inputs =
+            graph.input.iter().map(|input| (input.name(), self::described(input).map(|(_, code)| code)));
+        let tensor = |tensor: &'a TensorProto| (tensor.name(), Some(tensor.data_type()));
+        let own = inputs.chain(graph.initializer.iter().map(tensor)).collect();
+        let mut types = Self { own, outer };
         for node in &graph.node {
             types.node(node, &described);
         }
@@ -39,7 +45,10 @@ impl Types {
 
     /// The code of a value's element type.
     pub fn get(&self, name: &str) -> Option<i32> {
-        self.0.get(name).copied()
+        match self.own.get(name) {
+            Some(code) => *code,
+            None => self.outer?.get(name),
+        }
     }
 
     /// Whether a value is of single precision.
@@ -47,12 +56,10 @@ impl Types {
         self.get(name) == Some(DataType::FLOAT.code())
     }
 
-    fn node(&mut self, node: &NodeProto, described: &HashMap<&str, i32>) {
+    fn node(&mut self, node: &'a NodeProto, described: &HashMap<&str, i32>) {
         for (place, output) in node.output.iter().enumerate().filter(|(_, output)| !output.is_empty()) {
             let told = if is_known(node) { self.told(node, place) } else { None };
-            if let Some(code) = told.or_else(|| described.get(output.as_str()).copied()) {
-                self.0.insert(output.clone(), code);
-            }
+            self.own.insert(output, told.or_else(|| described.get(output.as_str()).copied()));
         }
     }
 

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use super::CaptureError;
 use crate::file::{Nothing, Output, Target, embed, kept, write};
-use crate::graph::{Names, inline_functions, node, open_value, raise_ir, raise_to_13, spell_out};
+use crate::graph::{Names, inline_functions, node, open_value, raise_ir, raise_to_13};
 use crate::progress::Progress;
 
 /// Bytes of tensors up to which the copy keeps them in the model file.
@@ -41,7 +41,6 @@ pub(super) fn copy(
     inline_functions(&mut proto);
     raise_to_13(&mut proto);
     let mut graph = proto.graph.take().unwrap_or_default();
-    spell_out(&mut graph);
     show(&mut graph, values)?;
     embed(model, &mut graph, &mut proto.functions)?;
     let initializers = std::mem::take(&mut graph.initializer);

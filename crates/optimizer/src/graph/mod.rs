@@ -4,7 +4,6 @@
 //! [`Scopes`], changes it with [`rewrite`], and drops what it left unused with [`prune`].
 
 mod adapt;
-mod convolution;
 mod functions;
 mod names;
 mod node;
@@ -15,7 +14,6 @@ mod tensor;
 mod to_17;
 mod uses;
 
-pub(crate) use convolution::{spell_out, spelled_out};
 pub(crate) use functions::inline_functions;
 pub(crate) use names::Names;
 pub(crate) use node::{node, node_name};

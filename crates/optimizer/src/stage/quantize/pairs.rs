@@ -165,11 +165,6 @@ impl Emitter<'_> {
         self.wanted[weight].users
     }
 
-    /// How many dimensions a weight has.
-    pub(super) fn rank(&self, weight: usize) -> usize {
-        self.wanted[weight].dims.len()
-    }
-
     fn channels(&self, weight: usize) -> i64 {
         self.wanted[weight].dims[self.wanted[weight].axes.channels]
     }

@@ -14,7 +14,7 @@ use super::values::{Values, elements};
 /// matrix; a cast to truth values compares with zero; quantization divides by its scale.
 pub(super) fn adapt(root: &mut GraphProto, opset: i64) {
     let before = root.clone();
-    let values = Values::within(&before, &Values::default(), &[]);
+    let values = Values::of(&before, &[]);
     Adapter { opset }.graph(root, &before, &values);
 }
 
@@ -27,7 +27,7 @@ impl Adapter {
         let nodes = std::mem::take(&mut graph.node);
         for (mut node, old) in nodes.into_iter().zip(&before.node) {
             for (inner, old) in subgraphs_mut(&mut node).zip(slipway_model::onnx::subgraphs(old)) {
-                let inner_values = Values::within(old, values, &[]);
+                let inner_values = Values::within(old, values);
                 self.graph(inner, old, &inner_values);
             }
             let written =
@@ -59,7 +59,8 @@ fn convolution(node: &NodeProto, values: &Values<'_>) -> Option<NodeProto> {
             let weight = values.constant(node.input.get(1)?)?;
             weight.dims.get(2..).map(<[i64]>::to_vec)
         });
-    let space = kernel.as_ref().map(Vec::len).or_else(|| values.rank(node.input.first()?)?.checked_sub(2))?;
+    let rank = || node.input.iter().take(2).find_map(|name| values.rank(name));
+    let space = kernel.as_ref().map(Vec::len).or_else(|| rank()?.checked_sub(2))?;
     let mut written = node.clone();
     if let Some(kernel) = kernel {
         add(&mut written, "kernel_shape", &kernel);

@@ -15,7 +15,7 @@ use slipway_model::onnx::DataType;
 use slipway_model::onnx::proto::{ModelProto, TensorProto};
 
 use super::proven;
-use super::values;
+use super::values::{self, Values};
 
 /// One line of cases.
 #[derive(Deserialize)]
@@ -213,7 +213,8 @@ fn forms_of_the_table_are_computed_right() {
     for case in cases.iter().filter(|case| !case.name.starts_with("chain-")) {
         let mut model = case.model();
         super::prepare(&mut model, &case.bounded);
-        let forms = proven::forms(&model, &case.bounded);
+        let graph = model.graph.as_ref().unwrap();
+        let forms = proven::forms(graph, proven::opset(&model), &Values::of(graph, &case.bounded));
         let [(_, form)] = forms.as_slice() else { continue };
         let (right, faults) = found.entry(form.to_string()).or_default();
         match case.run(&model) {

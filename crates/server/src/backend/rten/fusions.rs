@@ -12,27 +12,28 @@ use slipway_model::onnx::{is_default_domain, subgraphs};
 use super::form::operator;
 use super::values::{Values, elements};
 
-/// Keeps the replacements that do not fit from happening; says which nodes cannot be helped.
-pub(super) fn prevent(root: &mut GraphProto) -> Vec<String> {
-    let mut refusals = Vec::new();
-    let exposed = {
-        let values = Values::within(root, &Values::default(), &[]);
-        let exposed = Graph::of(root, &values).misfits(&mut refusals);
-        for inner in root.node.iter().flat_map(subgraphs) {
-            inside(inner, &values, &mut refusals);
-        }
-        exposed
-    };
-    let is_output = |name: &String| root.output.iter().any(|output| output.name() == name);
-    let new: Vec<_> = exposed.into_iter().filter(|name| !is_output(name)).collect();
-    root.output
-        .extend(new.into_iter().map(|name| ValueInfoProto { name: Some(name), ..ValueInfoProto::default() }));
-    refusals
+/// What of a model's replacements does not fit.
+#[derive(Default)]
+pub(super) struct Misfits {
+    /// Values of the main graph that keep a replacement from happening once they are outputs.
+    pub(super) inner_values: Vec<String>,
+    /// Nodes that cannot be helped, in words.
+    pub(super) refusals: Vec<String>,
+}
+
+/// The replacements that do not fit in a model's main graph and all graphs inside it.
+pub(super) fn misfits(root: &GraphProto, values: &Values<'_>) -> Misfits {
+    let mut found = Misfits::default();
+    found.inner_values = Graph::of(root, values).misfits(&mut found.refusals);
+    for inner in root.node.iter().flat_map(subgraphs) {
+        inside(inner, values, &mut found.refusals);
+    }
+    found
 }
 
 /// The outputs of an inner graph are counted by the node that holds it, so there a misfit is refused.
 fn inside(graph: &GraphProto, outer: &Values<'_>, refusals: &mut Vec<String>) {
-    let values = Values::within(graph, outer, &[]);
+    let values = Values::within(graph, outer);
     let misfits = Graph::of(graph, &values).misfits(refusals);
     refusals.extend(
         misfits.into_iter().map(|value| format!("the chain of nodes behind {value:?} inside another node")),
@@ -40,6 +41,14 @@ fn inside(graph: &GraphProto, outer: &Values<'_>, refusals: &mut Vec<String>) {
     for inner in graph.node.iter().flat_map(subgraphs) {
         inside(inner, &values, refusals);
     }
+}
+
+/// Makes values outputs of a graph.
+pub(super) fn expose(graph: &mut GraphProto, inner_values: Vec<String>) {
+    let is_output = |name: &String| graph.output.iter().any(|output| output.name() == name);
+    let new: Vec<_> = inner_values.into_iter().filter(|name| !is_output(name)).collect();
+    let output = |name| ValueInfoProto { name: Some(name), ..ValueInfoProto::default() };
+    graph.output.extend(new.into_iter().map(output));
 }
 
 /// A graph with who makes each of its values.

@@ -33,6 +33,8 @@ use super::declared::{self, Declared};
 use super::{Backend, LoadError, RunError, TensorSpec};
 use crate::tensor::{DataType, Tensor, TensorData};
 use external::Renamed;
+use fusions::Misfits;
+use values::Values;
 
 const NAME: &str = "rten";
 /// As the lock file pins it; the crate does not say.
@@ -51,7 +53,8 @@ impl Rten {
     pub(super) fn load(path: &Path, threads: usize) -> Result<Self, LoadError> {
         let file = declared::open(path)?;
         let declared = declared_by(&file)?;
-        let model = load_weights(path, file)?;
+        let prepared = prepared(&file)?;
+        let model = load_weights(path, file, prepared)?;
         let ids = |specs: &[TensorSpec]| {
             let id = |spec: &TensorSpec| model.node_id(&spec.name).map_err(refused);
             specs.iter().map(id).collect::<Result<Vec<_>, _>>()
@@ -64,31 +67,41 @@ impl Rten {
 
 /// Whether the engine has every operator and type of a model in a proven form, told without its weights.
 pub(super) fn check(path: &Path) -> Result<(), LoadError> {
-    declared_by(&declared::open(path)?).map(drop)
+    let file = declared::open(path)?;
+    declared_by(&file)?;
+    prepared(&file).map(drop)
 }
 
 fn declared_by(file: &OnnxModel) -> Result<Declared, LoadError> {
-    let lacks = |operators: Vec<String>| match operators.as_slice() {
-        [] => Ok(()),
-        _ => Err(LoadError::UnsupportedOperators { engine: NAME, operators }),
-    };
-    lacks(operators::missing(file).into_iter().collect())?;
-    let declared =
-        Declared::of(NAME, file, |datatype| !matches!(datatype, DataType::Bytes | DataType::Fp64))?;
-    lacks(prepare(&mut file.proto().clone(), &[]))?;
-    Ok(declared)
+    lacks_nothing(operators::missing(file).into_iter().collect())?;
+    Declared::of(NAME, file, |datatype| !matches!(datatype, DataType::Bytes | DataType::Fp64))
+}
+
+/// What the engine gets: the model with all written out that it asks for.
+fn prepared(file: &OnnxModel) -> Result<ModelProto, LoadError> {
+    let mut model = file.proto().clone();
+    lacks_nothing(prepare(&mut model, &[]))?;
+    Ok(model)
+}
+
+fn lacks_nothing(operators: Vec<String>) -> Result<(), LoadError> {
+    if operators.is_empty() {
+        Ok(())
+    } else {
+        Err(LoadError::UnsupportedOperators { engine: NAME, operators })
+    }
 }
 
 /// Makes a model what the engine takes; says what of it the engine is not proven to compute as ONNX says, sorted, each once.
 /// `counts` names inputs whose integers are known to count sizes.
 fn prepare(model: &mut ModelProto, counts: &[String]) -> Vec<String> {
     let opset = proven::opset(model);
-    let mut refusals = Vec::new();
-    if let Some(graph) = &mut model.graph {
-        adapt::adapt(graph, opset);
-        refusals = fusions::prevent(graph);
-    }
-    refusals.extend(proven::unproven(model, counts));
+    let Some(graph) = &mut model.graph else { return Vec::new() };
+    adapt::adapt(graph, opset);
+    let values = Values::of(graph, counts);
+    let Misfits { inner_values, mut refusals } = fusions::misfits(graph, &values);
+    refusals.extend(proven::unproven(graph, opset, &values));
+    fusions::expose(graph, inner_values);
     refusals.sort();
     refusals.dedup();
     refusals
@@ -99,10 +112,8 @@ fn refused(error: impl std::fmt::Display) -> LoadError {
 }
 
 /// Reads the weights in the way that needs the least memory for this model.
-fn load_weights(path: &Path, file: OnnxModel) -> Result<Model, LoadError> {
+fn load_weights(path: &Path, file: OnnxModel, model: ModelProto) -> Result<Model, LoadError> {
     let mut options = ModelOptions::with_all_ops();
-    let mut model = file.proto().clone();
-    prepare(&mut model, &[]);
     let changed = model != *file.proto();
     let renamed = Renamed::of(model, file.folder())?;
     drop(file);

@@ -15,18 +15,19 @@ use super::values::Values;
 const FORMS: &str = include_str!("forms.txt");
 const VERSIONS: &str = include_str!("versions.txt");
 
-/// Every node of a model whose form is not proven, as `operator with what`, sorted, each once.
-pub(super) fn unproven(model: &ModelProto, counts: &[String]) -> Vec<String> {
-    let forms = forms(model, counts);
-    let refused = forms.iter().filter_map(|(_, form)| Table::get().objection(form));
-    refused.collect::<BTreeSet<_>>().into_iter().collect()
+/// What is not proven about the nodes of a model, as `operator with what`.
+pub(super) fn unproven(graph: &GraphProto, opset: i64, values: &Values<'_>) -> Vec<String> {
+    forms(graph, opset, values).iter().filter_map(|(_, form)| Table::get().objection(form)).collect()
 }
 
-/// The form of every node of a model, in every graph of it. `counts` names inputs whose integers are known to be counts.
-pub(super) fn forms<'a>(model: &'a ModelProto, counts: &[String]) -> Vec<(&'a NodeProto, Form)> {
-    let Some(graph) = &model.graph else { return Vec::new() };
-    let mut walk = Walk { opset: opset(model), used: used(graph), forms: Vec::new() };
-    walk.graph(graph, &Values::within(graph, &Values::default(), counts));
+/// The form of every node of a model, in its main graph and all graphs inside it.
+pub(super) fn forms<'a>(
+    graph: &'a GraphProto,
+    opset: i64,
+    values: &Values<'_>,
+) -> Vec<(&'a NodeProto, Form)> {
+    let mut walk = Walk { opset, used: used(graph), forms: Vec::new() };
+    walk.graph(graph, values);
     walk.forms
 }
 
@@ -43,7 +44,7 @@ struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
-    fn graph(&mut self, graph: &'a GraphProto, values: &Values<'a>) {
+    fn graph(&mut self, graph: &'a GraphProto, values: &Values<'_>) {
         for node in &graph.node {
             // Constants are values, not operators.
             if node.op_type() != "Constant" || !is_default_domain(node.domain()) {
@@ -51,7 +52,7 @@ impl<'a> Walk<'a> {
                 self.forms.push((node, Form::of(node, since, values, |output| self.used.contains(output))));
             }
             for inner in subgraphs(node) {
-                self.graph(inner, &Values::within(inner, values, &[]));
+                self.graph(inner, &Values::within(inner, values));
             }
         }
     }

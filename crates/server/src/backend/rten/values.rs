@@ -9,42 +9,56 @@ use slipway_model::onnx::{DataType, Types, is_contrib_float, is_default_domain, 
 /// Largest integer of a constant that is taken for a count: sums and products of a few stay within 32 bits.
 const LARGEST_COUNT: u64 = 1 << 20;
 
+/// What is known of one value.
+#[derive(Default)]
+struct Known<'a> {
+    rank: Option<usize>,
+    /// How many elements it has, where it is a vector.
+    length: Option<usize>,
+    /// Whether its integers are computed from sizes and small constants.
+    is_count: bool,
+    constant: Option<&'a TensorProto>,
+}
+
 /// What is known of every value that a graph sees.
-#[derive(Clone, Default)]
 pub(super) struct Values<'a> {
-    types: Types,
-    ranks: HashMap<String, usize>,
-    /// How many elements vectors have.
-    lengths: HashMap<String, usize>,
-    counts: HashMap<String, bool>,
-    constants: HashMap<String, &'a TensorProto>,
+    types: Types<'a>,
+    own: HashMap<&'a str, Known<'a>>,
+    outer: Option<&'a Values<'a>>,
 }
 
 impl<'a> Values<'a> {
-    /// The values of a graph inside another, or of the main one in nothing. `counts` names inputs whose integers are known
-    /// to be counts.
-    pub(super) fn within(graph: &'a GraphProto, outer: &Self, counts: &[String]) -> Self {
-        let mut values = outer.clone();
-        values.types = Types::within(graph, &outer.types);
-        let constants = graph.initializer.iter().map(|tensor| (tensor.name().to_owned(), tensor));
-        values.constants.extend(constants.chain(graph.node.iter().filter_map(constant_of)));
+    /// The values of the main graph. `counts` names inputs whose integers are known to be counts.
+    pub(super) fn of(graph: &'a GraphProto, counts: &[String]) -> Self {
+        Self { types: Types::of(graph), own: HashMap::new(), outer: None }.filled(graph, counts)
+    }
+
+    /// The values of a graph inside another.
+    pub(super) fn within(graph: &'a GraphProto, outer: &'a Self) -> Self {
+        let types = Types::within(graph, &outer.types);
+        Self { types, own: HashMap::new(), outer: Some(outer) }.filled(graph, &[])
+    }
+
+    fn filled(mut self, graph: &'a GraphProto, counts: &[String]) -> Self {
         for input in &graph.input {
-            values.counts.insert(input.name().to_owned(), counts.iter().any(|name| name == input.name()));
-            values.ranks.extend(declared_rank(input));
+            let is_count = counts.iter().any(|name| name == input.name());
+            self.own.insert(input.name(), Known { rank: declared_rank(input), is_count, ..Known::default() });
         }
-        let constants: Vec<_> =
-            values.constants.iter().map(|(name, tensor)| (name.clone(), *tensor)).collect();
-        for (name, tensor) in constants {
-            values.counts.insert(name.clone(), counts_something(tensor));
-            if tensor.dims.len() == 1 {
-                values.lengths.insert(name.clone(), elements(tensor));
-            }
-            values.ranks.insert(name, tensor.dims.len());
+        let initializers = graph.initializer.iter().map(|tensor| (tensor.name(), tensor));
+        for (name, tensor) in initializers.chain(graph.node.iter().filter_map(constant_of)) {
+            self.own.insert(name, Known::of(tensor));
         }
         for node in &graph.node {
-            values.pass(node);
+            self.pass(node);
         }
-        values
+        self
+    }
+
+    fn known(&self, name: &str) -> Option<&Known<'a>> {
+        match self.own.get(name) {
+            Some(known) => Some(known),
+            None => self.outer?.known(name),
+        }
     }
 
     /// The element type of a value.
@@ -54,51 +68,75 @@ impl<'a> Values<'a> {
 
     /// How many axes a value has.
     pub(super) fn rank(&self, name: &str) -> Option<usize> {
-        self.ranks.get(name).copied()
+        self.known(name)?.rank
     }
 
     /// Whether the integers of a value are computed from sizes and small constants, so that 32 bits hold them.
     pub(super) fn is_count(&self, name: &str) -> bool {
-        self.counts.get(name).copied().unwrap_or_default()
+        self.known(name).is_some_and(|known| known.is_count)
     }
 
     /// The tensor behind a name, where it is an initializer or a `Constant`.
     pub(super) fn constant(&self, name: &str) -> Option<&'a TensorProto> {
-        self.constants.get(name).copied()
+        self.known(name)?.constant
     }
 
-    fn pass(&mut self, node: &NodeProto) {
-        if is_contrib_float(node)
-            && let (Some(output), Some(rank)) =
-                (node.output.first(), node.input.first().and_then(|name| self.rank(name)))
-        {
-            self.ranks.insert(output.clone(), rank);
-        }
-        if !is_default_domain(node.domain()) || node.op_type() == "Constant" {
+    fn pass(&mut self, node: &'a NodeProto) {
+        if node.op_type() == "Constant" && is_default_domain(node.domain()) {
             return;
         }
-        let rank = self.rank_of(node);
-        if let (Some(output), Some(length)) = (node.output.first(), self.length_of(node)) {
-            self.lengths.insert(output.clone(), length);
-        }
-        let count = self.makes_counts(node);
-        for (place, output) in node.output.iter().enumerate().filter(|(_, output)| !output.is_empty()) {
-            let is_count = count || gives_places(node, place);
-            let rank = if node.op_type() == "If" { self.rank_of_branches(node, place) } else { rank };
-            self.counts.insert(output.clone(), is_count);
-            if let Some(rank) = rank.filter(|_| !differs_in_rank(node, place)) {
-                self.ranks.insert(output.clone(), rank);
-            }
+        for (name, known) in self.given(node) {
+            self.own.insert(name, known);
         }
     }
 
-    /// The rank that both branches of an `If` give an output.
-    fn rank_of_branches(&self, node: &NodeProto, place: usize) -> Option<usize> {
-        let rank =
-            |branch: &GraphProto| Values::within(branch, self, &[]).rank(branch.output.get(place)?.name());
-        let mut ranks = subgraphs(node).map(rank);
-        let first = ranks.next()??;
-        ranks.all(|rank| rank == Some(first)).then_some(first)
+    /// What is known of each output of a node.
+    fn given(&self, node: &'a NodeProto) -> Vec<(&'a str, Known<'a>)> {
+        let outputs = node.output.iter().enumerate().filter(|(_, output)| !output.is_empty());
+        if !is_default_domain(node.domain()) {
+            let first = node.input.first().filter(|_| is_contrib_float(node));
+            let rank = |place| first.filter(|_| place == 0).and_then(|name| self.rank(name));
+            let known = |(place, output): (_, &'a String)| {
+                (output.as_str(), Known { rank: rank(place), ..Known::default() })
+            };
+            return outputs.map(known).collect();
+        }
+        let ranks = self.ranks_of(node);
+        let (length, is_count) = (self.length_of(node), self.makes_counts(node));
+        let known = |(place, output): (usize, &'a String)| {
+            let known = Known {
+                rank: ranks.get(place).copied().flatten(),
+                length: length.filter(|_| place == 0),
+                is_count: is_count || gives_places(node, place),
+                constant: None,
+            };
+            (output.as_str(), known)
+        };
+        outputs.map(known).collect()
+    }
+
+    /// The rank of each output of a node.
+    fn ranks_of(&self, node: &NodeProto) -> Vec<Option<usize>> {
+        if node.op_type() == "If" {
+            return self.ranks_of_branches(node);
+        }
+        let rank = self.rank_of(node);
+        (0..node.output.len()).map(|place| rank.filter(|_| !differs_in_rank(node, place))).collect()
+    }
+
+    /// The ranks that both branches of an `If` give its outputs.
+    fn ranks_of_branches(&self, node: &NodeProto) -> Vec<Option<usize>> {
+        let ranks = |branch: &GraphProto| {
+            let values = Values::within(branch, self);
+            branch.output.iter().map(|output| values.rank(output.name())).collect::<Vec<_>>()
+        };
+        let branches: Vec<_> = subgraphs(node).map(ranks).collect();
+        let common = |place| {
+            let mut ranks = branches.iter().map(|ranks| ranks.get(place).copied().flatten());
+            let first = ranks.next()??;
+            ranks.all(|rank| rank == Some(first)).then_some(first)
+        };
+        (0..node.output.len()).map(common).collect()
     }
 
     /// The rank of every output of a node, where they have one that its inputs tell.
@@ -177,7 +215,7 @@ impl<'a> Values<'a> {
 
     /// The length of a vector; nothing for what is not known to be one.
     fn length(&self, name: &str) -> Option<usize> {
-        self.lengths.get(name).copied()
+        self.known(name)?.length
     }
 
     /// As `length`, with 0 for a scalar.
@@ -264,19 +302,25 @@ fn product_rank(left: usize, right: usize) -> Option<usize> {
     }
 }
 
-fn declared_rank(value: &ValueInfoProto) -> Option<(String, usize)> {
+fn declared_rank(value: &ValueInfoProto) -> Option<usize> {
     match value.r#type.as_ref()?.value.as_ref()? {
-        type_proto::Value::TensorType(tensor) => {
-            Some((value.name().to_owned(), tensor.shape.as_ref()?.dim.len()))
-        }
+        type_proto::Value::TensorType(tensor) => Some(tensor.shape.as_ref()?.dim.len()),
         _ => None,
     }
 }
 
-fn constant_of(node: &NodeProto) -> Option<(String, &TensorProto)> {
+impl<'a> Known<'a> {
+    fn of(tensor: &'a TensorProto) -> Self {
+        let rank = tensor.dims.len();
+        let length = (rank == 1).then(|| elements(tensor));
+        Self { rank: Some(rank), length, is_count: counts_something(tensor), constant: Some(tensor) }
+    }
+}
+
+fn constant_of(node: &NodeProto) -> Option<(&str, &TensorProto)> {
     let is_constant = node.op_type() == "Constant" && is_default_domain(node.domain());
     let tensor = attribute(node, "value").filter(|_| is_constant)?.t.as_ref()?;
-    Some((node.output.first()?.clone(), tensor))
+    Some((node.output.first()?, tensor))
 }
 
 /// How many elements a tensor has.

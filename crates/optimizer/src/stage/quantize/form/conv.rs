@@ -15,7 +15,7 @@ use super::super::emit::Emitter;
 use super::super::select::{Axes, Selector};
 use super::super::{Engine, Form};
 use super::{Site, because, expanded, refuse_overflow};
-use crate::graph::{GraphId, Unresolved, attribute, ints, spelled_out};
+use crate::graph::{GraphId, Unresolved};
 
 /// A convolution with a constant kernel.
 #[derive(Debug)]
@@ -55,12 +55,7 @@ impl Conv {
         let kernel = emitter.stored(self.weight, false);
         let zero = emitter.kernel_zero_point();
         let inputs = [&*activation.quantized, &kernel, &activation.zero_point, &zero];
-        let mut attributes = spelled_out(node, self.dims.len() - 2);
-        // By which the engine tells, without weights, whether it can be trusted with the node.
-        if attribute(node, "kernel_shape").is_none() {
-            attributes.push(ints("kernel_shape", &self.dims[2..]));
-        }
-        let integers = emitter.apply_with("ConvInteger", &inputs, output, attributes);
+        let integers = emitter.apply_with("ConvInteger", &inputs, output, node.attribute.clone());
         let floats = emitter.widen(&integers);
         let per_channel = self.per_channel();
         let dims = emitter.scale_dims(&per_channel);

@@ -15,7 +15,7 @@ use super::super::cut::Cut;
 use super::super::emit::Emitter;
 use super::super::select::{Axes, Selector};
 use super::{Site, because};
-use crate::graph::{GraphId, Operand, Unresolved, flag, spelled_out};
+use crate::graph::{GraphId, Operand, Unresolved, flag};
 
 /// An operator with constant inputs.
 #[derive(Debug)]
@@ -111,9 +111,6 @@ impl Expanded {
         let mut node = node.clone();
         for input in &self.inputs {
             node.input[input.place] = input.emit(emitter);
-            if matches!(node.op_type(), "Conv" | "ConvTranspose") {
-                node.attribute = spelled_out(&node, input.scale_dims.len() - 2);
-            }
         }
         emitter.keep(node);
     }

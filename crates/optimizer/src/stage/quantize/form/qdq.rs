@@ -14,7 +14,7 @@ use super::super::emit::Emitter;
 use super::super::select::{Axes, Selector};
 use super::matmul::Gemm;
 use super::{Site, because, refuse_overflow};
-use crate::graph::{GraphId, Operand, Unresolved, spelled_out};
+use crate::graph::{GraphId, Operand, Unresolved};
 
 const MAIN: GraphId = 0;
 
@@ -161,9 +161,6 @@ impl Qdq {
         }
         if let Some(Weight { index, transposed, axis }) = self.weight {
             made.input[1] = emitter.dequantized_weight(index, transposed, axis);
-            if node.op_type() == "Conv" {
-                made.attribute = spelled_out(&made, emitter.rank(index) - 2);
-            }
         }
         match (&self.bias, &self.weight) {
             (Bias::Integers(bias), Some(weight)) if emitter.users(weight.index) == 1 => {

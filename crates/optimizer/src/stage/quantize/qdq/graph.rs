@@ -15,7 +15,7 @@ pub(super) type User = (usize, usize);
 pub(super) struct Values<'a> {
     pub(super) nodes: &'a [NodeProto],
     pub(super) roles: Vec<Role>,
-    pub(super) types: Types,
+    pub(super) types: Types<'a>,
     users: HashMap<&'a str, Vec<User>>,
     /// Values that are taken where no node of this graph is seen to: outputs, and bodies of other nodes.
     elsewhere: HashSet<&'a str>,
