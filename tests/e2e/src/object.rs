@@ -90,8 +90,10 @@ impl<'a> Deployment<'a> {
     /// The uids of the serving pods.
     pub fn pod_uids(&self) -> BTreeSet<String> {
         let pods = self.cluster.list(&self.namespace, "pods");
-        let serving =
-            pods.iter().filter(|pod| pod["metadata"]["labels"].get("slipway.dev/revision").is_some());
+        let serves = |labels: &Value| {
+            labels["slipway.dev/deployment"] == self.name && labels.get("slipway.dev/revision").is_some()
+        };
+        let serving = pods.iter().filter(|pod| serves(&pod["metadata"]["labels"]));
         serving.filter_map(|pod| pod["metadata"]["uid"].as_str().map(str::to_owned)).collect()
     }
 
