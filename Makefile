@@ -45,7 +45,7 @@ generate: ## write the files that are generated from the types
 
 forms: setup ## write the forms of operators that rten computes as ONNX says, from cases drawn anew
 	$(SLIPWAY_CACHE)/venv-oracle/bin/python crates/server/tests/forms/cases.py versions crates/server/src/backend/rten/versions.txt
-	$(SLIPWAY_CACHE)/venv-oracle/bin/python crates/server/tests/forms/cases.py drawn $(SLIPWAY_CACHE)/cases.jsonl --samples 6
+	$(SLIPWAY_CACHE)/venv-oracle/bin/python crates/server/tests/forms/cases.py drawn $(SLIPWAY_CACHE)/cases.jsonl --samples 36
 	SLIPWAY_WRITE_FORMS=1 SLIPWAY_CASES_DRAWN=$(SLIPWAY_CACHE)/cases.jsonl cargo test --release --locked -p slipway-server --lib forms_of_the_table
 
 clean-cache: cluster-down ## remove everything that was built or downloaded into the cache

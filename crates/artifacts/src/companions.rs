@@ -19,7 +19,9 @@ pub(crate) fn paths(tell: Companions, entry: &RelPath, local: &Path) -> Result<V
         Some((folder, _)) => format!("{folder}/{name}").parse(),
         None => name.parse(),
     };
-    tell(local).into_iter().map(beside).collect()
+    // A model may name itself: that is for who reads it to refuse.
+    let needed: Result<Vec<RelPath>> = tell(local).into_iter().map(beside).collect();
+    Ok(needed?.into_iter().filter(|path| path != entry).collect())
 }
 
 /// One that is not where the others are; `hint` begins with punctuation.

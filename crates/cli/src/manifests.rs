@@ -89,7 +89,8 @@ impl Manifests {
     fn take(&mut self, file: &Path, document: &Value) -> Result<(), Error> {
         let api_version = document["apiVersion"].as_str().unwrap_or_default();
         let kind = document["kind"].as_str().unwrap_or_default();
-        if kind != KIND && kind.eq_ignore_ascii_case(KIND) {
+        let is_ours = api_version.is_empty() || api_version.starts_with(&format!("{GROUP}/"));
+        if is_ours && kind != KIND && kind.eq_ignore_ascii_case(KIND) {
             return Err(Error::Usage(format!("{}: kind {kind} is not known: write {KIND}", file.display())));
         }
         if kind == KIND && api_version.starts_with(&format!("{GROUP}/")) {

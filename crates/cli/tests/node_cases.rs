@@ -20,12 +20,15 @@ use serde_json::{Value, json};
 use slipway_model::onnx::proto::TensorProto;
 
 /// Cases in which ONNX Runtime answers otherwise than ONNX's recorded outputs, or not at all.
-const OF_ONNX_RUNTIME: [&str; 3] = [
+const OF_ONNX_RUNTIME: [&str; 5] = [
     // The size that a scale gives is cut to a whole one before the corners are aligned.
     "test_resize_downsample_scales_cubic_align_corners",
     "test_resize_downsample_scales_linear_align_corners",
     // An error, and its server was ready: ones that are not empty are computed.
     "test_reduce_max_empty_set_bool",
+    // Scores that are masked are the least number, not -∞.
+    "test_attention_4d_with_past_and_present_qk_matmul_bias_3d_mask_causal",
+    "test_attention_4d_with_past_and_present_qk_matmul_bias_4d_mask_causal",
 ];
 /// Of the largest number of an output, what rounding in another order may change.
 const ROUNDING: f64 = 1e-5;
@@ -161,15 +164,17 @@ impl Case {
         if self.random {
             return Outcome::Untold;
         }
+        let mut compared = 0;
         for output in answer["outputs"].as_array().unwrap() {
             let (name, datatype) = (output["name"].as_str().unwrap(), output["datatype"].as_str().unwrap());
             let size = usize::try_from(output["parameters"]["binary_data_size"].as_u64().unwrap()).unwrap();
             let (bytes, rest) = tail.split_at(size);
             tail = rest;
             let Some(wanted) = self.outputs.get(name).and_then(Option::as_deref).map(tensor) else {
-                continue;
+                return Outcome::Untold;
             };
-            let Some((wanted_type, wanted_bytes)) = wire(&wanted) else { continue };
+            let Some((wanted_type, wanted_bytes)) = wire(&wanted) else { return Outcome::Untold };
+            compared += 1;
             if datatype != wanted_type || output["shape"] != json!(wanted.dims) {
                 return Outcome::Wrong(format!(
                     "{name} is {datatype} {}, not {wanted_type} {:?}",
@@ -185,9 +190,10 @@ impl Case {
             let relative = if datatype == "FP16" { self.rtol.max(HALF) } else { self.rtol };
             let slack = |want: f64| self.atol + relative * want.abs() + ROUNDING * largest;
             let close = |want: f64, got: f64| {
+                let both_finite = want.is_finite() && got.is_finite();
                 want == got
                     || (want.is_nan() && got.is_nan())
-                    || (is_float && (want - got).abs() <= slack(want))
+                    || (is_float && both_finite && (want - got).abs() <= slack(want))
             };
             if got.len() != want.len() {
                 return Outcome::Wrong(format!("{name} has {} elements, not {}", got.len(), want.len()));
@@ -195,6 +201,9 @@ impl Case {
             if let Some(place) = want.iter().zip(&got).position(|(want, got)| !close(*want, *got)) {
                 return Outcome::Wrong(format!("{name}[{place}] is {}, not {}", got[place], want[place]));
             }
+        }
+        if compared < self.outputs.len() {
+            return Outcome::Wrong(format!("{compared} of {} outputs came", self.outputs.len()));
         }
         Outcome::Right
     }
@@ -287,6 +296,10 @@ fn no_node_case_gets_a_wrong_answer_and_inspect_says_what_serve_does() {
         }
     }
     println!("{counts:#?}");
+    for (engine, least) in [("onnxruntime", 1250), ("rten", 350)] {
+        let right = counts.get(&(engine, "Right".to_owned())).copied().unwrap_or_default();
+        assert!(right >= least, "{engine} answers {right} cases, and {least} are known: {counts:#?}");
+    }
     faults.sort();
     assert_eq!(found.len(), 2 * cases.len());
     assert!(faults.is_empty(), "{} faults: {faults:#?}", faults.len());

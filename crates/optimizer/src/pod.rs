@@ -62,8 +62,8 @@ fn signing_key(folder: &Path) -> Result<SigningKey, Failure> {
         category: FailureCategory::Internal,
         retryable: true,
         message: format!(
-            "Secret {SIGNING_SECRET} holds no key to sign results with ({words}): delete it, and the operator makes \
-             another"
+            "Secret {SIGNING_SECRET} holds no key to sign results with ({words}): delete it and then this Job, and the \
+             operator makes both anew"
         ),
     })
 }

@@ -40,7 +40,7 @@ fn with(status: &GateStatus, verdict: Verdict) -> Vec<&CheckStatus> {
 
 fn sentences(checks: &[&CheckStatus]) -> String {
     let words: Vec<_> = checks.iter().map(|check| words(check)).collect();
-    if words.is_empty() { "no check was told".into() } else { words.join("; ") }
+    if words.is_empty() { "the report of the gate's job has its checks".into() } else { words.join("; ") }
 }
 
 /// A check in words; from its numbers where the words were too long for the job's answer.

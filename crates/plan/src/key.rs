@@ -13,7 +13,7 @@ use slipway_api::{
 };
 
 /// Counts up when the meaning of a key's text changes, which recomputes everything.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 /// The engine and processor family that steps work for.
 const RTEN: &str = "rten-amd64";
 /// The same for the other engine.
@@ -24,9 +24,18 @@ fn operators(backend: Backend) -> &'static str {
     if backend.may_be_onnxruntime() { ONNXRUNTIME } else { RTEN }
 }
 
-/// Whose forms a stage writes, and what runs a model that both engines can run.
+/// Whose forms a stage writes.
 fn forms(backend: Backend) -> &'static str {
     if backend.may_be_rten() { RTEN } else { ONNXRUNTIME }
+}
+
+/// What runs a model on data, and whose forms are written then.
+fn on_data(backend: Backend) -> &'static str {
+    match backend {
+        Backend::Auto => "auto-amd64",
+        Backend::Rten => RTEN,
+        Backend::Onnxruntime => ONNXRUNTIME,
+    }
 }
 
 fn key(kind: &str, inputs: &Value) -> String {
@@ -63,13 +72,14 @@ pub fn stage(
 ) -> String {
     let (kind, preset) = match stage.kind() {
         Some(StageKind::Quantize(quantize)) => {
-            (json!({ "quantize": without_names(quantize) }), forms(backend))
+            let preset = if data.is_some() { on_data(backend) } else { forms(backend) };
+            (json!({ "quantize": without_names(quantize) }), preset)
         }
         Some(StageKind::Smooth(smooth)) => {
             let alpha = smooth.alpha.clone().filter(|alpha| alpha.as_str() != Smooth::ALPHA);
             (
                 json!({ "smooth": Smooth { data: String::new(), alpha, samples: smooth.samples } }),
-                forms(backend),
+                on_data(backend),
             )
         }
         Some(StageKind::Simplify(simplify)) => (json!({ "simplify": simplify }), RTEN),

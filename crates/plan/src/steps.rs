@@ -156,6 +156,7 @@ fn pod(deployment: &Deployment, settings: &Settings, step: &Step, sizes: &Sizes)
 }
 
 /// The servers that a gate drives.
+///
 /// The candidate in the engine that is going to serve it, the baseline in the one that defines what is right: ONNX Runtime
 /// wherever that loads it, so that the gate sees a fault of the serving engine.
 fn judges(registry: &Registry, backend: Option<Backend>, gate: &GateWork, sizes: &Sizes) -> [Judge; 2] {

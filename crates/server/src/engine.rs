@@ -51,11 +51,6 @@ impl Engine {
         self.backend.outputs()
     }
 
-    /// Whether the model refuses values that it was not trained with.
-    pub(crate) fn refuses_unknown_values(&self) -> bool {
-        self.backend.refuses_unknown_values()
-    }
-
     /// Whether requests may be joined along the first axis: it varies in every input and output.
     pub fn can_batch(&self) -> bool {
         let mut specs = self.inputs().iter().chain(self.outputs());

@@ -83,7 +83,7 @@ impl From<ApiError> for tonic::Status {
 impl From<RunError> for ApiError {
     fn from(error: RunError) -> Self {
         match error {
-            RunError::Input(message) => Self::BadRequest(message),
+            RunError::Input(message) | RunError::UnknownValue(message) => Self::BadRequest(message),
             RunError::Engine(_) | RunError::Panicked => Self::Internal,
         }
     }

@@ -89,7 +89,7 @@ impl Worker {
     }
 
     fn unfit(&self, error: &WarmUpError) -> Health {
-        if self.self_check != SelfCheck::NotReady && !error.is_of_the_engine() {
+        if self.self_check == SelfCheck::Warn && !error.is_of_the_engine() {
             tracing::warn!("{error}; serving all the same");
             return Health::Ready;
         }

@@ -52,7 +52,7 @@ fn operator_that_no_engine_has_is_named_by_both() {
 #[cfg(target_feature = "crt-static")]
 #[test]
 fn program_without_onnx_runtime_says_which_image_has_it() {
-    let elsewhere = "this program has no ONNX Runtime: the images slipway-server-onnxruntime and slipway-job-onnxruntime have it";
+    let elsewhere = "this program cannot load ONNX Runtime: the images slipway-server-onnxruntime and slipway-job-onnxruntime have it";
     let error = load(FOREST.as_ref(), BackendChoice::Auto).unwrap_err();
     let lacks = "rten cannot run ai.onnx.ml.TreeEnsembleClassifier, ai.onnx.ml.ZipMap";
     assert_eq!(error.to_string(), format!("{lacks}; {elsewhere}"));
@@ -135,5 +135,5 @@ fn library_that_would_report_to_its_makers_is_not_loaded() {
 fn static_program_refuses_to_load_a_library() {
     let folder = tempfile::tempdir().unwrap();
     let complaint = complaint(&impostor(folder.path(), "1.32.0"), true);
-    assert!(complaint.contains("this program has no ONNX Runtime"), "{complaint}");
+    assert!(complaint.contains("this program cannot load ONNX Runtime"), "{complaint}");
 }

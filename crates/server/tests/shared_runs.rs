@@ -7,11 +7,13 @@ use std::time::Duration;
 
 use common::{config, doubling, engine, write};
 use slipway_model::onnx::build::{ModelBuilder, int, ints};
+use slipway_model::onnx::proto::{TensorProto, type_proto};
 use slipway_server::{BackendChoice, Batching, Config, EngineOptions, Health, serve};
 use tokio_util::sync::CancellationToken;
 
 for_each_engine!(
     model_whose_rows_mix_is_never_ready_with_batching,
+    every_kind_of_mixing_is_seen,
     model_of_rows_alone_is_ready_with_batching
 );
 
@@ -39,6 +41,10 @@ async fn health(backend: BackendChoice, model: &ModelBuilder, batching: Batching
     health
 }
 
+const FLOAT: i32 = 1;
+const UINT8: i32 = 2;
+const INT64: i32 = 7;
+
 const SHARED: Batching =
     Batching { max_size: 8, max_delay: Duration::from_millis(1), allow_cross_request_effects: false };
 
@@ -54,4 +60,44 @@ async fn model_whose_rows_mix_is_never_ready_with_batching(backend: BackendChoic
 
 async fn model_of_rows_alone_is_ready_with_batching(backend: BackendChoice) {
     assert_eq!(health(backend, &doubling(), SHARED).await, Health::Ready);
+}
+
+/// Models whose rows mix, each in another way.
+fn mixtures() -> [(&'static str, ModelBuilder); 5] {
+    let of = |kind: i32| {
+        let mut model = ModelBuilder::new().input("x", &[-1, -1]).output("y", &[-1, -1]);
+        let declared = model.graph().input[0].r#type.as_mut().and_then(|kind| kind.value.as_mut());
+        if let Some(type_proto::Value::TensorType(tensor)) = declared {
+            tensor.elem_type = Some(kind);
+        }
+        model
+    };
+    let quantized = |model: ModelBuilder, name: &str| {
+        model.node("DynamicQuantizeLinear", &[name], &["q", "scale", "zero"]).node(
+            "DequantizeLinear",
+            &["q", "scale", "zero"],
+            &["y"],
+        )
+    };
+    let cast = |model: ModelBuilder| model.node_with("Cast", &["x"], &["f"], vec![int("to", 1)]);
+    let normalized = of(FLOAT)
+        .node_with("ReduceL2", &["x"], &["length"], vec![ints("axes", &[1]), int("keepdims", 1)])
+        .node("Div", &["x", "length"], &["f"]);
+    let axis =
+        TensorProto { name: Some("axis".to_owned()), data_type: Some(INT64), ..TensorProto::default() };
+    let axis = TensorProto { int64_data: vec![0], ..axis };
+    [
+        ("quantized activations", quantized(of(FLOAT), "x")),
+        ("of whole numbers", quantized(cast(of(INT64)), "f")),
+        ("of bytes", quantized(cast(of(UINT8)), "f")),
+        ("of what was normalized", quantized(normalized, "f")),
+        ("a sum down the rows", of(FLOAT).initializer(axis).node("CumSum", &["x", "axis"], &["y"])),
+    ]
+}
+
+async fn every_kind_of_mixing_is_seen(backend: BackendChoice) {
+    for (kind, model) in mixtures() {
+        let health = health(backend, &model, SHARED).await;
+        assert!(matches!(health, Health::WarmUpFailed(_)), "{kind}: {health:?}");
+    }
 }

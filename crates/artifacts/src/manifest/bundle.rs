@@ -93,7 +93,8 @@ impl Bundle {
     /// A file that has companions is the entry.
     ///
     /// # Errors
-    /// As [`Bundle::from_path`]; [`Error::NotFound`] for a companion that is not there.
+    /// As [`Bundle::from_path`], whose limits hold for what `path` names; [`Error::NotFound`] for a companion that is not
+    /// there.
     pub fn with_companions(kind: Kind, path: &Path, limits: &Limits, companions: Companions) -> Result<Self> {
         let found = walk::file_or_folder(path, limits)?;
         let is_folder = path.is_dir();

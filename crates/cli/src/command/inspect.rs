@@ -89,12 +89,14 @@ impl Inspect {
         let model = OnnxModel::open(&self.model).map_err(|error| Error::file(&self.model, &error))?;
         let unsupported_operators = slipway_server::unsupported_operators(&self.model)
             .map_err(|error| Error::file(&self.model, &error))?;
-        let engines = [("ONNX Runtime", BackendChoice::OnnxRuntime), ("rten", BackendChoice::Rten)];
-        let engines = engines.map(|(name, backend)| Tried::by(name, backend, &self.model));
+        let tried = |name, backend| Tried::by(name, backend, &self.model);
+        let engines = [tried("ONNX Runtime", BackendChoice::OnnxRuntime), tried("rten", BackendChoice::Rten)];
+        // What `serve` does: a library that does not work, but was named, leaves no model to the other engine.
+        let runs = if engines[0].loads { engines[0].runs } else { tried("", BackendChoice::Auto).runs };
         let inspected = Inspected {
             format: FileFormat::Onnx,
             facts: model.facts(),
-            runs: engines.iter().find(|engine| engine.loads).is_some_and(|engine| engine.runs),
+            runs,
             engines: engines.into(),
             unsupported_operators: unsupported_operators.into_iter().map(as_in_facts).collect(),
         };

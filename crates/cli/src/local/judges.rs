@@ -65,10 +65,11 @@ pub(crate) fn config(model: &std::path::Path, name: &str, serving: &Serving) -> 
     Config { threads: threads.unwrap_or(1), backend, batching, ..Config::local(model, name) }
 }
 
-/// The settings of a server that this process alone asks: it replays no samples, and waits for no client when it ends.
+/// The settings of a server that this process alone asks: real samples follow, so made-up ones that it refuses are told
+/// alone, and it waits for no client when it ends.
 pub(crate) fn driven(config: Config) -> Config {
     let drain = Drain { linger: Duration::ZERO, ..config.drain };
-    Config { self_check: SelfCheck::Off, drain, ..config }
+    Config { self_check: SelfCheck::Warn, drain, ..config }
 }
 
 /// A server that has loaded its model and is ready.

@@ -89,8 +89,9 @@ impl Walk<'_> {
     fn looked_at_by_stages(&self) -> BTreeMap<String, String> {
         let names = self.observed.deployment.spec.stages.iter().flat_map(Stage::data_sets);
         let fetched = |name: &str| {
-            let step = self.stages.iter().find(|stage| stage.name == calibrate::step_of(name));
-            step.and_then(|step| step.output_digest.clone())
+            let step = calibrate::step_of(name);
+            let is_it = |stage: &&StageStatus| stage.name == step && stage.kind == StepKind::Data.as_str();
+            self.stages.iter().find(is_it)?.output_digest.clone()
         };
         names.filter_map(|(_, name)| Some((name.to_owned(), fetched(name)?))).collect()
     }

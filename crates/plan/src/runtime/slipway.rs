@@ -213,7 +213,7 @@ pub(crate) struct Judge {
 }
 
 /// The init containers by which a gate's pod has a running server: one that fetches, and the server as a native
-/// sidecar, with the serving pod's resources and the self-check off.
+/// sidecar, with the serving pod's resources. Made-up inputs that it refuses are told alone: real samples follow.
 pub(crate) fn judge_containers(deployment: &Deployment, settings: &Settings, judge: &Judge) -> [Value; 2] {
     let serving = &deployment.spec.serving;
     let Judge { name, backend, port, uri, room } = judge;
@@ -225,7 +225,7 @@ pub(crate) fn judge_containers(deployment: &Deployment, settings: &Settings, jud
     let startup =
         serving.startup_deadline.as_ref().map_or(DEFAULT_STARTUP_SECONDS, slipway_api::Duration::seconds);
     let mut args = server_args(serving, model_name(deployment), *port, port + JUDGE_METRICS_OFFSET, &folder);
-    args.extend(["--self-check".into(), "off".into()]);
+    args.extend(["--self-check".into(), "warn".into()]);
     let more = json!({
         "restartPolicy": "Always",
         "startupProbe": probe("/v2/health/ready", port, 1, startup),

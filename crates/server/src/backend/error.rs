@@ -120,6 +120,9 @@ pub enum RunError {
     /// The input cannot be processed; another one may.
     #[error("{0}")]
     Input(String),
+    /// The model knows no such value: encoders of categories refuse those that they were not trained with.
+    #[error("{0}")]
+    UnknownValue(String),
     /// The engine broke its own promise.
     #[error("the engine failed: {0}")]
     Engine(String),

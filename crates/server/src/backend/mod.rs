@@ -78,12 +78,6 @@ pub trait Backend: Send + Sync + 'static {
         Ok(places.iter().filter_map(|place| all.get(*place).cloned()).collect())
     }
 
-    /// Whether the model refuses values that it was not trained with, as scikit-learn's encoders of categories may: that
-    /// it refuses made-up ones then tells nothing.
-    fn refuses_unknown_values(&self) -> bool {
-        false
-    }
-
     /// Runs a piece of work on a thread from which `run` is cheapest, and waits for it.
     fn on_worker(&self, work: &mut (dyn FnMut() + Send)) {
         work();

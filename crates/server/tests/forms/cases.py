@@ -2,12 +2,12 @@
 
 Usage: cases.py node OUTPUT
        cases.py versions OUTPUT     (no cases: the operator sets in which the definition of each operator came)
-       cases.py drawn OUTPUT [--samples N] [--operators Op ...]
+       cases.py drawn OUTPUT [--samples N] [--first N] [--operators Op ...]
 
 A case is one line: name, model (base64 of a ModelProto), inputs and outputs (name to base64 of a TensorProto, or null for
 what is no tensor), rtol, atol, exact, bounded (inputs whose integers are computed from sizes), random (no two runs agree).
-Outputs of drawn cases are those of ONNX Runtime without its optimizer and of onnx.reference; where both answer and
-disagree, the case is left out and counted.
+Outputs of drawn cases are those of ONNX Runtime without its optimizer, or of onnx.reference where ONNX Runtime has no answer.
+Where they disagree, ONNX Runtime's count, and how often that was is printed.
 """
 
 import argparse
@@ -158,15 +158,15 @@ def agree(left, right, case):
 NO_REFERENCE = {("Softmax", 11), ("LogSoftmax", 11), ("Softmax", 1), ("LogSoftmax", 1), ("GlobalMaxPool", 1), ("GlobalMaxPool", 22)}
 
 
-def expected(model, feeds, case, since):
-    """The outputs, or a word for why there are none."""
+def expected(model, feeds, case, since, told):
+    """The outputs; None where there are none. `told` counts what is to be known of it."""
     runtime = attempt(by_runtime, model, feeds)
     reference = None if case.domain or (case.op, since) in NO_REFERENCE else attempt(by_reference, model, feeds)
     if runtime is None and reference is None:
-        return "unanswered"
-    if runtime is not None and reference is not None and not agree(runtime, reference, case):
-        return "disagreed"
-    return runtime if runtime is not None else reference
+        told[case.op, since, "unanswered"] += 1
+    elif runtime is not None and reference is not None and not agree(runtime, reference, case):
+        told[case.op, since, "disagreed"] += 1
+    return reference if runtime is None else runtime
 
 
 def typed(model, outputs):
@@ -177,12 +177,12 @@ def typed(model, outputs):
 
 
 def drawn(kind, samples, operators):
-    """Every case of one kind, and what was left out by operator and reason."""
-    lines, left = [], collections.Counter()
+    """Every case of one kind, and what oracles could not answer or disagreed on, by operator."""
+    lines, told = [], collections.Counter()
 
     def draws(*key):
         seed = int.from_bytes(hashlib.sha256(repr((kind.__name__, key)).encode()).digest()[:8], "big")
-        return (nodes.Draw(np.random.default_rng([seed, sample])) for sample in range(samples))
+        return (nodes.Draw(np.random.default_rng([seed, sample])) for sample in samples)
 
     def emit(case):
         if operators and case.op not in operators:
@@ -196,30 +196,27 @@ def drawn(kind, samples, operators):
                 constants.discard(given[0])
             model = build(case, opset, constants, chooser.random() < 0.5)
             feeds = {f"in{place}": case.inputs[place] for place in given if place not in constants}
-            outputs = expected(model, feeds, case, since)
-            if isinstance(outputs, str):
-                left[case.op, since, outputs] += 1
+            outputs = expected(model, feeds, case, since, told)
+            if outputs is None:
                 continue
             bounded = [f"in{place}" for place in case.bounded if place in given and place not in constants]
             lines.append(line(f"{case.op}-{since}-{len(lines)}", typed(model, outputs), {name: tensor(value) for name, value in feeds.items()},
                               {f"out{place}": tensor(value) for place, value in enumerate(outputs)}, rtol=case.rtol, atol=case.atol, exact=case.exact, bounded=bounded))
 
     kind(emit, draws)
-    return lines, left
+    return lines, told
 
 
 def chained(samples):
     """Several nodes, as engines fuse them."""
-    lines, left = [], collections.Counter()
+    lines, told = [], collections.Counter()
     for name, model, feeds in chains.models(samples):
-        case = nodes.Case("chain", [])
-        outputs = expected(model, feeds, case, 0)
-        if isinstance(outputs, str):
-            left[name, 0, outputs] += 1
+        outputs = expected(model, feeds, nodes.Case(name, []), 0, told)
+        if outputs is None:
             continue
         lines.append(line(f"chain-{name}", typed(model, outputs), {key: tensor(value) for key, value in feeds.items()},
                           {info.name: tensor(value) for info, value in zip(model.graph.output, outputs)}))
-    return lines, left
+    return lines, told
 
 
 def work(job):
@@ -234,6 +231,7 @@ def main():
     parser.add_argument("what", choices=["node", "drawn", "versions"])
     parser.add_argument("output")
     parser.add_argument("--samples", type=int, default=3)
+    parser.add_argument("--first", type=int, default=0, help="number of the first sample: others are other draws")
     parser.add_argument("--operators", nargs="*", default=[])
     options = parser.parse_args()
     warnings.filterwarnings("ignore")
@@ -243,13 +241,14 @@ def main():
             lines = node_cases() if options.what == "node" else definitions()
             file.writelines(text + "\n" for text in lines)
             return
-        jobs = [(kind.__name__, options.samples, options.operators) for kind in nodes.KINDS] + [("chains", options.samples, [])]
-        left = collections.Counter()
+        samples = range(options.first, options.first + options.samples)
+        jobs = [(kind.__name__, samples, options.operators) for kind in nodes.KINDS] + [("chains", samples, [])]
+        told = collections.Counter()
         with multiprocessing.Pool() as pool:
-            for lines, missing in pool.imap_unordered(work, jobs):
+            for lines, more in pool.imap_unordered(work, jobs):
                 file.writelines(text + "\n" for text in lines)
-                left += missing
-    for (op, since, reason), count in sorted(left.items()):
+                told += more
+    for (op, since, reason), count in sorted(told.items()):
         print(f"{op} {since}: {count} {reason}", file=sys.stderr)
 
 

@@ -10,12 +10,10 @@ class Chain:
     """A graph under construction."""
 
     def __init__(self, opset=17):
-        self.nodes, self.inputs, self.feeds, self.constants, self.count, self.opset = [], [], {}, [], 0, opset
+        self.nodes, self.feeds, self.constants, self.count, self.opset = [], {}, [], 0, opset
 
     def input(self, value):
-        name = f"x{len(self.inputs)}"
-        kind = helper.np_dtype_to_tensor_dtype(value.dtype)
-        self.inputs.append(helper.make_tensor_value_info(name, kind, [f"{name}_{axis}" for axis in range(value.ndim)]))
+        name = f"x{len(self.feeds)}"
         self.feeds[name] = value
         return name
 
@@ -24,15 +22,25 @@ class Chain:
         self.constants.append(numpy_helper.from_array(np.asarray(value), name))
         return name
 
+    def computed(self, value):
+        """A constant that engines compute ahead."""
+        return self.node("Identity", self.constant(value))
+
     def node(self, op, *inputs, outputs=1, **attributes):
         names = [f"v{self.count + place}" for place in range(outputs)]
         self.count += outputs
         self.nodes.append(helper.make_node(op, list(inputs), names, name=f"n{self.count}", **attributes))
         return names[0] if outputs == 1 else names
 
-    def model(self, *results):
+    def model(self, results, fixed):
+        """The model, with the sizes of its inputs fixed or open: engines replace more where they know sizes."""
+        def declared(name, value):
+            sizes = value.shape if fixed else [f"{name}_{axis}" for axis in range(value.ndim)]
+            return helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(value.dtype), sizes)
+
+        inputs = [declared(name, value) for name, value in self.feeds.items()]
         outputs = [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in results]
-        graph = helper.make_graph(self.nodes, "chain", self.inputs, outputs, self.constants)
+        graph = helper.make_graph(self.nodes, "chain", inputs, outputs, self.constants)
         return helper.make_model(graph, opset_imports=[helper.make_opsetid("", self.opset)], ir_version=8)
 
 
@@ -50,6 +58,9 @@ def products(rng):
                 product = chain.node("MatMul", chain.input(normal(rng, *left)), chain.constant(weight) if constant else chain.input(weight))
                 pair = (product, chain.constant(normal(rng, *bias)))
                 yield "matmul-add", chain, [chain.node("Add", *(pair[::-1] if swapped else pair))]
+        chain = Chain()
+        product = chain.node("MatMul", chain.input(normal(rng, *left)), chain.constant(normal(rng, *right)))
+        yield "matmul-add", chain, [chain.node("Add", product, chain.computed(normal(rng, *bias)))]
     for shape in [(), (1,), (1, 1), (1, 1, 1, 1), (5,)]:
         for op in ("Mul", "Div"):
             for where in ("left", "right", "out"):
@@ -83,6 +94,9 @@ def identities(rng):
                     x = chain.node("Relu", chain.input(normal(rng, *[3] * rank)))
                     pair = (x, chain.constant(np.full(shape, neutral, F)))
                     yield "identity", chain, [chain.node("Exp", chain.node(op, *(pair[::-1] if swapped else pair)))]
+                chain = Chain()
+                x = chain.node("Relu", chain.input(normal(rng, *[3] * rank)))
+                yield "identity", chain, [chain.node("Exp", chain.node(op, x, chain.computed(np.full(shape, neutral, F))))]
 
 
 def norms(rng):
@@ -103,13 +117,22 @@ def norms(rng):
                             root = chain.node("Sqrt", chain.node("Add", mean, chain.constant(F(1e-5))))
                             scaled = chain.node("Mul", chain.node("Div", centered, root), chain.constant(normal(rng, *scale)))
                             yield "layer-norm", chain, [scaled if bias is None else chain.node("Add", scaled, chain.constant(normal(rng, *bias)))]
+    for scale in [(4,), (1, 1, 4), (3, 4), ()]:
+        for keep in (1, 0):
+            chain = Chain(opset=17)
+            x = chain.input(normal(rng, 4, 4, 4))
+            centered = chain.node("Sub", x, chain.node("ReduceMean", x, axes=[-1], keepdims=keep))
+            mean = chain.node("ReduceMean", chain.node("Mul", centered, centered), axes=[-1], keepdims=keep)
+            root = chain.node("Sqrt", chain.node("Add", mean, chain.constant(F(1e-5))))
+            yield "layer-norm", chain, [chain.node("Mul", chain.node("Div", centered, root), chain.computed(normal(rng, *scale)))]
     for scale in [(4,), (1, 4), (1, 1, 4), (3, 4), (2, 3, 4), (1,), ()]:
         for keep in (1, 0):
             chain = Chain(opset=17)
             x = chain.input(normal(rng, *((4, 4, 4) if keep == 0 else (2, 3, 4))))
             mean = chain.node("ReduceMean", chain.node("Pow", x, chain.constant(F(2))), axes=[-1], keepdims=keep)
             root = chain.node("Sqrt", chain.node("Add", mean, chain.constant(F(1e-5))))
-            yield "rms-norm", chain, [chain.node("Mul", chain.node("Mul", x, chain.node("Reciprocal", root)), chain.constant(normal(rng, *scale)))]
+            part = chain.node("Reciprocal", root) if len(scale) != 2 else chain.node("Div", chain.constant(F(1)), root)
+            yield "rms-norm", chain, [chain.node("Mul", chain.node("Mul", x, part), chain.constant(normal(rng, *scale)))]
 
 
 def activations(rng):
@@ -181,16 +204,17 @@ def integers(rng):
 
 def shapes(rng):
     for repeats in (1, 2, 3):
-        for axis in (1, 2):
-            chain = Chain()
-            x = chain.input(normal(rng, 2, 3, 4))
-            wide = chain.node("Unsqueeze", x, chain.constant(np.array([axis + 1], I64)))
-            target = [2, 3, 4]
-            target.insert(axis + 1, repeats)
-            spread = chain.node("Expand", wide, chain.constant(np.array(target, I64)))
-            merged = [2, 3, 4]
-            merged[axis] *= repeats
-            yield "repeat", chain, [chain.node("Reshape", spread, chain.constant(np.array(merged, I64)))]
+        for axis in (0, 1, 2):
+            for place in (axis, axis + 1):
+                chain = Chain()
+                x = chain.input(normal(rng, 2, 3, 4))
+                wide = chain.node("Unsqueeze", x, chain.constant(np.array([place], I64)))
+                target = [2, 3, 4]
+                target.insert(place, repeats)
+                spread = chain.node("Expand", wide, chain.constant(np.array(target, I64)))
+                merged = [2, 3, 4]
+                merged[axis] *= repeats
+                yield "repeat", chain, [chain.node("Reshape", spread, chain.constant(np.array(merged, I64)))]
     for start, end in [(0, 1), (-1, 2**31 - 1), (1, 3), (-2, -1)]:
         chain = Chain()
         x = chain.input(normal(rng, 2, 3, 4))
@@ -204,8 +228,9 @@ def shapes(rng):
 
 def models(samples):
     """Every chain: its name, its model, and values for its inputs."""
-    for sample in range(samples):
+    for sample in samples:
         rng = np.random.default_rng([3, sample])
         for kind in (products, identities, norms, activations, convolutions, integers, shapes):
             for name, chain, results in kind(rng):
-                yield name, chain.model(*results), chain.feeds
+                for fixed in (False, True):
+                    yield name, chain.model(results, fixed), chain.feeds

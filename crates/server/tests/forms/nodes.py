@@ -46,9 +46,11 @@ class Draw:
     def integers(self, shape, dtype, low=None, high=None):
         """Over the whole range of the type unless bounds are given; 64 bits keep to 32, which is what requests may hold."""
         info = np.iinfo(I32 if dtype == I64 else dtype)
-        low = info.min if low is None else low
-        high = info.max if high is None else high
-        return np.asarray(self.rng.integers(low, high, size=shape, endpoint=True), dtype)
+        if low is not None:
+            return np.asarray(self.rng.integers(low, high, size=shape, endpoint=True), dtype)
+        values = np.asarray(self.rng.integers(info.min, info.max, size=shape, endpoint=True), dtype)
+        edges = [0, 1, info.max - 1, info.max, *([info.min, info.min + 1, -1] if info.min else [])]
+        return np.where(self.rng.random(shape) < 0.5, self.rng.choice(np.array(edges, dtype), shape), values).astype(dtype)
 
     def values(self, shape, dtype, special=True):
         if dtype == F:
@@ -166,7 +168,7 @@ def binary(emit, draws):
                 a = np.abs(a) + F(0.1) if b.size and b.reshape(-1)[0] in (0.5,) else a
             emit(Case("Pow", [a, b], bounded=bounds(base == I64, power == I64)))
             if base == I64:
-                emit(Case("Pow", [a, b]))
+                emit(Case("Pow", [draw.integers(left, I64), b]))
     for draw in draws("PRelu"):
         shape = draw.shape(1, 4)
         slope = tuple(1 if draw.integer(0, 2) == 0 else size for size in shape[draw.integer(0, len(shape)):])
@@ -202,23 +204,25 @@ def casts(emit, draws):
                 x = number(draw, shape, source, bounded, False)
                 whole = target not in (F, H, B)
                 if source in (F, H) and whole:
-                    info = np.iinfo(I32 if target == I64 else target)
-                    low, high = max(info.min, -(2**31) + 128), min(info.max, 2**31 - 256)
+                    info = np.iinfo(target)
+                    low, high = max(info.min, -(2**40)), min(info.max, 2**40)
+                    if target == I32:
+                        low, high = -(2**31) + 128, 2**31 - 256
                     x = np.asarray(draw.rng.uniform(low, high, shape), F)
                     if source == H:
                         x = np.asarray(draw.rng.uniform(max(low, -2000), min(high, 2000), shape), H)
                 elif source == F and target == B:
                     x = np.asarray(draw.rng.choice(np.array([0.0, -0.0, 0.5, -0.5, 2.0, np.nan, np.inf], F), shape), F)
-                elif source == F and target == H:
-                    x = np.clip(draw.floats(shape), -100, 100).astype(F)
+                elif target == H and source in (F, I32, I64) and not bounded:
+                    x = np.asarray(draw.rng.choice(np.array([2049, 100000, -100000, 4097], source), shape), source)
                 elif whole and source != B and np.iinfo(target).max < 2**31 - 1 and not bounded and draw.integer(0, 1):
                     x = draw.integers(shape, source, 0, 100)
+                if target == H and bounded:
+                    x = np.asarray(draw.rng.choice(np.array([2049, 100000], source), shape), source)
                 emit(Case("Cast", [x], {"to": code}, bounded=bounds(bounded)))
-    for source, bounded in [(F, True)]:
-        for target in (I64, I32):
-            for draw in draws("Cast sized", target):
-                x = draw.small(draw.shape(), I32, 0, 5000).astype(F) + F(draw.pick([0.0, 0.25, 0.5, 0.75]))
-                emit(Case("Cast", [x], {"to": kinds[target]}, bounded=[0]))
+    for draw in draws("Cast sized"):
+        x = draw.small(draw.shape(), I32, 0, 5000).astype(F) + F(draw.pick([0.0, 0.25, 0.5, 0.75]))
+        emit(Case("Cast", [x], {"to": kinds[I64]}, bounded=[0]))
 
 
 def reductions(emit, draws):
@@ -252,9 +256,9 @@ def reductions(emit, draws):
                     shape = draw.shape(1, 4)
                     x = draw.integers(shape, I8, 0, 3).astype(dtype)
                     axis = draw.integer(-len(shape), len(shape) - 1)
-                    equal = np.array([[2, 1, 2], [1, 1, 0]], dtype)
-                    emit(Case(op, [equal], attrs | {"axis": 1}))
-                    emit(Case(op, [equal.T.copy()], attrs))
+                    for equal in (np.array([[2, 1, 2], [1, 1, 0]], dtype), np.array([[0, 1, 0], [1, 1, 2]], dtype)):
+                        emit(Case(op, [equal], attrs | {"axis": 1}))
+                        emit(Case(op, [equal.T.copy()], attrs))
                     emit(Case(op, [x], attrs | draw.pick([{"axis": axis}, {"axis": axis}, {}])))
     for dtype, bounded in NUMBERS[:4]:
         for attrs in [{}, {"exclusive": 1}, {"reverse": 1}, {"exclusive": 1, "reverse": 1}, {"exclusive": 0, "reverse": 0}]:
@@ -525,7 +529,7 @@ def window(draw, space, kernel, pad_style, stride_style, dilation_style):
     if dilation_style != "absent":
         attrs["dilations"] = dilations
     if pad_style == "some":
-        attrs["pads"] = [draw.integer(0, max(0, (size - 1))) for size in kernel] * 2
+        attrs["pads"] = [draw.integer(0, max(0, (size - 1))) for size in [*kernel, *kernel]]
     elif pad_style == "zero":
         attrs["pads"] = [0] * (2 * space)
     elif pad_style != "absent":

@@ -11,9 +11,7 @@ use std::sync::{Mutex, PoisonError};
 
 use ort::ErrorCode;
 use ort::session::{OutputSelector, RunOptions, Session, SessionInputValue};
-use slipway_model::onnx::attribute::int_or;
-use slipway_model::onnx::proto::NodeProto;
-use slipway_model::onnx::{OnnxModel, graphs};
+use slipway_model::onnx::OnnxModel;
 
 use super::declared;
 use super::{Backend, EngineOptions, LoadError, RunError, TensorSpec};
@@ -38,7 +36,6 @@ struct Surface {
     outputs: Vec<TensorSpec>,
     /// For each output, the columns of what `ZipMap` makes.
     columns: Vec<Option<Columns>>,
-    refuses_unknown_values: bool,
 }
 
 impl OnnxRuntime {
@@ -67,14 +64,8 @@ impl Surface {
             None => spec(value),
         };
         let outputs = facts.outputs.iter().zip(&columns).map(output).collect::<Result<_, _>>()?;
-        Ok(Self { inputs, outputs, columns, refuses_unknown_values: has_strict_categories(model) })
+        Ok(Self { inputs, outputs, columns })
     }
-}
-
-/// Whether a `OneHotEncoder` ends the run at a category that it does not know, as its attribute `zeros` says.
-fn has_strict_categories(model: &OnnxModel) -> bool {
-    let is_strict = |node: &NodeProto| node.op_type() == "OneHotEncoder" && int_or(node, "zeros", 1) == 0;
-    graphs(model.graph()).iter().flat_map(|graph| &graph.node).any(is_strict)
 }
 
 /// Threads that wait sleep: spinning ones would use up the pod's share of the processor.
@@ -109,16 +100,12 @@ impl Backend for OnnxRuntime {
         &self.surface.outputs
     }
 
-    fn refuses_unknown_values(&self) -> bool {
-        self.surface.refuses_unknown_values
-    }
-
     fn run(&self, inputs: Vec<Tensor>) -> Result<Vec<Tensor>, RunError> {
         self.run_some(inputs, &(0..self.surface.outputs.len()).collect::<Vec<_>>())
     }
 
     fn run_some(&self, inputs: Vec<Tensor>, places: &[usize]) -> Result<Vec<Tensor>, RunError> {
-        let Surface { inputs: specs, outputs, columns, .. } = &self.surface;
+        let Surface { inputs: specs, outputs, columns } = &self.surface;
         let values = specs.iter().zip(inputs);
         let values = values
             .map(|(spec, tensor)| Ok((Cow::from(spec.name.as_str()), values::to_value(spec, tensor)?)))
@@ -150,15 +137,18 @@ fn run_error(error: &ort::Error) -> RunError {
         ErrorCode::GenericFailure | ErrorCode::RuntimeException => error.message().contains(IN_OPERATOR),
         _ => false,
     };
-    if of_the_input {
-        RunError::Input(format!("the model cannot compute this input: {}", for_strangers(error.message())))
-    } else {
-        RunError::Engine(error.message().to_owned())
+    let words = || format!("the model cannot compute this input: {}", for_strangers(error.message()));
+    match of_the_input {
+        true if error.message().contains(UNKNOWN_CATEGORY) => RunError::UnknownValue(words()),
+        true => RunError::Input(words()),
+        false => RunError::Engine(error.message().to_owned()),
     }
 }
 
 /// How messages begin that an operator gave.
 const IN_OPERATOR: &str = "Non-zero status code returned while running ";
+/// What a `OneHotEncoder` whose `zeros` is 0 says of a category that it was not trained with.
+const UNKNOWN_CATEGORY: &str = "Unknown Category";
 const STATUS: &str = "Status Message: ";
 
 /// The operator's words, without the place in ONNX Runtime's own sources.

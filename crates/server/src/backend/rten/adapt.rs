@@ -5,21 +5,30 @@ use slipway_model::onnx::proto::{GraphProto, NodeProto};
 use slipway_model::onnx::{DataType, is_default_domain, subgraphs_mut};
 
 use super::made::{made, scalar, vector};
-use super::quantization;
+use super::names::Names;
 use super::values::{Values, elements};
+use super::{literals, quantization};
 
 /// Writes out what rten asks for and ONNX does not, in every graph of a model.
 ///
 /// Windows get their strides, dilations and pads; a Softmax of a definition before 13 becomes one over the last axis of a
 /// matrix; a cast to truth values compares with zero; quantization divides by its scale.
 pub(super) fn adapt(root: &mut GraphProto, opset: i64) {
+    literals::spell_out(root);
     let before = root.clone();
     let values = Values::of(&before, &[]);
-    Adapter { opset }.graph(root, &before, &values);
+    Adapter { opset, names: Names::apart_from(&before) }.graph(root, &before, &values);
+}
+
+/// Removes the descriptions of inner values, which files have wrong and rten believes where it knows nothing.
+pub(super) fn forget_descriptions(graph: &mut GraphProto) {
+    graph.value_info.clear();
+    graph.node.iter_mut().flat_map(subgraphs_mut).for_each(forget_descriptions);
 }
 
 struct Adapter {
     opset: i64,
+    names: Names,
 }
 
 impl Adapter {
@@ -41,15 +50,33 @@ impl Adapter {
         match node.op_type() {
             "Conv" | "ConvTranspose" | "ConvInteger" => convolution(node, values).map(|node| vec![node]),
             "MaxPool" | "AveragePool" => pool(node).map(|node| vec![node]),
-            "Softmax" | "LogSoftmax" if self.opset < 13 => softmax_of_a_matrix(node, values),
-            "Slice" => slice(node, values),
-            "DynamicQuantizeLinear" => quantization::dynamic(node),
-            "QuantizeLinear" => quantization::linear(node, values),
+            "Softmax" | "LogSoftmax" if self.opset < 13 => softmax_of_a_matrix(node, values, &self.names),
+            "Slice" => slice(node, values, &self.names),
+            "DynamicQuantizeLinear" => quantization::dynamic(node, &self.names),
+            "QuantizeLinear" => quantization::linear(node, values, &self.names),
             "Cast" if int_or(node, "to", 0) == i64::from(DataType::BOOL.code()) => {
-                is_not_zero(node, values, self.opset)
+                self.is_not_zero(node, values)
             }
             _ => None,
         }
+    }
+
+    /// `Not(Equal(x, 0))`, which also holds for what is no number.
+    fn is_not_zero(&self, node: &NodeProto, values: &Values<'_>) -> Option<Vec<NodeProto>> {
+        let (input, output) = (node.input.first()?, node.output.first()?);
+        let data_type = values.data_type(input)?;
+        let is_float = data_type == DataType::FLOAT && self.opset >= 11;
+        if !is_float && ![DataType::INT32, DataType::INT64].contains(&data_type) {
+            return None;
+        }
+        let named = |part: &str| self.names.part(output, part);
+        let (zero, equal) = (named("zero"), named("is_zero"));
+        let width = if data_type == DataType::INT64 { 8 } else { 4 };
+        Some(vec![
+            scalar(&zero, data_type, vec![0; width]),
+            made("Equal", &[input, &zero], &equal),
+            made("Not", &[&equal], output),
+        ])
     }
 }
 
@@ -100,12 +127,12 @@ fn add(node: &mut NodeProto, name: &str, values: &[i64]) {
 }
 
 /// Axes, which without any are the first ones.
-fn slice(node: &NodeProto, values: &Values<'_>) -> Option<Vec<NodeProto>> {
+fn slice(node: &NodeProto, values: &Values<'_>, names: &Names) -> Option<Vec<NodeProto>> {
     let starts = values.constant(node.input.get(1)?)?;
     if node.input.get(3).is_some_and(|axes| !axes.is_empty()) {
         return None;
     }
-    let axes = format!("{}/axes", node.output.first()?);
+    let axes = names.part(node.output.first()?, "axes");
     let count = i64::try_from(elements(starts)).ok()?;
     let bytes = (0..count).flat_map(i64::to_le_bytes).collect();
     let mut written = node.clone();
@@ -115,7 +142,7 @@ fn slice(node: &NodeProto, values: &Values<'_>) -> Option<Vec<NodeProto>> {
 }
 
 /// Before opset 13 the operator took what follows its axis as one distribution.
-fn softmax_of_a_matrix(node: &NodeProto, values: &Values<'_>) -> Option<Vec<NodeProto>> {
+fn softmax_of_a_matrix(node: &NodeProto, values: &Values<'_>, names: &Names) -> Option<Vec<NodeProto>> {
     let (input, output) = (node.input.first()?, node.output.first()?);
     let axis = int_or(node, "axis", 1);
     let is_last = values
@@ -130,7 +157,7 @@ fn softmax_of_a_matrix(node: &NodeProto, values: &Values<'_>) -> Option<Vec<Node
     if is_last || axis == -1 {
         return (axis != -1).then(|| vec![over_the_last(input, output)]);
     }
-    let named = |part: &str| format!("{output}/{part}");
+    let named = |part: &str| names.part(output, part);
     let (sizes, matrix, shares) = (named("sizes"), named("matrix"), named("shares"));
     let mut flatten = made("Flatten", &[input], &matrix);
     flatten.attribute = vec![int("axis", axis)];
@@ -139,23 +166,5 @@ fn softmax_of_a_matrix(node: &NodeProto, values: &Values<'_>) -> Option<Vec<Node
         flatten,
         over_the_last(&matrix, &shares),
         made("Reshape", &[&shares, &sizes], output),
-    ])
-}
-
-/// `Not(Equal(x, 0))`, which also holds for what is no number.
-fn is_not_zero(node: &NodeProto, values: &Values<'_>, opset: i64) -> Option<Vec<NodeProto>> {
-    let (input, output) = (node.input.first()?, node.output.first()?);
-    let data_type = values.data_type(input)?;
-    let is_float = data_type == DataType::FLOAT && opset >= 11;
-    if !is_float && ![DataType::INT32, DataType::INT64].contains(&data_type) {
-        return None;
-    }
-    let named = |part: &str| format!("{output}/{part}");
-    let (zero, equal) = (named("zero"), named("is_zero"));
-    let width = if data_type == DataType::INT64 { 8 } else { 4 };
-    Some(vec![
-        scalar(&zero, data_type, vec![0; width]),
-        made("Equal", &[input, &zero], &equal),
-        made("Not", &[&equal], output),
     ])
 }

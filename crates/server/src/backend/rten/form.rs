@@ -9,7 +9,7 @@ use slipway_model::onnx::proto::attribute_proto::AttributeType;
 use slipway_model::onnx::proto::{AttributeProto, NodeProto};
 use slipway_model::onnx::{DataType, is_default_domain};
 
-use super::values::{Values, elements, integers};
+use super::values::{Values, elements};
 
 /// Attributes whose value chooses what is computed; of others the form holds the name.
 const CHOOSING: &[&str] = &[
@@ -75,6 +75,24 @@ pub(super) struct Form {
     pub(super) aspects: Vec<String>,
 }
 
+impl Form {
+    /// The forms that a product may have whose operands have ranks that are not known.
+    pub(super) fn possible(&self) -> Vec<Self> {
+        let Some(place) = self.aspects.iter().position(|aspect| {
+            aspect.starts_with("ranks=?")
+                || (aspect.starts_with("ranks=") && aspect.split(',').nth(1) == Some("?"))
+        }) else {
+            return vec![self.clone()];
+        };
+        let with = |rank: &str| {
+            let mut form = self.clone();
+            form.aspects[place] = form.aspects[place].replacen('?', rank, 1);
+            form.possible()
+        };
+        [with("1"), with("2")].concat()
+    }
+}
+
 impl std::fmt::Display for Form {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} {} {}", self.operator, self.since, self.aspects.join(" "))
@@ -125,7 +143,10 @@ fn types(node: &NodeProto, values: &Values<'_>) -> String {
     while letters.last().is_some_and(|letter| *letter == "_") {
         letters.pop();
     }
-    if matches!(node.op_type(), "Concat" | "Max" | "Min" | "Mean" | "Sum" | "Einsum") && letters.len() > 1 {
+    if matches!(node.op_type(), "Concat" | "Max" | "Min" | "Mean" | "Sum" | "Einsum") {
+        if letters.contains(&"i64") {
+            letters.iter_mut().filter(|letter| **letter == "count").for_each(|letter| *letter = "i64");
+        }
         letters.dedup();
     }
     if letters.is_empty() { "nothing".to_owned() } else { letters.join(",") }
@@ -137,14 +158,13 @@ fn letter(node: &NodeProto, place: usize, name: &str, values: &Values<'_>) -> &'
     }
     let Some(data_type) = values.data_type(name) else { return "?" };
     match data_type {
-        DataType::FLOAT if node.op_type() == "Cast" && values.is_count(name) => "count_f",
         DataType::FLOAT => "f",
         DataType::FLOAT16 => "f16",
         DataType::BFLOAT16 => "bf16",
         DataType::DOUBLE => "f64",
+        DataType::INT32 | DataType::INT64 if is_end_of_slice(node, place, name, values) => "count",
         DataType::INT32 => "i32",
-        DataType::INT64 if values.is_count(name) || is_end_of_slice(node, place, name, values) => "count",
-        DataType::INT64 if has_more_than_32_bits(name, values) => "i64_large",
+        DataType::INT64 if values.is_count(name) => "count",
         DataType::INT64 => "i64",
         DataType::INT8 => "i8",
         DataType::UINT8 => "u8",
@@ -156,14 +176,7 @@ fn letter(node: &NodeProto, place: usize, name: &str, values: &Values<'_>) -> &'
 
 /// Starts and ends beyond any size mean the end, and engines with fewer bits cut them off.
 fn is_end_of_slice(node: &NodeProto, place: usize, name: &str, values: &Values<'_>) -> bool {
-    node.op_type() == "Slice" && matches!(place, 1 | 2) && values.constant(name).is_some()
-}
-
-fn has_more_than_32_bits(name: &str, values: &Values<'_>) -> bool {
-    let integers = values.constant(name).map(integers);
-    integers.is_some_and(|values| {
-        values.is_none_or(|values| values.iter().any(|value| i32::try_from(*value).is_err()))
-    })
+    node.op_type() == "Slice" && place > 0 && values.constant(name).is_some()
 }
 
 /// Ranks that decide: of the operands of a product, and of what is quantized in parts.

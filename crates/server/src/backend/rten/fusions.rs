@@ -1,7 +1,7 @@
 //! Replacements that rten makes of several nodes by one where the one does not compute the same.
 //!
 //! rten replaces nothing whose inner value somebody else takes. So the inner value of a replacement that does not fit
-//! becomes an output of the graph, which nobody asks for. Where a single node is replaced, the model is refused.
+//! becomes an output of the graph, which nobody asks for. Where that does not help, rten gets the model without its optimizer.
 
 use std::collections::HashMap;
 
@@ -9,7 +9,6 @@ use slipway_model::onnx::attribute::int_or;
 use slipway_model::onnx::proto::{GraphProto, NodeProto, TensorProto, ValueInfoProto};
 use slipway_model::onnx::{is_default_domain, subgraphs};
 
-use super::form::operator;
 use super::values::{Values, elements};
 
 /// What of a model's replacements does not fit.
@@ -17,30 +16,24 @@ use super::values::{Values, elements};
 pub(super) struct Misfits {
     /// Values of the main graph that keep a replacement from happening once they are outputs.
     pub(super) inner_values: Vec<String>,
-    /// Nodes that cannot be helped, in words.
-    pub(super) refusals: Vec<String>,
+    /// Whether there are some that nothing keeps from happening but leaving the optimizer out.
+    pub(super) forbids_optimizer: bool,
 }
 
 /// The replacements that do not fit in a model's main graph and all graphs inside it.
 pub(super) fn misfits(root: &GraphProto, values: &Values<'_>) -> Misfits {
-    let mut found = Misfits::default();
-    found.inner_values = Graph::of(root, values).misfits(&mut found.refusals);
-    for inner in root.node.iter().flat_map(subgraphs) {
-        inside(inner, values, &mut found.refusals);
-    }
-    found
+    let main = Graph::of(root, values);
+    let inside = root.node.iter().flat_map(subgraphs).any(|inner| has_misfits(inner, values));
+    Misfits { inner_values: main.misfits(), forbids_optimizer: inside || main.loses_axes_somewhere() }
 }
 
-/// The outputs of an inner graph are counted by the node that holds it, so there a misfit is refused.
-fn inside(graph: &GraphProto, outer: &Values<'_>, refusals: &mut Vec<String>) {
+/// The outputs of an inner graph are counted by the node that holds it, so no value can be added there.
+fn has_misfits(graph: &GraphProto, outer: &Values<'_>) -> bool {
     let values = Values::within(graph, outer);
-    let misfits = Graph::of(graph, &values).misfits(refusals);
-    refusals.extend(
-        misfits.into_iter().map(|value| format!("the chain of nodes behind {value:?} inside another node")),
-    );
-    for inner in graph.node.iter().flat_map(subgraphs) {
-        inside(inner, &values, refusals);
-    }
+    let this = Graph::of(graph, &values);
+    !this.misfits().is_empty()
+        || this.loses_axes_somewhere()
+        || graph.node.iter().flat_map(subgraphs).any(|inner| has_misfits(inner, &values))
 }
 
 /// Makes values outputs of a graph.
@@ -67,29 +60,34 @@ impl<'a> Graph<'a> {
     }
 
     /// The values that keep a replacement from happening when they are taken.
-    fn misfits(&self, refusals: &mut Vec<String>) -> Vec<String> {
+    fn misfits(&self) -> Vec<String> {
         let mut values = Vec::new();
-        for node in self.graph.node.iter().filter(|node| is_default_domain(node.domain())) {
-            refusals.extend(self.loses_axes(node).then(|| {
-                format!(
-                    "{} with a constant of one element and more axes than the other input may have",
-                    operator(node)
-                )
-            }));
+        for node in self.nodes() {
             values.extend(self.bias_that_does_not_fit(node));
             values.extend(self.norm_that_does_not_fit(node));
+            values.extend(self.repetition(node));
         }
         values.sort();
         values.dedup();
         values
     }
 
+    fn nodes(&self) -> impl Iterator<Item = &'a NodeProto> {
+        self.graph.node.iter().filter(|node| is_default_domain(node.domain()))
+    }
+
+    fn loses_axes_somewhere(&self) -> bool {
+        self.nodes().any(|node| self.loses_axes(node))
+    }
+
     fn made_by(&self, name: &str, operator: &str) -> Option<&'a NodeProto> {
         self.makers.get(name).copied().filter(|node| node.op_type() == operator)
     }
 
-    fn constant(&self, name: &str) -> Option<&'a TensorProto> {
-        self.values.constant(name)
+    /// What rten may take for a constant: it computes ahead whatever constants alone decide.
+    fn fixed(&self, name: &str) -> Option<Fixed<'a>> {
+        let fixed = || self.values.is_fixed(name).then_some(Fixed::Computed);
+        self.values.constant(name).map(Fixed::Tensor).or_else(fixed)
     }
 
     /// The two operands of a node, each beside the other.
@@ -106,27 +104,33 @@ impl<'a> Graph<'a> {
         if !matches!(node.op_type(), "Add" | "Sub" | "Mul" | "Div" | "Pow" | "Where") {
             return false;
         }
-        let axes = |name: &String| {
-            let single = self.constant(name).filter(|tensor| elements(tensor) == 1);
-            single.map_or(0, |tensor| tensor.dims.len())
+        let axes = |name: &String| match self.fixed(name) {
+            None => 0,
+            Some(Fixed::Tensor(tensor)) if elements(tensor) == 1 => tensor.dims.len(),
+            Some(Fixed::Tensor(_)) => 0,
+            Some(Fixed::Computed) => self.values.rank(name).unwrap_or(usize::MAX),
         };
         let most = node.input.iter().map(axes).max().unwrap_or_default();
-        let other = |name: &&String| self.constant(name).is_none_or(|tensor| elements(tensor) != 1);
-        let others = node.input.iter().filter(other).map(|name| self.values.rank(name));
-        most > 0 && others.flatten().max().is_none_or(|rank| rank < most)
+        let others = node.input.iter().filter(|name| self.fixed(name).is_none());
+        let mut ranks = others.map(|name| self.values.rank(name)).peekable();
+        most > 0 && ranks.peek().is_some() && ranks.flatten().max().is_none_or(|rank| rank < most)
     }
 
-    /// The product before a bias of another length than the product is wide.
+    /// The product before a bias that may have another length than the product is wide.
     fn bias_that_does_not_fit(&self, node: &'a NodeProto) -> Option<String> {
         if node.op_type() != "Add" {
             return None;
         }
         Self::operands(node).find_map(|(product, bias)| {
-            let bias = self.constant(bias).filter(|tensor| tensor.dims.len() == 1)?;
+            let width = |weight: &TensorProto| weight.dims.last().copied().filter(|_| weight.dims.len() > 1);
+            let fixed = self.fixed(bias)?;
             let product = self.made_by(product, "MatMul")?;
-            let weight = product.input.get(1).and_then(|name| self.constant(name));
-            let width = weight.filter(|tensor| tensor.dims.len() > 1).and_then(|tensor| tensor.dims.last());
-            (width != bias.dims.first()).then(|| product.output.first().cloned())?
+            let weight = product.input.get(1).and_then(|name| self.values.constant(name)).and_then(width);
+            let fits = match fixed {
+                Fixed::Tensor(bias) => bias.dims.len() != 1 || weight == bias.dims.first().copied(),
+                Fixed::Computed => self.values.rank(bias).is_some_and(|rank| rank != 1),
+            };
+            (!fits).then(|| product.output.first().cloned())?
         })
     }
 
@@ -134,23 +138,32 @@ impl<'a> Graph<'a> {
     fn norm_that_does_not_fit(&self, node: &'a NodeProto) -> Option<String> {
         match node.op_type() {
             "Mul" => Self::operands(node).find_map(|(normalized, scale)| {
-                let scale = self.constant(scale)?;
+                let scale = self.fixed(scale)?;
                 let divided = self.made_by(normalized, "Div").filter(|divided| self.divides_by_root(divided));
                 let scaled = || self.made_by(normalized, "Mul").filter(|scaled| self.has_root(scaled));
                 let inner = divided.or_else(scaled)?;
-                (!is_vector(scale) || self.lost_an_axis(inner)).then(|| inner.output.first().cloned())?
+                (!scale.is_vector() || self.lost_an_axis(inner)).then(|| inner.output.first().cloned())?
             }),
             "Add" => Self::operands(node).find_map(|(scaled, shift)| {
-                let shift = self.constant(shift)?;
+                let shift = self.fixed(shift)?;
                 let scaled = self.made_by(scaled, "Mul")?;
                 let scale = Self::operands(scaled).find_map(|(normalized, scale)| {
                     self.made_by(normalized, "Div").filter(|divided| self.divides_by_root(divided))?;
-                    self.constant(scale)
+                    self.fixed(scale)
                 })?;
-                (!is_vector(shift) || shift.dims != scale.dims).then(|| scaled.output.first().cloned())?
+                (!shift.is_vector() || shift.dims() != scale.dims())
+                    .then(|| scaled.output.first().cloned())?
             }),
             _ => None,
         }
+    }
+
+    /// The spread value of a chain that rten takes for a repetition of elements, wherever the new axis stands.
+    fn repetition(&self, node: &'a NodeProto) -> Option<String> {
+        let reshaped = node.input.first().filter(|_| node.op_type() == "Reshape")?;
+        let spread = self.made_by(reshaped, "Expand")?;
+        self.made_by(spread.input.first()?, "Unsqueeze")?;
+        Some(reshaped.clone())
     }
 
     fn divides_by_root(&self, node: &NodeProto) -> bool {
@@ -158,10 +171,11 @@ impl<'a> Graph<'a> {
     }
 
     fn has_root(&self, node: &NodeProto) -> bool {
-        let reciprocal = node.input.iter().find_map(|name| self.made_by(name, "Reciprocal"));
-        reciprocal
-            .and_then(|node| node.input.first())
-            .is_some_and(|root| self.made_by(root, "Sqrt").is_some())
+        let root = |name: &String| self.made_by(name, "Sqrt").is_some();
+        node.input.iter().any(|name| {
+            self.made_by(name, "Reciprocal").and_then(|node| node.input.first()).is_some_and(root)
+                || self.made_by(name, "Div").is_some_and(|node| self.divides_by_root(node))
+        })
     }
 
     /// Whether a mean that goes into a normalized value was taken without keeping its axis, or over several of them.
@@ -185,6 +199,25 @@ impl<'a> Graph<'a> {
     }
 }
 
-fn is_vector(tensor: &TensorProto) -> bool {
-    tensor.dims.len() == 1 && elements(tensor) > 1
+/// A value that rten may compute ahead.
+#[derive(Clone, Copy)]
+enum Fixed<'a> {
+    /// A constant of the model.
+    Tensor(&'a TensorProto),
+    /// What is computed from constants.
+    Computed,
+}
+
+impl<'a> Fixed<'a> {
+    /// Whether it is known to be a vector of several elements.
+    fn is_vector(self) -> bool {
+        self.dims().is_some_and(|dims| dims.len() == 1 && dims[0] > 1)
+    }
+
+    fn dims(self) -> Option<&'a [i64]> {
+        match self {
+            Self::Tensor(tensor) => Some(&tensor.dims),
+            Self::Computed => None,
+        }
+    }
 }

@@ -5,12 +5,16 @@
 //! models whose every node has a form that was proven equal.
 
 mod adapt;
+mod bounds;
 #[cfg(test)]
 mod cases;
 mod external;
 mod form;
 mod fusions;
+mod limits;
+mod literals;
 mod made;
+mod names;
 mod operators;
 mod proven;
 mod quantization;
@@ -53,8 +57,8 @@ impl Rten {
     pub(super) fn load(path: &Path, threads: usize) -> Result<Self, LoadError> {
         let file = declared::open(path)?;
         let declared = declared_by(&file)?;
-        let prepared = prepared(&file)?;
-        let model = load_weights(path, file, prepared)?;
+        let (model, optimizes) = prepared(&file)?;
+        let model = load_weights(path, file, model, optimizes)?;
         let ids = |specs: &[TensorSpec]| {
             let id = |spec: &TensorSpec| model.node_id(&spec.name).map_err(refused);
             specs.iter().map(id).collect::<Result<Vec<_>, _>>()
@@ -77,11 +81,12 @@ fn declared_by(file: &OnnxModel) -> Result<Declared, LoadError> {
     Declared::of(NAME, file, |datatype| !matches!(datatype, DataType::Bytes | DataType::Fp64))
 }
 
-/// What the engine gets: the model with all written out that it asks for.
-fn prepared(file: &OnnxModel) -> Result<ModelProto, LoadError> {
+/// What the engine gets: the model with all written out that it asks for, and whether its optimizer may have it.
+fn prepared(file: &OnnxModel) -> Result<(ModelProto, bool), LoadError> {
     let mut model = file.proto().clone();
-    lacks_nothing(prepare(&mut model, &[]))?;
-    Ok(model)
+    let Prepared { refusals, optimizes } = prepare(&mut model, &[]);
+    lacks_nothing(refusals)?;
+    Ok((model, optimizes))
 }
 
 fn lacks_nothing(operators: Vec<String>) -> Result<(), LoadError> {
@@ -92,19 +97,27 @@ fn lacks_nothing(operators: Vec<String>) -> Result<(), LoadError> {
     }
 }
 
-/// Makes a model what the engine takes; says what of it the engine is not proven to compute as ONNX says, sorted, each once.
-/// `counts` names inputs whose integers are known to count sizes.
-fn prepare(model: &mut ModelProto, counts: &[String]) -> Vec<String> {
+/// What is known of a model that is prepared for the engine.
+struct Prepared {
+    /// What of it the engine is not proven to compute as ONNX says, sorted, each once.
+    refusals: Vec<String>,
+    /// Whether the engine's optimizer changes no value of it.
+    optimizes: bool,
+}
+
+/// Makes a model what the engine takes. `counts` names inputs whose integers are known to count sizes.
+fn prepare(model: &mut ModelProto, counts: &[String]) -> Prepared {
     let opset = proven::opset(model);
-    let Some(graph) = &mut model.graph else { return Vec::new() };
+    let Some(graph) = &mut model.graph else { return Prepared { refusals: Vec::new(), optimizes: true } };
     adapt::adapt(graph, opset);
     let values = Values::of(graph, counts);
-    let Misfits { inner_values, mut refusals } = fusions::misfits(graph, &values);
-    refusals.extend(proven::unproven(graph, opset, &values));
+    let Misfits { inner_values, forbids_optimizer } = fusions::misfits(graph, &values);
+    let mut refusals = proven::unproven(graph, opset, &values);
     fusions::expose(graph, inner_values);
+    adapt::forget_descriptions(graph);
     refusals.sort();
     refusals.dedup();
-    refusals
+    Prepared { refusals, optimizes: !forbids_optimizer }
 }
 
 fn refused(error: impl std::fmt::Display) -> LoadError {
@@ -112,8 +125,14 @@ fn refused(error: impl std::fmt::Display) -> LoadError {
 }
 
 /// Reads the weights in the way that needs the least memory for this model.
-fn load_weights(path: &Path, file: OnnxModel, model: ModelProto) -> Result<Model, LoadError> {
+fn load_weights(
+    path: &Path,
+    file: OnnxModel,
+    model: ModelProto,
+    optimizes: bool,
+) -> Result<Model, LoadError> {
     let mut options = ModelOptions::with_all_ops();
+    options.enable_optimization(optimizes);
     let changed = model != *file.proto();
     let renamed = Renamed::of(model, file.folder())?;
     drop(file);

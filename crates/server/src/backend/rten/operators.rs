@@ -27,7 +27,7 @@ pub(super) fn unsupported(model: &OnnxModel) -> Vec<String> {
     let mut missing = missing(model);
     // Behind an operator that is missing, types are not known.
     if missing.is_empty() {
-        missing.extend(prepare(&mut model.proto().clone(), &[]));
+        missing.extend(prepare(&mut model.proto().clone(), &[]).refusals);
     }
     missing.into_iter().collect()
 }

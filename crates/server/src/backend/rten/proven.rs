@@ -6,10 +6,13 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::OnceLock;
 
-use slipway_model::onnx::proto::{GraphProto, ModelProto, NodeProto};
-use slipway_model::onnx::{graphs, is_default_domain, subgraphs};
+use slipway_model::onnx::attribute::attribute;
+use slipway_model::onnx::proto::{GraphProto, ModelProto, NodeProto, TensorProto};
+use slipway_model::onnx::{DataType, graphs, is_default_domain, subgraphs};
 
-use super::form::Form;
+use super::bounds::Bound;
+use super::form::{Form, operator};
+use super::limits;
 use super::values::Values;
 
 const FORMS: &str = include_str!("forms.txt");
@@ -17,18 +20,23 @@ const VERSIONS: &str = include_str!("versions.txt");
 
 /// What is not proven about the nodes of a model, as `operator with what`.
 pub(super) fn unproven(graph: &GraphProto, opset: i64, values: &Values<'_>) -> Vec<String> {
-    forms(graph, opset, values).iter().filter_map(|(_, form)| Table::get().objection(form)).collect()
+    let Walk { forms, mut refusals, .. } = walk(graph, opset, values);
+    let possible = forms.iter().flat_map(Form::possible);
+    refusals.extend(possible.filter_map(|form| Table::get().objection(&form)));
+    refusals.extend(wide_constants(graph));
+    refusals
 }
 
-/// The form of every node of a model, in its main graph and all graphs inside it.
-pub(super) fn forms<'a>(
-    graph: &'a GraphProto,
-    opset: i64,
-    values: &Values<'_>,
-) -> Vec<(&'a NodeProto, Form)> {
-    let mut walk = Walk { opset, used: used(graph), forms: Vec::new() };
+/// The form of every node of a model, in its main graph and all graphs inside it, but for those beyond the engine.
+#[cfg(test)]
+pub(super) fn forms(graph: &GraphProto, opset: i64, values: &Values<'_>) -> Vec<Form> {
+    walk(graph, opset, values).forms
+}
+
+fn walk<'a>(graph: &'a GraphProto, opset: i64, values: &Values<'_>) -> Walk<'a> {
+    let mut walk = Walk { opset, used: used(graph), forms: Vec::new(), refusals: Vec::new() };
     walk.graph(graph, values);
-    walk.forms
+    walk
 }
 
 /// The version of ONNX's own operators that a model asks for.
@@ -40,7 +48,8 @@ pub(super) fn opset(model: &ModelProto) -> i64 {
 struct Walk<'a> {
     opset: i64,
     used: BTreeSet<&'a str>,
-    forms: Vec<(&'a NodeProto, Form)>,
+    forms: Vec<Form>,
+    refusals: Vec<String>,
 }
 
 impl<'a> Walk<'a> {
@@ -48,14 +57,55 @@ impl<'a> Walk<'a> {
         for node in &graph.node {
             // Constants are values, not operators.
             if node.op_type() != "Constant" || !is_default_domain(node.domain()) {
-                let since = Table::get().since(node, self.opset);
-                self.forms.push((node, Form::of(node, since, values, |output| self.used.contains(output))));
+                self.node(node, values);
             }
             for inner in subgraphs(node) {
                 self.graph(inner, &Values::within(inner, values));
             }
         }
     }
+}
+
+impl Walk<'_> {
+    fn node(&mut self, node: &NodeProto, values: &Values<'_>) {
+        if let Some(words) = limits::beyond(node, values) {
+            self.refusals.push(format!("{} {words}", operator(node)));
+            return;
+        }
+        let since = Table::get().since(node, self.opset);
+        self.forms.push(Form::of(node, since, values, |output| self.used.contains(output)));
+    }
+}
+
+/// Constants of 64-bit integers that 32 bits do not hold, but for the bounds of a `Slice`, which rten cuts to sizes.
+fn wide_constants(root: &GraphProto) -> Vec<String> {
+    let mut users: HashMap<&str, bool> = HashMap::new();
+    for graph in graphs(root) {
+        for node in &graph.node {
+            for (place, name) in node.input.iter().enumerate() {
+                let is_bound =
+                    node.op_type() == "Slice" && is_default_domain(node.domain()) && matches!(place, 1 | 2);
+                *users.entry(name).or_default() |= !is_bound;
+            }
+        }
+        users.extend(graph.output.iter().map(|output| (output.name(), true)));
+    }
+    let is_wide = |tensor: &TensorProto| {
+        tensor.data_type() == DataType::INT64.code() && !Bound::of(tensor).is_some_and(Bound::fits_32_bits)
+    };
+    let mut wide = Vec::new();
+    for graph in graphs(root) {
+        let initializers = graph.initializer.iter().map(|tensor| (tensor.name(), tensor));
+        let values = graph
+            .node
+            .iter()
+            .filter_map(|node| Some((node.output.first()?.as_str(), attribute(node, "value")?.t.as_ref()?)));
+        let told = initializers
+            .chain(values)
+            .filter(|(name, tensor)| users.get(name) == Some(&true) && is_wide(tensor));
+        wide.extend(told.map(|(name, _)| format!("the constant {name:?}, which may need more than 32 bits")));
+    }
+    wide
 }
 
 /// Every name that somebody takes: a node of any graph, or who asks for a graph's outputs.
@@ -135,11 +185,20 @@ impl Table {
             });
         };
         let missing = |known: &Vec<&str>| {
-            let strange = aspects.iter().filter(|aspect| !known.contains(&aspect.as_str())).cloned();
-            let lacking = known.iter().filter(|known| !aspects.iter().any(|aspect| aspect == *known));
+            let is_known = |aspect: &&String| known.iter().any(|known| covers(known, aspect));
+            let strange = aspects.iter().filter(|aspect| !is_known(aspect)).cloned();
+            let lacking = known.iter().filter(|known| !aspects.iter().any(|aspect| covers(known, aspect)));
             strange.chain(lacking.map(|aspect| format!("no {aspect}"))).collect::<Vec<_>>()
         };
         let nearest = proven.iter().map(missing).min_by_key(Vec::len).unwrap_or_default();
         (!nearest.is_empty()).then(|| format!("{operator} with {}", nearest.join(" and ")))
     }
+}
+
+/// Whether an aspect of a proven form holds for one that is asked for: what is right for any integer is right for a count.
+fn covers(known: &str, asked: &str) -> bool {
+    let fits = |(known, asked)| known == asked || (known, asked) == ("i64", "count");
+    known == asked
+        || (known.matches(',').count() == asked.matches(',').count()
+            && known.split(',').zip(asked.split(',')).all(fits))
 }

@@ -5,13 +5,14 @@ use slipway_model::onnx::attribute::int;
 use slipway_model::onnx::proto::NodeProto;
 
 use super::made::{float, made};
+use super::names::Names;
 use super::values::{Values, elements};
 
 /// `DynamicQuantizeLinear` as the function that ONNX defines it as.
-pub(super) fn dynamic(node: &NodeProto) -> Option<Vec<NodeProto>> {
+pub(super) fn dynamic(node: &NodeProto, names: &Names) -> Option<Vec<NodeProto>> {
     let input = node.input.first()?;
     let [y, scale, zero] = node.output.as_slice() else { return None };
-    let named = |part: &str| format!("{y}/{part}");
+    let named = |part: &str| names.part(y, part);
     let [none, one, steps] = ["none", "one", "steps"].map(named);
     let [least, low, most, high, span, flat, step, below, shift, whole] =
         ["least", "low", "most", "high", "span", "flat", "step", "below", "shift", "whole"].map(named);
@@ -36,12 +37,12 @@ pub(super) fn dynamic(node: &NodeProto) -> Option<Vec<NodeProto>> {
         made("Round", &[&shift], &whole),
         cast(&whole, zero, DataType::UINT8),
     ];
-    nodes.extend(rounded(y, input, scale, &whole, DataType::UINT8));
+    nodes.extend(rounded(names, [y, input, scale, &whole], DataType::UINT8));
     Some(nodes)
 }
 
 /// `QuantizeLinear` with one scale.
-pub(super) fn linear(node: &NodeProto, values: &Values<'_>) -> Option<Vec<NodeProto>> {
+pub(super) fn linear(node: &NodeProto, values: &Values<'_>, names: &Names) -> Option<Vec<NodeProto>> {
     let (input, scale, y) = (node.input.first()?, node.input.get(1)?, node.output.first()?);
     let is_single = values.rank(scale) == Some(0)
         || values
@@ -58,14 +59,14 @@ pub(super) fn linear(node: &NodeProto, values: &Values<'_>) -> Option<Vec<NodePr
     if !is_single || !is_known {
         return None;
     }
-    let whole = format!("{y}/zero");
+    let whole = names.part(y, "zero");
     let zero = zero.map_or_else(|| float(&whole, 0.0), |zero| cast(zero, &whole, DataType::FLOAT));
-    Some([vec![zero], rounded(y, input, scale, &whole, data_type)].concat())
+    Some([vec![zero], rounded(names, [y, input, scale, &whole], data_type)].concat())
 }
 
-/// `saturate(round(x / scale) + zero)`, with the zero point as a float.
-fn rounded(y: &str, x: &str, scale: &str, zero: &str, data_type: DataType) -> Vec<NodeProto> {
-    let named = |part: &str| format!("{y}/{part}");
+/// `y = saturate(round(x / scale) + zero)`, with the zero point as a float.
+fn rounded(names: &Names, [y, x, scale, zero]: [&str; 4], data_type: DataType) -> Vec<NodeProto> {
+    let named = |part: &str| names.part(y, part);
     let [sizes, scales, quotient, near] = ["sizes", "scales", "quotient", "near"].map(named);
     let [moved, held, lowest, highest] = ["moved", "held", "lowest", "highest"].map(named);
     let (low, high) = if data_type == DataType::INT8 { (-128.0, 127.0) } else { (0.0, 255.0) };

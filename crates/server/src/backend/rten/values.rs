@@ -6,17 +6,18 @@ use slipway_model::onnx::attribute::{attribute, int_or, ints_of};
 use slipway_model::onnx::proto::{GraphProto, NodeProto, TensorProto, ValueInfoProto, type_proto};
 use slipway_model::onnx::{DataType, Types, is_contrib_float, is_default_domain, subgraphs};
 
-/// Largest integer of a constant that is taken for a count: sums and products of a few stay within 32 bits.
-const LARGEST_COUNT: u64 = 1 << 20;
+use super::bounds::Bound;
 
 /// What is known of one value.
-#[derive(Default)]
-struct Known<'a> {
+#[derive(Clone, Default)]
+pub(super) struct Known<'a> {
     rank: Option<usize>,
     /// How many elements it has, where it is a vector.
     length: Option<usize>,
-    /// Whether its integers are computed from sizes and small constants.
-    is_count: bool,
+    /// How large its numbers get, where that is known.
+    bound: Option<Bound>,
+    /// Whether it is computed from constants alone, so that an engine may take it for one.
+    is_fixed: bool,
     constant: Option<&'a TensorProto>,
 }
 
@@ -41,8 +42,8 @@ impl<'a> Values<'a> {
 
     fn filled(mut self, graph: &'a GraphProto, counts: &[String]) -> Self {
         for input in &graph.input {
-            let is_count = counts.iter().any(|name| name == input.name());
-            self.own.insert(input.name(), Known { rank: declared_rank(input), is_count, ..Known::default() });
+            let bound = counts.iter().any(|name| name == input.name()).then_some(Bound::FEW);
+            self.own.insert(input.name(), Known { rank: declared_rank(input), bound, ..Known::default() });
         }
         let initializers = graph.initializer.iter().map(|tensor| (tensor.name(), tensor));
         for (name, tensor) in initializers.chain(graph.node.iter().filter_map(constant_of)) {
@@ -73,7 +74,17 @@ impl<'a> Values<'a> {
 
     /// Whether the integers of a value are computed from sizes and small constants, so that 32 bits hold them.
     pub(super) fn is_count(&self, name: &str) -> bool {
-        self.known(name).is_some_and(|known| known.is_count)
+        self.bound(name).is_some_and(Bound::fits_32_bits)
+    }
+
+    /// How large the numbers of a value get.
+    pub(super) fn bound(&self, name: &str) -> Option<Bound> {
+        self.known(name)?.bound
+    }
+
+    /// Whether a value is computed from constants alone.
+    pub(super) fn is_fixed(&self, name: &str) -> bool {
+        self.known(name).is_some_and(|known| known.is_fixed)
     }
 
     /// The tensor behind a name, where it is an initializer or a `Constant`.
@@ -102,12 +113,14 @@ impl<'a> Values<'a> {
             return outputs.map(known).collect();
         }
         let ranks = self.ranks_of(node);
-        let (length, is_count) = (self.length_of(node), self.makes_counts(node));
+        let (length, bound) = (self.length_of(node), self.bound_of(node));
+        let is_fixed = self.gives_fixed_values(node);
         let known = |(place, output): (usize, &'a String)| {
             let known = Known {
                 rank: ranks.get(place).copied().flatten(),
                 length: length.filter(|_| place == 0),
-                is_count: is_count || gives_places(node, place),
+                bound: if gives_places(node, place) { Some(Bound::SIZE) } else { bound },
+                is_fixed,
                 constant: None,
             };
             (output.as_str(), known)
@@ -150,10 +163,10 @@ impl<'a> Values<'a> {
             "OneHot" => Some(rank(0)? + 1),
             "LSTM" | "GRU" | "RNN" => Some(4),
             "QuantizeLinear" | "DequantizeLinear" => rank(0),
-            "Shape" | "NonMaxSuppression" => Some(1 + usize::from(node.op_type() != "Shape")),
+            "Shape" => Some(1),
             "Size" => Some(0),
-            "Flatten" | "NonZero" => Some(2),
-            "Reshape" | "ConstantOfShape" if node.op_type() == "ConstantOfShape" => length(0),
+            "Flatten" | "NonZero" | "NonMaxSuppression" => Some(2),
+            "ConstantOfShape" => length(0),
             "Reshape" => length(1),
             "Unsqueeze" => Some(rank(0)? + ints_of(node, "axes").map(<[i64]>::len).or_else(|| length(1))?),
             "Squeeze" => rank(0)?.checked_sub(ints_of(node, "axes").map(<[i64]>::len).or_else(|| length(1))?),
@@ -198,19 +211,20 @@ impl<'a> Values<'a> {
     /// How much of a vector a slice with constant bounds and steps of one takes.
     fn sliced(&self, length: usize, node: &NodeProto) -> Option<usize> {
         let bound = |place: usize| {
-            let values = integers(self.constant(node.input.get(place)?)?)?;
-            let value = values.first().copied()?;
+            let value = self.single_integer(node.input.get(place)?)?;
             let length = i64::try_from(length).ok()?;
             let from_the_start = if value < 0 { value.saturating_add(length) } else { value };
             usize::try_from(from_the_start.clamp(0, length)).ok()
         };
-        let steps = node
-            .input
-            .get(4)
-            .filter(|name| !name.is_empty())
-            .map(|name| self.constant(name).and_then(integers));
-        let by_one = steps.is_none_or(|steps| steps == Some(vec![1]));
+        let steps = node.input.get(4).filter(|name| !name.is_empty());
+        let by_one = steps.is_none_or(|steps| self.single_integer(steps) == Some(1));
         Some(bound(2)?.saturating_sub(bound(1)?)).filter(|_| by_one)
+    }
+
+    /// The integer of a constant of one element.
+    fn single_integer(&self, name: &str) -> Option<i64> {
+        let constant = self.constant(name).filter(|tensor| elements(tensor) == 1)?;
+        integers(constant)?.first().copied()
     }
 
     /// The length of a vector; nothing for what is not known to be one.
@@ -227,27 +241,11 @@ impl<'a> Values<'a> {
         if int_or(node, "keepdims", 1) != 0 { rank } else { rank?.checked_sub(axes?) }
     }
 
-    /// Whether what a node gives is computed from counts alone.
-    fn makes_counts(&self, node: &NodeProto) -> bool {
-        match node.op_type() {
-            "Shape" | "Size" | "NonZero" => true,
-            "Cast" => node
-                .input
-                .first()
-                .is_some_and(|name| self.is_count(name) || self.data_type(name) == Some(DataType::BOOL)),
-            "Gather" | "Slice" | "Reshape" | "Squeeze" | "Unsqueeze" | "Expand" | "Transpose" | "Flatten"
-            | "Tile" | "Identity" | "Split" | "ConstantOfShape" | "GatherElements" | "GatherND"
-            | "ReduceMax" | "ReduceMin" | "Abs" | "Neg" | "Floor" | "Ceil" | "Round" => {
-                node.op_type() == "ConstantOfShape"
-                    || node.input.first().is_some_and(|name| self.is_count(name))
-            }
-            "Where" => node.input.iter().skip(1).all(|name| self.is_count(name)),
-            "Add" | "Sub" | "Mul" | "Div" | "Mod" | "Concat" | "Min" | "Max" | "Range" | "ReduceSum"
-            | "ReduceProd" | "CumSum" | "Sqrt" | "Trilu" | "Clip" => {
-                node.input.iter().filter(|name| !name.is_empty()).all(|name| self.is_count(name))
-            }
-            _ => false,
-        }
+    /// Engines know sizes of inputs that are declared, so sizes count as fixed.
+    fn gives_fixed_values(&self, node: &NodeProto) -> bool {
+        let fixed = |name: &String| name.is_empty() || self.is_fixed(name);
+        matches!(node.op_type(), "Shape" | "Size")
+            || (!node.input.is_empty() && node.input.iter().all(fixed) && subgraphs(node).next().is_none())
     }
 }
 
@@ -313,7 +311,7 @@ impl<'a> Known<'a> {
     fn of(tensor: &'a TensorProto) -> Self {
         let rank = tensor.dims.len();
         let length = (rank == 1).then(|| elements(tensor));
-        Self { rank: Some(rank), length, is_count: counts_something(tensor), constant: Some(tensor) }
+        Self { rank: Some(rank), length, bound: Bound::of(tensor), is_fixed: true, constant: Some(tensor) }
     }
 }
 
@@ -361,14 +359,4 @@ pub(super) fn floats(tensor: &TensorProto) -> Option<Vec<f32>> {
         _ => tensor.float_data.clone(),
     };
     (values.len() == elements(tensor)).then_some(values)
-}
-
-fn counts_something(tensor: &TensorProto) -> bool {
-    match integers(tensor) {
-        Some(values) => values.iter().all(|value| value.unsigned_abs() <= LARGEST_COUNT),
-        None => {
-            elements(tensor) <= 64
-                && floats(tensor).is_some_and(|values| values.iter().all(|value| value.abs() <= 1024.0))
-        }
-    }
 }
