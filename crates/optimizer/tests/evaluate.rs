@@ -2,13 +2,16 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests are tests too")]
 
-use std::io::{Cursor, Write};
+#[path = "common/npz.rs"]
+mod npz;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use npz::npz;
 use serde_json::json;
 use slipway_api::{DataSet, Gate, status::Verdict};
-use slipway_model::npz::{NpzFile, NpzLimits};
+use slipway_model::npz::NpzFile;
 use slipway_optimizer::evaluate::{
     self, HttpPredictor, Measured, PredictError, ReplayOptions, Samples, Sizes, judge, race, replay,
 };
@@ -127,14 +130,8 @@ async fn slow(time: Duration, shutdown: &CancellationToken) -> (Running, HttpPre
 
 /// One sample for [`Slow`].
 fn many() -> Samples {
-    let head = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': (1, {MANY}), }}\n");
-    let mut archive = zip::ZipWriter::new(Cursor::new(Vec::new()));
-    archive.start_file("x.npy", zip::write::SimpleFileOptions::default()).unwrap();
-    archive.write_all(b"\x93NUMPY\x01\x00").unwrap();
-    archive.write_all(&u16::try_from(head.len()).unwrap().to_le_bytes()).unwrap();
-    archive.write_all(head.as_bytes()).unwrap();
-    archive.write_all(&0.123_456_79_f32.to_le_bytes().repeat(MANY)).unwrap();
-    let mut file = NpzFile::from_reader(archive.finish().unwrap(), NpzLimits::default()).unwrap();
+    let values = 0.123_456_79_f32.to_le_bytes().repeat(MANY);
+    let mut file = npz(&[("x", "<f4", &format!("(1, {MANY})"), values)]);
     let data =
         serde_json::from_value(json!({ "name": "many", "source": { "uri": "file:///x.npz" } })).unwrap();
     let shape = vec![-1, i64::try_from(MANY).unwrap()];

@@ -11,7 +11,7 @@ use common::{count, noise, tensor, tensor_bytes};
 use slipway_model::onnx::build::{
     ModelBuilder, external_tensor, float_value, graph, int, ints, node, tensor as tensor_attribute,
 };
-use slipway_model::onnx::proto::{GraphProto, TensorProto};
+use slipway_model::onnx::proto::{GraphProto, NodeProto, TensorProto};
 use slipway_model::onnx::{DataType, Dim, OnnxModel};
 use slipway_optimizer::file::FileError;
 use slipway_optimizer::progress::Silent;
@@ -132,6 +132,49 @@ fn nothing_is_made_of_sizes_that_no_memory_has() {
         report.skipped.iter().map(|skip| (skip.op.as_str(), skip.reason.as_str())).collect();
     assert_eq!(reasons.len(), 3, "{reasons:?}");
     assert!(reasons.iter().all(|(_, reason)| reason.contains("too many to compute ahead")), "{reasons:?}");
+}
+
+#[test]
+fn what_is_not_read_keeps_nothing_else_from_being_computed() {
+    // With a scale of four bytes, 2 GiB are 32 such weights to the byte.
+    let (quantized, largest) = ((64 << 20) - 4, 64_i64 << 20);
+    let other = |name: &str| NodeProto {
+        domain: Some("com.example".to_owned()),
+        ..node(name, &["w"], &["h"], vec![])
+    };
+    for (what, bytes, node) in [
+        (
+            "an operator that nobody computes",
+            quantized,
+            node("DequantizeLinear", &["w", "one"], &["h"], vec![]),
+        ),
+        ("an operator of another domain", largest, other("Transpose")),
+        ("a tensor that is too large", largest + 1, node("Transpose", &["w"], &["h"], vec![])),
+    ] {
+        let length = bytes.to_string();
+        let mut w = external_tensor("w", &[1, bytes], &[("location", "w.bin"), ("length", &length)]);
+        w.data_type = Some(DataType::INT8.code());
+        let mut model = layer().initializer(w).floats("one", &[], &[1.0]);
+        for index in 0..40 {
+            let mut reader = node.clone();
+            reader.output = vec![format!("h{index}")];
+            model.graph().node.push(reader);
+            let (read, given) = (format!("h{index}"), format!("y{index}"));
+            model = model.node("MatMul", &["x", &read], &[&given]).output(&given, &[-1, bytes]);
+        }
+        let model = model
+            .floats("v", &[2, 16], &noise(3, 32))
+            .node("Transpose", &["v"], &["turned"])
+            .node("MatMul", &["x", "turned"], &["z"])
+            .output("z", &[-1, 2]);
+        let case = Case::new(&model);
+        fs::File::create(case.folder.path().join("w.bin"))
+            .unwrap()
+            .set_len(u64::try_from(bytes).unwrap())
+            .unwrap();
+        let report = case.simplify().unwrap();
+        assert!(tensor(&case.model(), "turned").is_some(), "{what}: {:?}", report.skipped.last());
+    }
 }
 
 #[test]

@@ -27,7 +27,8 @@ pub fn judge_time(times: &[f64], maximum: f64, confidence: Confidence) -> Judgem
 /// Judges whether the 95th percentile of `candidate` is at most `maximum` times that of `baseline`.
 ///
 /// Times of one place were measured beside each other, and which came first takes turns: the baseline where the place
-/// is odd. What the order does to the baseline's own median widens both bounds. Else as [`judge_time`].
+/// is odd. Each even place and the next are of one sample; how many times as slow the order makes one of the two, in
+/// the median, widens both bounds. Else as [`judge_time`].
 ///
 /// # Panics
 /// When the slices are not equally long.
@@ -84,32 +85,34 @@ fn fewest_times(confidence: Confidence) -> u64 {
     least
 }
 
-/// The baseline against itself: the ratio, at least one, of the medians of two halves of its times that nothing but chance and
-/// the machine tells apart. Each half has two places in a row of every four, so that both orders are in it as often.
+/// The baseline against itself: how many times as slow one half of its times is as the other, at least one, where
+/// nothing but chance and the machine tells the halves apart.
 ///
-/// Nothing without a time in each half.
+/// Each four places are of one sample. Of each eight, the first two of the one sample and the last two of the other are
+/// one half, so that either has both orders and both beginnings as often. The halves are compared eight by eight, and
+/// the median is taken: so samples may take as long as they like.
+///
+/// Nothing without eight times.
 pub fn control_ratio(baseline: &[f64]) -> Option<f64> {
-    let half = |wanted: usize| {
-        let places = baseline.iter().enumerate().filter(|(place, _)| place / 2 % 2 == wanted);
-        median(places.map(|(_, time)| *time).collect())
-    };
-    Some(apart(half(0)?, half(1)?))
+    let (eights, _) = baseline.as_chunks::<8>();
+    median_ratio(eights.iter().map(|[a, b, c, d, e, f, g, h]| {
+        let of_samples = [(a + b) / (c + d), (g + h) / (e + f)];
+        of_samples.iter().product::<f64>().sqrt()
+    }))
 }
 
-/// The ratio, at least one, of the baseline's medians at even and at odd places.
+/// How many times as slow the order makes the baseline, at least one: its time at each even place against the next.
 fn order_effect(baseline: &[f64]) -> f64 {
-    let half = |first: usize| median(baseline.iter().skip(first).step_by(2).copied().collect());
-    half(0).zip(half(1)).map_or(1.0, |(even, odd)| apart(even, odd))
+    let (pairs, _) = baseline.as_chunks::<2>();
+    median_ratio(pairs.iter().map(|[even, odd]| even / odd)).unwrap_or(1.0)
 }
 
-fn median(mut times: Vec<f64>) -> Option<f64> {
-    times.sort_by(f64::total_cmp);
-    percentile(&times, 50)
-}
-
-/// How many times the larger of two times is the smaller; one where either is none.
-fn apart(one: f64, other: f64) -> f64 {
-    if one > 0.0 && other > 0.0 { (one / other).max(other / one) } else { 1.0 }
+/// The median of some ratios of times, turned so that it is at least one; what was divided by no time, or was none, says
+/// nothing.
+fn median_ratio(ratios: impl Iterator<Item = f64>) -> Option<f64> {
+    let mut ratios: Vec<f64> = ratios.filter(|ratio| ratio.is_finite() && *ratio > 0.0).collect();
+    ratios.sort_by(f64::total_cmp);
+    percentile(&ratios, 50).map(|ratio| ratio.max(1.0 / ratio))
 }
 
 fn at_95(times: &[f64], chosen: &[usize]) -> f64 {
@@ -257,11 +260,29 @@ mod tests {
         let near = |ratio: f64, wanted: f64| assert!((ratio - wanted).abs() < 1e-12, "{ratio}");
         near(of(|_| 2.0), 1.0);
         near(of(|place| if place % 2 == 0 { 1.0 } else { 1.5 }), 1.0);
-        near(of(|place| if place / 2 % 2 == 0 { 1.0 } else { 1.1 }), 1.1);
-        near(of(|place| if place / 2 % 2 == 0 { 1.1 } else { 1.0 }), 1.1);
-        assert_eq!(control_ratio(&[1.0, 1.0]), None);
-        // What grows all the time slows both halves alike.
+        near(of(|place| if [0, 1, 6, 7].contains(&(place % 8)) { 1.0 } else { 1.1 }), 1.1);
+        near(of(|place| if [0, 1, 6, 7].contains(&(place % 8)) { 1.1 } else { 1.0 }), 1.1);
+        assert_eq!((control_ratio(&[1.0; 7]), control_ratio(&[0.0; 8])), (None, None));
+        // What grows all the time slows both halves alike, and so does a sample that was not asked for before.
         assert!(of(|place| 1.0 + float(place as u64) / 1000.0) < 1.01);
+        near(of(|place| if place % 4 == 0 { 2.0 } else { 1.0 }), 1.0);
+    }
+
+    #[test]
+    fn how_long_samples_take_is_neither_chance_nor_order() {
+        for count in [59, 60, 61, 62, 1000] {
+            let times: Vec<f64> = (0..count)
+                .map(|place| {
+                    let order = if place % 2 == 0 { 1.0 } else { 1.2 };
+                    // The slowest of each length lies on one side alone: no median of a half may rest on it.
+                    let slow = if place == 5 { 1.5 } else { 1.0 };
+                    if place / 4 % 2 == 0 { order * slow } else { 64.0 * order * slow }
+                })
+                .collect();
+            let control = control_ratio(&times).unwrap();
+            assert!((control - 1.0).abs() < 1e-12, "{count}: {control}");
+            assert!((order_effect(&times) - 1.2).abs() < 1e-12, "{count}");
+        }
     }
 
     #[test]

@@ -17,7 +17,7 @@ use crate::progress::{Progress, Quiet, Silent};
 pub struct CaptureOptions {
     /// Bytes of the values that are shown in one run, for the largest samples; a value that is larger alone is shown alone.
     pub budget: u64,
-    /// The engine; the built-in one wherever it has all operators.
+    /// The engine; `auto`, the default, takes ONNX Runtime where its library is there and loads the model, or else rten.
     pub engine: EngineOptions,
     /// A folder with room for a copy of the model, which is removed afterwards.
     pub scratch: PathBuf,

@@ -218,27 +218,10 @@ fn decoded<const N: usize>(bytes: &[u8], decode: impl Fn([u8; N]) -> i64) -> Vec
 
 #[cfg(test)]
 pub(super) mod tests {
-    use std::io::{Cursor, Write};
-
     use serde_json::{Value, json};
-    use zip::{ZipWriter, write::SimpleFileOptions};
 
+    use super::super::npz::{File, npz};
     use super::*;
-
-    type File = NpzFile<Cursor<Vec<u8>>>;
-
-    fn npz(arrays: &[(&str, &str, &str, Vec<u8>)]) -> File {
-        let mut archive = ZipWriter::new(Cursor::new(Vec::new()));
-        for (name, descr, shape, data) in arrays {
-            let text = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}\n");
-            archive.start_file(format!("{name}.npy"), SimpleFileOptions::default()).unwrap();
-            archive.write_all(b"\x93NUMPY\x01\x00").unwrap();
-            archive.write_all(&u16::try_from(text.len()).unwrap().to_le_bytes()).unwrap();
-            archive.write_all(text.as_bytes()).unwrap();
-            archive.write_all(data).unwrap();
-        }
-        NpzFile::from_reader(archive.finish().unwrap(), slipway_model::npz::NpzLimits::default()).unwrap()
-    }
 
     fn floats(values: &[f32]) -> Vec<u8> {
         values.iter().flat_map(|value| value.to_le_bytes()).collect()
@@ -386,11 +369,16 @@ pub(super) mod tests {
 
     #[test]
     fn a_label_beyond_every_class_is_never_a_class() {
-        let x = ("x", "<f4", "(2, 2)", floats(&[0.0; 4]));
-        let y = ("y", "<u8", "(2,)", [u64::MAX, 1].iter().flat_map(|label| label.to_le_bytes()).collect());
+        let x = ("x", "<f4", "(3, 2)", floats(&[0.0; 6]));
+        let y = (
+            "y",
+            "<u8",
+            "(3,)",
+            [u64::MAX, 1, 1 << 63].iter().flat_map(|label| label.to_le_bytes()).collect(),
+        );
         let extra = json!({ "inputs": { "pixels": "x" }, "labels": "y" });
         let samples = bind(&mut npz(&[x, y]), &extra, spec(DataType::Fp32, &[-1, 2])).unwrap();
-        assert_eq!((samples.label(0), samples.label(1)), (Some(i64::MAX), Some(1)));
+        assert_eq!([0, 1, 2].map(|sample| samples.label(sample).unwrap()), [i64::MAX, 1, i64::MAX]);
     }
 
     #[test]

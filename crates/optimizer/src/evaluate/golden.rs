@@ -1,9 +1,12 @@
 //! Recording golden samples: a few requests with all of the candidate's outputs, replayed by a serving pod before it says ready.
 
-use slipway_server::golden::{GoldenOutput, GoldenSample, GoldenSamples, MAX_TENSOR_BYTES};
+mod room;
+
+use slipway_server::golden::{GoldenOutput, GoldenSample, GoldenSamples};
 use slipway_server::{DataType, NamedTensor, Tensor};
 
 use super::{Top1, top1};
+use room::Bytes;
 
 /// How many samples are recorded, where they fit.
 const COUNT: usize = 8;
@@ -21,9 +24,9 @@ pub(super) struct Recorder {
     /// How many of them are asked for.
     count: usize,
     /// Bytes that are left.
-    room: u64,
-    /// The largest sample that did not fit.
-    refused: Option<u64>,
+    room: Bytes,
+    /// Why the last sample that did not fit did not.
+    refused: Option<String>,
     golden: GoldenSamples,
 }
 
@@ -32,17 +35,15 @@ pub(super) struct Recorder {
 pub struct Recorded {
     /// The samples; none where not even one fits.
     pub golden: GoldenSamples,
-    /// Bytes of a sample that did not fit.
-    pub refused: Option<u64>,
+    /// Why a sample did not fit.
+    pub refused: Option<String>,
 }
 
 impl Recorded {
     /// How many there are and, where that is none, why.
     pub fn words(&self) -> String {
-        match (self.golden.samples.len(), self.refused) {
-            (0, Some(bytes)) => format!(
-                "no golden sample, so pods do not check themselves: one takes {bytes} bytes, and {MAX_TENSOR_BYTES} is the most"
-            ),
+        match (self.golden.samples.len(), &self.refused) {
+            (0, Some(reason)) => format!("no golden sample, so pods do not check themselves: {reason}"),
             (count, _) => format!("{count} golden"),
         }
     }
@@ -50,13 +51,7 @@ impl Recorded {
 
 impl Recorder {
     pub(super) fn new(of: usize) -> Self {
-        Self {
-            of,
-            count: COUNT.min(of),
-            room: MAX_TENSOR_BYTES,
-            refused: None,
-            golden: GoldenSamples::default(),
-        }
+        Self { of, count: COUNT.min(of), room: Bytes::MOST, refused: None, golden: GoldenSamples::default() }
     }
 
     /// Whether a sample is one of those that are recorded: spread evenly over the data set, the first among them.
@@ -66,9 +61,10 @@ impl Recorder {
 
     /// Records what the candidate answered to a sample, in two runs.
     ///
-    /// What the runs differ by, and a share for rounding, is what a pod's answer may differ by. Where one class of the judged
-    /// output leads by more than the runs differ by, a pod's answer has to have it too. An answer whose judged output is not
-    /// finite is not recorded.
+    /// What the runs differ by, and a share for rounding, is what a pod's answer may differ by. Where one class of the
+    /// judged output leads by more than twice that, a pod's answer has to have it too; where none does, the other may
+    /// well win, and outputs that have to be equal, which may follow the class, are not recorded. An answer whose judged
+    /// output is not finite is not recorded.
     pub(super) fn record(
         &mut self,
         inputs: Vec<NamedTensor>,
@@ -76,19 +72,29 @@ impl Recorder {
         judged: &str,
     ) {
         let outputs = first.into_iter().zip(&second).map(|(ours, again)| output(ours, &again.tensor, judged));
-        let Some(outputs) = outputs.collect::<Option<Vec<_>>>() else { return };
-        let sample = GoldenSample { inputs, outputs };
-        let bytes = sample.size_bytes() as u64;
-        if self.golden.samples.is_empty() {
-            // Samples of one size: fewer, but still spread, where eight do not fit.
-            let fit = usize::try_from(self.room / bytes.max(1)).unwrap_or(usize::MAX);
-            self.count = if fit == 0 { self.count } else { self.count.min(fit) };
+        let Some(mut outputs) = outputs.collect::<Option<Vec<_>>>() else { return };
+        if outputs.iter().any(|output| output.name == judged && output.class.is_none()) {
+            outputs.retain(|output| output.name == judged || !is_exact(output.tensor.datatype()));
         }
-        if bytes > self.room {
-            self.refused = self.refused.max(Some(bytes));
+        let sample = GoldenSample { inputs, outputs };
+        match Bytes::of(&sample) {
+            Ok(bytes) => self.keep(sample, bytes),
+            Err(reason) => self.refused = Some(reason),
+        }
+    }
+
+    /// Keeps a sample where there is room for it.
+    fn keep(&mut self, sample: GoldenSample, bytes: Bytes) {
+        let fits = self.room.fits(bytes);
+        if fits == 0 {
             return;
         }
-        self.room -= bytes;
+        if self.golden.samples.is_empty() {
+            // Samples of one size: fewer, but still spread, where eight do not fit.
+            self.count = self.count.min(usize::try_from(fits).unwrap_or(usize::MAX));
+        }
+        self.room.elements -= bytes.elements;
+        self.room.head -= bytes.head;
         self.golden.samples.push(sample);
     }
 
@@ -106,39 +112,46 @@ fn output(ours: NamedTensor, again: &Tensor, judged: &str) -> Option<GoldenOutpu
     let (values, others) = (tensor.data().to_f64(), again.data().to_f64());
     let moved = values.iter().zip(&others).map(|(one, other)| (one - other).abs());
     let moved = moved.filter(|difference| difference.is_finite()).fold(0.0_f64, f64::max);
+    let tolerance = moved + rounding(&tensor, &values);
     let class = if name == judged {
         match top1(&values) {
             Top1::NonFinite => return None,
-            Top1::Class { index, .. } => leads(&values, index, moved).then_some(index),
+            Top1::Class { index, .. } => leads(&values, index, 2.0 * tolerance).then_some(index),
         }
     } else {
         None
     };
-    let tolerance = moved + rounding(&tensor, &values);
     Some(GoldenOutput { name, tensor, tolerance, class })
 }
 
-/// Whether the highest score is further from every other than runs are from each other.
-fn leads(scores: &[f64], class: usize, moved: f64) -> bool {
+/// Whether the highest score is higher than every other by more than a margin.
+fn leads(scores: &[f64], class: usize, margin: f64) -> bool {
     let others = scores.iter().enumerate().filter(|(place, _)| *place != class);
     let next = others.map(|(_, score)| *score).fold(f64::NEG_INFINITY, f64::max);
-    scores[class] - next > moved
+    scores[class] - next > margin
 }
 
-/// What rounding may change: nothing about numbers that count or name something.
+/// What rounding may change: nothing where elements count or name something.
 fn rounding(tensor: &Tensor, values: &[f64]) -> f64 {
-    match tensor.datatype() {
-        DataType::Bool | DataType::Int32 | DataType::Int64 | DataType::Bytes => 0.0,
-        DataType::Int8 | DataType::UInt8 | DataType::Fp16 | DataType::Fp32 | DataType::Fp64 => {
-            let finite = values.iter().filter(|value| value.is_finite());
-            finite.fold(0.0_f64, |largest, value| largest.max(value.abs())) * ROUNDING
-        }
+    if is_exact(tensor.datatype()) {
+        return 0.0;
+    }
+    let finite = values.iter().filter(|value| value.is_finite());
+    finite.fold(0.0_f64, |largest, value| largest.max(value.abs())) * ROUNDING
+}
+
+/// Whether elements of a type count or name something.
+fn is_exact(datatype: DataType) -> bool {
+    match datatype {
+        DataType::Bool | DataType::Int32 | DataType::Int64 | DataType::Bytes => true,
+        DataType::Int8 | DataType::UInt8 | DataType::Fp16 | DataType::Fp32 | DataType::Fp64 => false,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use slipway_server::TensorData;
+    use slipway_server::golden::MAX_TENSOR_BYTES;
 
     use super::*;
 
@@ -189,8 +202,51 @@ mod tests {
         assert_eq!(class(&[0.1, 0.5, 0.4], &[0.1, 0.5, 0.4]), Some(1));
         assert_eq!(class(&[0.2, 0.4, 0.4], &[0.2, 0.4, 0.4]), None, "it is tied");
         assert_eq!(class(&[0.1, 0.5, 0.4], &[0.1, 0.3, 0.6]), None, "the runs differ by more than its lead");
+        assert_eq!(class(&[0.495, 0.505], &[0.495, 0.505]), None, "each may move by as much as its lead");
+        assert_eq!(class(&[0.49, 0.51], &[0.49, 0.51]), Some(1));
         let other = recorded(floats("embedding", &[0.1, 0.9]), floats("embedding", &[0.1, 0.9])).unwrap();
         assert_eq!(other.class, None, "what is not judged has no classes");
+    }
+
+    #[test]
+    fn what_a_class_that_does_not_lead_may_change_is_not_compared() {
+        let outputs = |scores: [f32; 2]| {
+            let answer = || {
+                vec![
+                    named("label", TensorData::Int64(vec![0])),
+                    named("word", TensorData::Bytes(vec!["cat".into()])),
+                    floats("p", &scores),
+                    floats("embedding", &[1.0]),
+                ]
+            };
+            let mut recorder = Recorder::new(1);
+            recorder.record(Vec::new(), [answer(), answer()], "p");
+            let sample = recorder.finish().golden.samples.remove(0);
+            sample.outputs.into_iter().map(|output| output.name).collect::<Vec<_>>()
+        };
+        assert_eq!(outputs([0.9, 0.1]), ["label", "word", "p", "embedding"]);
+        assert_eq!(outputs([0.500_01, 0.499_99]), ["p", "embedding"]);
+    }
+
+    #[test]
+    fn fewer_samples_are_kept_where_their_names_and_shapes_take_the_room() {
+        let keep = |outputs: usize| {
+            let mut recorder = Recorder::new(80);
+            for sample in 0..80 {
+                if recorder.wants(sample) {
+                    let names = (0..outputs).map(|output| format!("{output:0>100}"));
+                    let answer: Vec<_> = names.map(|name| floats(&name, &[0.5])).collect();
+                    recorder.record(Vec::new(), [answer.clone(), answer], "p");
+                }
+            }
+            recorder.finish()
+        };
+        let some = keep(1500);
+        assert!((2..8).contains(&some.golden.samples.len()), "{}", some.words());
+        assert!(some.golden.to_bytes().is_ok(), "a server reads it");
+        let none = keep(8000);
+        assert!(none.golden.samples.is_empty());
+        assert!(none.words().ends_with("the names and shapes of one take too much room"), "{}", none.words());
     }
 
     #[test]

@@ -9,6 +9,9 @@ mod error;
 mod golden;
 mod latency;
 mod lengths;
+#[cfg(test)]
+#[path = "../../tests/common/npz.rs"]
+mod npz;
 mod order;
 mod predictor;
 mod protocol;

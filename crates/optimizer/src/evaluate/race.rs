@@ -8,8 +8,10 @@ use slipway_server::cpu_throttled;
 use super::order::spread;
 use super::{EvaluateError, PredictError, Predictor, Request, Samples, Timings};
 
-/// Requests before the first that is timed, while caches fill and clocks rise.
-const WARM_UP: usize = 10;
+/// Pairs that each sample is asked for in a row: two of each order.
+const OF_SAMPLE: usize = 4;
+/// Pairs before the first that is timed, while caches fill and clocks rise: so many that all of a sample's are timed.
+const WARM_UP: usize = 3 * OF_SAMPLE;
 /// How long a race takes where enough was timed by then, and where it was not.
 const LONG: Duration = Duration::from_mins(2);
 const LONGEST: Duration = Duration::from_mins(10);
@@ -25,19 +27,20 @@ pub struct Race {
     pub baseline: Timings,
     /// How long it took in all.
     pub took: Duration,
-    /// How long a limit of processor time held up this process, or a server, meanwhile; nothing where that is not known.
-    pub throttled: Duration,
+    /// How long a limit of processor time held up this process, or a server, meanwhile, whichever was longer; nothing
+    /// where that is not known.
+    pub throttled: Option<Duration>,
 }
 
 impl Serialize for Race {
-    /// Serializes percentiles of both, and seconds.
+    /// Serializes percentiles of both, and seconds; null for what is not known.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Self { candidate, baseline, took, throttled } = self;
         let mut fields = serializer.serialize_struct("Race", 4)?;
         fields.serialize_field("candidate", &candidate.summary())?;
         fields.serialize_field("baseline", &baseline.summary())?;
         fields.serialize_field("seconds", &took.as_secs_f64())?;
-        fields.serialize_field("throttledSeconds", &throttled.as_secs_f64())?;
+        fields.serialize_field("throttledSeconds", &throttled.map(|time| time.as_secs_f64()))?;
         fields.end()
     }
 }
@@ -52,11 +55,13 @@ impl Race {
     }
 }
 
-/// Times so many pairs of requests for the same sample, or as many as two minutes allow: a hundred at least, in up to ten minutes.
+/// Times so many pairs of requests for the same sample, or as many as two minutes allow: a hundred at least, in up to
+/// ten minutes.
 ///
-/// The first ten pairs are not timed. Requests have one sample each, which both models get twice in a row; samples are spread over
-/// the data set, and after the last comes the first. Which model goes first alternates, so that neither always finds warm caches,
-/// with any sample. Requests are written before they are timed. `done` is told how many pairs are finished.
+/// The first twelve pairs are not timed. Requests have one sample each, which both models get four times in a row;
+/// samples are spread over the data set, and after the last comes the first. Which model goes first alternates, so that
+/// neither always finds warm caches, with any sample. Requests are written before they are timed. `done` is told how
+/// many pairs are finished.
 ///
 /// # Errors
 /// Where a sample cannot be taken, or a model gives no answer.
@@ -70,7 +75,7 @@ pub async fn race(
     let (start, throttled) = (Instant::now(), cpu_throttled());
     let mut race = Race::default();
     for lap in 0..Race::laps(pairs) {
-        let (_, request) = samples.request(spread(lap / 2, samples.count()))?;
+        let (_, request) = samples.request(spread(lap / OF_SAMPLE, samples.count()))?;
         let (ours, theirs) = if lap % 2 == 0 {
             let ours = timed(candidate, &request).await?;
             (ours, timed(baseline, &request).await?)
@@ -89,8 +94,7 @@ pub async fn race(
         }
     }
     race.took = start.elapsed();
-    let since = throttled.zip(cpu_throttled()).map(|(before, after)| after.saturating_sub(before));
-    race.throttled = since.unwrap_or_default();
+    race.throttled = throttled.zip(cpu_throttled()).map(|(before, after)| after.saturating_sub(before));
     Ok(race)
 }
 
@@ -104,6 +108,7 @@ async fn timed(model: &mut impl Predictor, request: &Request) -> Result<Duration
 mod tests {
     use std::sync::Mutex;
 
+    use slipway_kernels::stats::control_ratio;
     use slipway_server::NamedTensor;
 
     use super::*;
@@ -128,7 +133,7 @@ mod tests {
         let done = |laps| *told.lock().unwrap() = laps;
         let race = race(samples, &mut ours, &mut theirs, pairs, done);
         let race = tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(race).unwrap();
-        assert_eq!(*told.lock().unwrap(), pairs + 10);
+        assert_eq!(*told.lock().unwrap(), pairs + 12);
         (race, book.into_inner().unwrap())
     }
 
@@ -136,14 +141,31 @@ mod tests {
     fn both_are_asked_the_same_in_turn_and_each_is_first_as_often() {
         let (race, book) = raced(&labelled(&[0, 1, 1]), 30);
         let summaries = [race.candidate.summary().unwrap(), race.baseline.summary().unwrap()];
-        assert_eq!(summaries.map(|summary| summary.requests), [30; 2], "the first ten are not timed");
+        assert_eq!(summaries.map(|summary| summary.requests), [30; 2], "the first twelve are not timed");
         let names: Vec<_> = book[..4].iter().map(|(name, _)| *name).collect();
         assert_eq!(names, ["ours", "theirs", "theirs", "ours"]);
         assert!(book.chunks(2).all(|pair| pair[0].1 == pair[1].1), "a pair is asked the same");
         let of_laps: Vec<_> = book.chunks(2).map(|pair| &pair[0].1).collect();
-        assert_eq!(of_laps[0], of_laps[1], "a sample is asked for in both orders");
-        assert_ne!(of_laps[1], of_laps[2]);
-        assert_eq!(of_laps[..6], of_laps[6..12], "after the last sample comes the first");
+        assert!(of_laps[..4].iter().all(|asked| *asked == of_laps[0]), "twice in both orders");
+        assert_ne!(of_laps[3], of_laps[4]);
+        assert_eq!(of_laps[..12], of_laps[12..24], "after the last sample comes the first");
+    }
+
+    #[test]
+    fn samples_of_other_lengths_are_no_difference_of_the_baseline_to_itself() {
+        for (samples, pairs) in [(2, 1000), (2, 59), (2, 61), (3, 100), (7, 1000)] {
+            let (_, book) = raced(&labelled(&vec![0; samples]), pairs);
+            let lengths: Vec<_> = [8.0, 512.0].into_iter().cycle().take(samples).collect();
+            let samples = labelled(&vec![0; samples]);
+            let length = |asked: &Request| {
+                let sample =
+                    (0..samples.count()).find(|sample| samples.request(*sample).unwrap().1 == *asked);
+                lengths[sample.unwrap()]
+            };
+            let laps = book.iter().filter(|(name, _)| *name == "theirs");
+            let times: Vec<_> = laps.skip(book.len() / 2 - pairs).map(|(_, asked)| length(asked)).collect();
+            assert_eq!(control_ratio(&times), Some(1.0), "{lengths:?}, {pairs} pairs");
+        }
     }
 
     #[test]
@@ -155,8 +177,8 @@ mod tests {
         let mut asked: Vec<_> = book.iter().map(|(_, request)| place(request).unwrap()).collect();
         asked.sort_unstable();
         asked.dedup();
-        assert_eq!(asked.len(), 20);
+        assert_eq!(asked.len(), 11);
         let widest = asked.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap();
-        assert!(widest <= 40 && asked[19] >= 360, "no part of the set is left out: {asked:?}");
+        assert!(widest <= 80 && asked[10] >= 320, "no part of the set is left out: {asked:?}");
     }
 }

@@ -5,7 +5,7 @@ mod latency;
 use serde::Serialize;
 use slipway_api::status::{CheckStatus, GateStatus, Verdict};
 use slipway_api::{AccuracyCheck, Check, CheckKind, Gate, ParityCheck, SizeCheck};
-use slipway_kernels::stats::{self, Bound, Confidence, Judgement, judge_drop, judge_rate};
+use slipway_kernels::stats::{self, Bound, Confidence, Judgement, Proportion, judge_drop, judge_rate};
 
 use super::words::{Counted, at_least, at_most, grouped, places};
 use super::{Race, Tally};
@@ -125,29 +125,27 @@ impl Judge<'_> {
         let (Some(pairs), Some(confidence)) = (tally.paired(), self.confidence) else {
             return self.not_judged(name, wanted);
         };
-        if let Some(open) = self.broken_baseline(name, wanted) {
-            return open;
-        }
         let judged = judge_drop(pairs, maximum, confidence);
         let message = at_most(pairs.lost(), pairs.gained(), &judged, wanted);
         let reference = tally.baseline_accuracy().map(|baseline| places(baseline.rate()));
-        self.counted(CheckStatus { reference, ..status(name, &judged, wanted, "tango", message) })
+        let check =
+            self.counted(CheckStatus { reference, ..status(name, &judged, wanted, "tango", message) });
+        self.against_baseline(check)
     }
 
     fn agreement(&self, name: &str, check: &ParityCheck) -> CheckStatus {
         let ParityCheck { top1_agreement } = check;
         let wanted = top1_agreement.as_str();
-        let (Some(agreement), Some(confidence)) = (self.measured.tally.agreement(), self.confidence) else {
+        let Tally { samples, agreed, non_finite, baseline_non_finite, .. } = self.measured.tally;
+        let agreement = Proportion::new(agreed + baseline_non_finite, samples);
+        let (Some(agreement), Some(confidence)) = (agreement, self.confidence) else {
             return self.not_judged(name, wanted);
         };
-        if let Some(open) = self.broken_baseline(name, wanted) {
-            return open;
-        }
         let judged = judge_rate(agreement, top1_agreement.value(), Bound::ClopperPearson, confidence);
-        let non_finite = self.measured.tally.non_finite;
         let counted = Counted { successes: agreement.successes(), non_finite };
         let message = at_least("top-1 agreement", counted, &judged, wanted);
-        self.counted(status(name, &judged, wanted, Bound::ClopperPearson.name(), message))
+        let check = self.counted(status(name, &judged, wanted, Bound::ClopperPearson.name(), message));
+        self.against_baseline(check)
     }
 
     fn size(&self, name: &str, check: &SizeCheck) -> CheckStatus {
@@ -183,21 +181,24 @@ impl Judge<'_> {
         check
     }
 
-    /// Leaves open what compares with a baseline that does not answer: what it lacks is no gain of the candidate's.
-    fn broken_baseline(&self, name: &str, wanted: &str) -> Option<CheckStatus> {
+    /// Leaves open what compares with a baseline that does not answer, since what it lacks is no gain of the
+    /// candidate's; but a check that fails where such answers count as if the candidate's were the same has failed.
+    fn against_baseline(&self, check: CheckStatus) -> CheckStatus {
         let Tally { samples, baseline_non_finite: broken, .. } = self.measured.tally;
-        let message = || {
-            let (broken, samples) = (grouped(broken), grouped(samples));
-            format!(
-                "{broken} of {samples} answers of the baseline are NaN or infinite, so nothing can be compared with \
-                 them: give data that it answers, or take another baseline"
-            )
-        };
-        (broken > 0).then(|| CheckStatus {
-            threshold: Some(wanted.to_owned()),
-            n: signed(samples),
-            ..open(name, message())
-        })
+        if broken == 0 {
+            return check;
+        }
+        let (broken, all) = (grouped(broken), grouped(samples));
+        let answers = format!("{broken} of {all} answers of the baseline are NaN or infinite");
+        if check.verdict == Verdict::Fail {
+            let message =
+                format!("{}; {answers}, and count as if the candidate's were the same", check.message);
+            return CheckStatus { message, ..check };
+        }
+        let message = format!(
+            "{answers}, so nothing can be compared with them: give data that it answers, or take another baseline"
+        );
+        CheckStatus { threshold: check.threshold, n: signed(samples), ..open(&check.name, message) }
     }
 
     fn not_judged(&self, name: &str, wanted: &str) -> CheckStatus {

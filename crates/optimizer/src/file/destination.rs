@@ -13,8 +13,8 @@ use super::FileError;
 /// followed, and its target replaced beside the target.
 ///
 /// # Errors
-/// [`FileError::OutputName`] for a path without a name; [`FileError::NotAFile`] for a folder, a device, a pipe, a socket and a link that leads to no file;
-/// [`FileError::Write`] where the system does not tell.
+/// [`FileError::OutputName`] for a path without a name; [`FileError::NotAFile`] for a folder, a device, a pipe, a socket
+/// and a link that leads to no file; [`FileError::Write`] where the system does not tell.
 pub fn destination(output: &Path) -> Result<PathBuf, FileError> {
     let write = |source| FileError::Write { path: output.to_owned(), source };
     let refuse = |what| FileError::NotAFile { path: output.to_owned(), what };

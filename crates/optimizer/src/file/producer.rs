@@ -1,8 +1,11 @@
 //! Tensors that are made while they are written.
 
 use std::io::{self, Write};
+use std::path::Path;
 
 use slipway_model::onnx::proto::TensorProto;
+
+use super::FileError;
 
 /// One tensor of those that a producer makes.
 #[derive(Debug, Clone)]
@@ -46,6 +49,19 @@ pub(crate) enum MakeError {
     Write(io::Error),
     /// Whoever asked for it wants it no more.
     Cancelled,
+}
+
+impl MakeError {
+    /// What is told of a tensor that is read, and of the file that is made of it.
+    pub(crate) fn of_tensor(self, name: &str, output: &Path) -> FileError {
+        let tensor = name.to_owned();
+        match self {
+            Self::NotFinite => FileError::NotFinite { tensor },
+            Self::Read(source) => FileError::Read { tensor, source },
+            Self::Write(source) => FileError::Write { path: output.to_owned(), source },
+            Self::Cancelled => FileError::Cancelled,
+        }
+    }
 }
 
 /// The producer of an output that makes no tensors.

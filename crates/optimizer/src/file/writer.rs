@@ -271,12 +271,9 @@ fn make<P: Producer>(
         sinks.extend(spools.iter_mut().map(|spool| spool as &mut dyn Write));
         producer.make(&mut sinks)
     };
-    let tensor = || producer.name().to_owned();
     let report = result.map_err(|error| match error {
-        MakeError::NotFinite => FileError::NotFinite { tensor: tensor() },
-        MakeError::Read(source) => FileError::Read { tensor: tensor(), source },
         MakeError::Write(source) => sink.error(source),
-        MakeError::Cancelled => FileError::Cancelled,
+        error => error.of_tensor(producer.name(), sink.path),
     })?;
     assert_eq!(sink.written, first.length, "a producer keeps the lengths that it said");
     Ok(report)

@@ -8,8 +8,7 @@ use slipway_model::onnx::is_default_domain;
 use slipway_model::onnx::proto::{GraphProto, NodeProto};
 
 use super::tensor::int_list;
-use super::{Names, node, rewrite};
-use slipway_model::onnx::attribute::{attribute, int, int_or, tensor as tensor_attribute};
+use super::{Names, attribute, int, int_or, node, rewrite, tensor_attribute};
 
 /// Rewrites every node that opset 13 reads otherwise.
 pub(super) fn to_13(root: &mut GraphProto) {

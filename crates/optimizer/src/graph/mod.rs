@@ -21,7 +21,7 @@ pub(crate) use opset::{opset, raise, raise_ir, raise_to_13, reaches_11, refuse_o
 pub(crate) use prune::{prune, prune_descriptions};
 pub(crate) use scope::{GraphId, Operand, Scopes, Source, Unresolved, holds_floats, is_float, rewrite};
 pub(crate) use slipway_model::onnx::attribute::{
-    attribute, flag, float, float_or, int, int_or, ints, ints_of, text,
+    attribute, flag, float, float_or, int, int_or, ints, ints_of, tensor as tensor_attribute, text,
 };
 pub(crate) use slipway_model::onnx::{CONTRIB, Types, is_contrib_gelu};
 pub(crate) use tensor::{float_tensor, header, int_list, int_scalar, int8_zeros, open_value, value_info};

@@ -4,9 +4,7 @@
 use slipway_model::onnx::proto::{ModelProto, NodeProto, OperatorSetIdProto};
 use slipway_model::onnx::{OperatorId, graphs, is_default_domain};
 
-use super::adapt;
-use super::scope::rewrite;
-use slipway_model::onnx::attribute::int_or;
+use super::{adapt, int_or, rewrite};
 
 /// The first opset with both `MatMulInteger` (10) and `DynamicQuantizeLinear` (11).
 const NEEDED: i64 = 11;

@@ -2,11 +2,11 @@
 
 use std::collections::{HashMap, HashSet};
 
-use slipway_model::onnx::proto::{GraphProto, NodeProto, TensorProto, type_proto};
-use slipway_model::onnx::{DataType, OperatorId, is_default_domain, subgraphs_mut};
+use slipway_model::onnx::proto::{GraphProto, NodeProto, TensorProto, ValueInfoProto, type_proto};
+use slipway_model::onnx::{DataType, OperatorId, is_default_domain, subgraphs, subgraphs_mut};
 
 use super::tensor::integers_of;
-use slipway_model::onnx::attribute::{attribute, int_or, ints_of};
+use super::{attribute, int_or, ints_of};
 
 /// Nodes a walk passes at most: a graph with a cycle is no model, but may be a file.
 const STEPS: usize = 16;
@@ -71,7 +71,7 @@ impl<'a> Scopes<'a> {
     fn add(&mut self, graph: &'a GraphProto, parent: Option<GraphId>) {
         let id = self.0.len();
         self.0.push(Scope::of(graph, parent));
-        for inner in graph.node.iter().flat_map(slipway_model::onnx::subgraphs) {
+        for inner in graph.node.iter().flat_map(subgraphs) {
             self.add(inner, Some(id));
         }
     }
@@ -137,7 +137,7 @@ impl<'a> Scopes<'a> {
         let sources = node.op_type() == "Constant" || !node.input.is_empty();
         *fuel > 0
             && sources
-            && slipway_model::onnx::subgraphs(node).next().is_none()
+            && subgraphs(node).next().is_none()
             && node
                 .input
                 .iter()
@@ -235,7 +235,7 @@ impl<'a> Scope<'a> {
             parent,
             initializers: initializers.collect(),
             producers: graph.node.iter().enumerate().flat_map(outputs).collect(),
-            inputs: graph.input.iter().map(slipway_model::onnx::proto::ValueInfoProto::name).collect(),
+            inputs: graph.input.iter().map(ValueInfoProto::name).collect(),
         }
     }
 }

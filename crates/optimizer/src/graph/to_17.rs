@@ -7,8 +7,7 @@ use slipway_model::onnx::proto::{ModelProto, NodeProto};
 use slipway_model::onnx::{graphs, is_default_domain};
 
 use super::opset::{at_least, opset, raise_to_13, reaches_11};
-use super::{attribute, int, node_name, rewrite};
-use slipway_model::onnx::attribute::int_or;
+use super::{attribute, int, int_or, node_name, rewrite};
 
 /// The first opset with `LayerNormalization`.
 const NORMALIZES: i64 = 17;

@@ -12,6 +12,7 @@ mod options;
 mod reference;
 mod report;
 mod search;
+mod spool;
 mod study;
 
 pub use deviation::Deviation;

@@ -24,7 +24,8 @@ pub struct SensitivityOptions {
     pub most_kept: usize,
     /// The engine that runs the models.
     pub engine: EngineOptions,
-    /// A folder with room for a quantized copy of the model, which is removed afterwards.
+    /// A folder with room for a quantized copy of the model, and for the answers of the float model to all samples, all of
+    /// which are removed afterwards.
     pub scratch: PathBuf,
 }
 

@@ -1,11 +1,10 @@
 //! The float model's answers, kept so that memory does not grow with them.
 
-use std::fs::File;
-use std::io::{self, BufWriter, Write};
-use std::os::unix::fs::FileExt;
+use std::io;
 use std::path::Path;
 
 use super::measure::{Answer, Decisions, Distance};
+use super::spool::{Spool, Spooled};
 use super::{Deviation, Measure};
 
 /// What other models' answers are compared with.
@@ -13,62 +12,64 @@ pub(super) struct Reference {
     pub(super) measure: Measure,
     /// How many rows of scores there are.
     pub(super) decisions: usize,
-    samples: Vec<Sample>,
-    values: Option<File>,
-}
-
-/// What is kept of one answer in memory.
-struct Sample {
-    shape: Vec<usize>,
-    classes: Vec<Option<usize>>,
-    /// Where its values begin in the file.
-    start: u64,
+    shapes: Vec<Vec<usize>>,
+    /// The classes of rows, or the values, whichever are compared.
+    kept: Spooled,
 }
 
 /// Answers on their way into a [`Reference`].
 pub(super) struct Recorder {
     asked: Option<Measure>,
     are_decided: bool,
-    samples: Vec<Sample>,
-    values: Option<BufWriter<File>>,
-    written: u64,
+    decisions: usize,
+    shapes: Vec<Vec<usize>>,
+    /// What each row decides for, while that may be what is compared.
+    classes: Option<Spool>,
+    /// The values, while those may be.
+    values: Option<Spool>,
 }
 
 impl Recorder {
-    /// Records for a measure, or for the one that fits; values wait in an unnamed file in a folder.
+    /// Records for a measure, or for the one that fits; what is compared waits in unnamed files in a folder.
     pub(super) fn new(asked: Option<Measure>, folder: &Path) -> io::Result<Self> {
-        let needs_values = asked != Some(Measure::Disagreement);
-        let file = || tempfile::tempfile_in(folder).map(BufWriter::new);
-        let values = needs_values.then(file).transpose()?;
-        Ok(Self { asked, are_decided: true, samples: Vec::new(), values, written: 0 })
+        let spool = |measure| {
+            let may_be_compared = asked.is_none_or(|asked| asked == measure);
+            may_be_compared.then(|| Spool::new(folder)).transpose()
+        };
+        let (classes, values) = (spool(Measure::Disagreement)?, spool(Measure::RelativeError)?);
+        Ok(Self { asked, are_decided: true, decisions: 0, shapes: Vec::new(), classes, values })
     }
 
     /// Takes the answer to the next sample.
     pub(super) fn add(&mut self, answer: Answer) -> io::Result<()> {
         self.are_decided &= answer.is_decided();
-        let start = self.written;
-        if let Some(file) = &mut self.values {
-            for value in &answer.values {
-                file.write_all(&value.to_le_bytes())?;
-            }
-            self.written += 8 * answer.values.len() as u64;
+        if self.asked.is_none() && !self.are_decided {
+            self.classes = None;
         }
         let classes = answer.classes();
-        self.samples.push(Sample { shape: answer.shape, classes, start });
+        self.decisions += classes.len();
+        if let Some(spool) = &mut self.classes {
+            spool.add_classes(&classes)?;
+        }
+        if let Some(spool) = &mut self.values {
+            spool.add_values(&answer.values)?;
+        }
+        self.shapes.push(answer.shape);
         Ok(())
     }
 
     /// The answers, to be compared by what was asked for, or else by disagreement where every row of each is a distribution
     /// of probabilities.
     pub(super) fn finish(self) -> io::Result<Reference> {
-        let Self { asked, are_decided, samples, values, written: _ } = self;
+        let Self { asked, are_decided, decisions, shapes, classes, values } = self;
         let fitting = if are_decided { Measure::Disagreement } else { Measure::RelativeError };
         let measure = asked.unwrap_or(fitting);
-        let values = values.filter(|_| measure == Measure::RelativeError);
-        let values =
-            values.map(|file| file.into_inner().map_err(io::IntoInnerError::into_error)).transpose()?;
-        let decisions = samples.iter().map(|sample| sample.classes.len()).sum();
-        Ok(Reference { measure, decisions, samples, values })
+        let kept = match measure {
+            Measure::Disagreement => classes,
+            Measure::RelativeError => values,
+        };
+        let kept = kept.expect("what may be compared is kept").finish()?;
+        Ok(Reference { measure, decisions, shapes, kept })
     }
 }
 
@@ -76,16 +77,6 @@ impl Reference {
     /// Begins to compare another model's answers.
     pub(super) fn comparison(&self) -> Comparison<'_> {
         Comparison { reference: self, decisions: Decisions::default(), distance: Distance::default() }
-    }
-}
-
-impl Sample {
-    /// The answer, with its values from the file.
-    fn answer(&self, file: &File) -> io::Result<Answer> {
-        let mut bytes = vec![0; 8 * self.shape.iter().product::<usize>()];
-        file.read_exact_at(&mut bytes, self.start)?;
-        let values = bytes.as_chunks().0.iter().map(|bytes| f64::from_le_bytes(*bytes)).collect();
-        Ok(Answer { shape: self.shape.clone(), values })
     }
 }
 
@@ -99,10 +90,14 @@ pub(super) struct Comparison<'a> {
 impl Comparison<'_> {
     /// Compares the answer to one sample, which is known by its place in the data.
     pub(super) fn add(&mut self, sample: usize, place: usize, found: &Answer) -> io::Result<()> {
-        let float = &self.reference.samples[sample];
-        match &self.reference.values {
-            None => self.decisions.add(&float.shape, &float.classes, found),
-            Some(file) => self.distance.add(place, &float.answer(file)?, found),
+        let Reference { measure, shapes, kept, decisions: _ } = self.reference;
+        let shape = &shapes[sample];
+        match measure {
+            Measure::Disagreement => self.decisions.add(shape, &kept.classes(sample)?, found),
+            Measure::RelativeError => {
+                let float = Answer { shape: shape.clone(), values: kept.values(sample)? };
+                self.distance.add(place, &float, found);
+            }
         }
         Ok(())
     }

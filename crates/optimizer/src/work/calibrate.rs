@@ -8,25 +8,29 @@ use slipway_api::{
     job::{CalibrateWork, Failure, FailureCategory, JobResult},
     stage::{CalibrationRange, Static},
 };
-use slipway_artifacts::{Kind, chain, digest_file};
+use slipway_artifacts::{Kind, digest_file};
 use slipway_model::npz::NpzFile;
 use slipway_server::BackendChoice;
 
 use super::{
     Context, Counted,
-    failure::{fail, of_store},
-    publish::Made,
+    failure::{disk, fail, of_data, of_local, of_store},
+    publish::StepOutput,
     stage,
 };
 use crate::{
     calibrate::{CalibrateError, CalibrateOptions, Calibration, Calibrator, CaptureOptions, Percent, Range},
-    evaluate::Samples,
+    evaluate::{DataError, Samples},
 };
 
 /// The name of a calibration's file in its artifact.
 const ENTRY: &str = "calibration.json";
 
-pub(super) async fn run(work: &CalibrateWork, context: &Context, scratch: &Path) -> Result<Made, Failure> {
+pub(super) async fn run(
+    work: &CalibrateWork,
+    context: &Context,
+    scratch: &Path,
+) -> Result<StepOutput, Failure> {
     let model = stage::pulled(&work.input, context, &scratch.join("input")).await?;
     let data = stage::pulled(&work.data_digest, context, &scratch.join("data")).await?;
     let mut options = options(&work.calibrate, work.backend);
@@ -37,14 +41,13 @@ pub(super) async fn run(work: &CalibrateWork, context: &Context, scratch: &Path)
             .await
             .map_err(|error| fail(FailureCategory::Internal, error.to_string()))??;
     let local = scratch.join(ENTRY);
-    std::fs::write(&local, calibration.to_json())
-        .map_err(|error| fail(FailureCategory::Disk, error.to_string()))?;
+    std::fs::write(&local, calibration.to_json()).map_err(disk)?;
     Ok(made(work, &calibration, local))
 }
 
-fn made(work: &CalibrateWork, calibration: &Calibration, file: PathBuf) -> Made {
+fn made(work: &CalibrateWork, calibration: &Calibration, file: PathBuf) -> StepOutput {
     let (ranges, without) = (calibration.spans().len(), calibration.unusable.len());
-    Made {
+    StepOutput {
         kind: Kind::Report,
         files: vec![(ENTRY.into(), file)],
         entry: ENTRY.into(),
@@ -65,11 +68,9 @@ fn calibrated(
     progress: &Counted,
 ) -> Result<Calibration, Failure> {
     let calibrator = Calibrator::open(model, options).map_err(|error| of_calibration(&error))?;
-    let invalid = |error: &dyn std::error::Error| {
-        fail(FailureCategory::InvalidData, format!("data set {}: {}", binding.name, chain(error)))
-    };
-    let mut file = NpzFile::open(data).map_err(|error| invalid(&error))?;
-    let samples = Samples::bind(&mut file, binding, &calibrator.inputs()).map_err(|error| invalid(&error))?;
+    let bound = NpzFile::open(data).map_err(DataError::from);
+    let bound = bound.and_then(|mut file| Samples::bind(&mut file, binding, &calibrator.inputs()));
+    let samples = bound.map_err(|error| of_data(&binding.name, &error))?;
     let (digest, _) = digest_file(data).map_err(|error| of_store(&error))?;
     calibrator.run(&samples, &digest.to_string(), progress).map_err(|error| of_calibration(&error))
 }
@@ -82,7 +83,7 @@ fn of_calibration(error: &CalibrateError) -> Failure {
         CalibrateError::Digest(_) | CalibrateError::Read { .. } => FailureCategory::Disk,
         CalibrateError::Invalid { .. } => FailureCategory::InvalidModel,
     };
-    Failure { category, retryable: error.is_retryable(), message: chain(error) }
+    of_local(error, error.is_retryable(), category)
 }
 
 /// Brings a calibration to a stage that needs it.

@@ -5,24 +5,22 @@ use std::path::Path;
 use serde_json::json;
 use slipway_api::{
     DataSet,
-    job::{Failure, FailureCategory, JobResult},
+    job::{Failure, JobResult},
 };
-use slipway_artifacts::{Kind, chain};
+use slipway_artifacts::Kind;
 use slipway_model::npz::NpzFile;
 
-use super::{Context, failure::fail, publish::Made, source::fetched};
+use super::{Context, failure::of_data, publish::StepOutput, source::fetched};
 
 /// The name of a data set's file in its artifact.
 pub(super) const ENTRY: &str = "data.npz";
 
-pub(super) async fn run(data: &DataSet, context: &Context, scratch: &Path) -> Result<Made, Failure> {
+pub(super) async fn run(data: &DataSet, context: &Context, scratch: &Path) -> Result<StepOutput, Failure> {
     let entry = fetched(&data.source, &context.fetch, &scratch.join("source")).await?;
-    let file = NpzFile::open(&entry).map_err(|error| {
-        fail(FailureCategory::InvalidData, format!("data set {}: {}", data.name, chain(&error)))
-    })?;
+    let file = NpzFile::open(&entry).map_err(|error| of_data(&data.name, &error.into()))?;
     let arrays: Vec<_> = file.names().map(str::to_owned).collect();
     let size = entry.metadata().ok().and_then(|metadata| i64::try_from(metadata.len()).ok());
-    Ok(Made {
+    Ok(StepOutput {
         kind: Kind::Dataset,
         files: vec![(ENTRY.into(), entry)],
         entry: ENTRY.into(),

@@ -1,10 +1,14 @@
 //! Failures in the words and categories that conditions carry.
 
+use std::fmt;
 use std::path::Path;
 
 use slipway_api::job::{Failure, FailureCategory};
 use slipway_artifacts::{Category, Error, chain};
+use slipway_model::npz::NpzError;
 use tempfile::TempDir;
+
+use crate::evaluate::DataError;
 
 /// What TLS says of a certificate that nobody vouches for, whatever the cause.
 const REFUSED_CERTIFICATE: &str = "invalid peer certificate";
@@ -46,20 +50,45 @@ pub(super) fn of_store(error: &Error) -> Failure {
     Failure { category, retryable, message: chain(error) }
 }
 
+/// A failure of the disk that a step works on, which may have room another time.
+pub(super) fn disk(message: impl fmt::Display) -> Failure {
+    Failure { category: FailureCategory::Disk, retryable: true, message: message.to_string() }
+}
+
+/// A failure of work on local files: of the disk where it may pass, or else of a category.
+pub(super) fn of_local(
+    error: &dyn std::error::Error,
+    is_retryable: bool,
+    category: FailureCategory,
+) -> Failure {
+    if is_retryable { disk(chain(error)) } else { fail(category, chain(error)) }
+}
+
+/// A failure of reading a data set, by its name.
+pub(super) fn of_data(name: &str, error: &DataError) -> Failure {
+    let message = format!("data set {name}: {}", chain(error));
+    match error {
+        DataError::File(NpzError::Read { .. }) => disk(message),
+        _ => fail(FailureCategory::InvalidData, message),
+    }
+}
+
 /// A folder for one step's temporary files.
 pub(super) fn scratch(base: &Path) -> Result<TempDir, Failure> {
-    TempDir::with_prefix_in("slipway-", base).map_err(|error| Failure {
-        category: FailureCategory::Disk,
-        retryable: true,
-        message: format!("no room for temporary files in {}: {error}", base.display()),
-    })
+    let no_room = |error| disk(format!("no room for temporary files in {}: {error}", base.display()));
+    TempDir::with_prefix_in("slipway-", base).map_err(no_room)
 }
 
 #[cfg(test)]
 mod tests {
     use std::io;
 
+    use slipway_model::npz::NpzFile;
+    use slipway_model::onnx::OnnxModel;
+
+    use super::super::source::of_model;
     use super::*;
+    use crate::stage::quantize::QuantizeError;
 
     #[test]
     fn a_full_disk_is_no_registry() {
@@ -69,5 +98,22 @@ mod tests {
             assert_eq!((failure.category.reason(), failure.retryable), ("DiskFailed", true));
             assert!(failure.message.contains("no storage space"), "{}", failure.message);
         }
+    }
+
+    #[test]
+    fn a_local_file_that_cannot_be_read_is_no_broken_model_and_no_broken_data() {
+        let gone = Path::new("/none/at/all");
+        let npz = NpzFile::open(gone).map(drop).unwrap_err();
+        let model = OnnxModel::open(gone).map(drop).unwrap_err();
+        let opened = QuantizeError::from(OnnxModel::open(gone).map(drop).unwrap_err());
+        let unread = of_local(&opened, opened.is_retryable(), FailureCategory::InvalidModel);
+        for failure in [of_data("usual", &npz.into()), of_model(&model), unread] {
+            assert_eq!((failure.category.reason(), failure.retryable), ("DiskFailed", true));
+            assert!(failure.message.contains("/none/at/all"), "{}", failure.message);
+        }
+        let text = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(&text, "no arrays").unwrap();
+        let failure = of_data("usual", &NpzFile::open(text.path()).map(drop).unwrap_err().into());
+        assert_eq!((failure.category.reason(), failure.retryable), ("InvalidData", false));
     }
 }

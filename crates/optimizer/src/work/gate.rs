@@ -14,21 +14,21 @@ use slipway_model::npz::NpzFile;
 
 use super::{
     Context,
-    failure::{fail, of_store},
+    failure::{disk, fail, of_data, of_store},
     judges::{Judges, longest},
-    publish::Made,
+    publish::StepOutput,
     roles::refuse_seen_data,
     stage::pulled,
 };
 use crate::evaluate::{
-    EvaluateError, Evaluation, HttpPredictor, Measured, Race, ReplayOptions, Samples, Sizes, judge, race,
-    replay,
+    DataError, EvaluateError, Evaluation, HttpPredictor, Measured, Race, ReplayOptions, Samples, Sizes,
+    judge, race, replay,
 };
 
 /// The name of the golden samples' file in their artifact.
 const ENTRY: &str = "samples.golden";
 
-pub(super) async fn run(work: &GateWork, context: &Context, scratch: &Path) -> Result<Made, Failure> {
+pub(super) async fn run(work: &GateWork, context: &Context, scratch: &Path) -> Result<StepOutput, Failure> {
     let Some(judges) = &context.judges else {
         return Err(fail(FailureCategory::Internal, "a gate needs two servers to drive"));
     };
@@ -45,9 +45,9 @@ pub(super) async fn run(work: &GateWork, context: &Context, scratch: &Path) -> R
     let local = scratch.join(ENTRY);
     let bytes =
         (recorded.golden.to_bytes()).map_err(|error| fail(FailureCategory::Internal, error.to_string()))?;
-    std::fs::write(&local, bytes).map_err(|error| fail(FailureCategory::Storage, error.to_string()))?;
+    std::fs::write(&local, bytes).map_err(disk)?;
     let report = json!({ "gate": work.gate, "status": status, "measured": measured, "engines": engines, "inputs": work });
-    Ok(Made {
+    Ok(StepOutput {
         kind: Kind::Samples,
         files: vec![(ENTRY.into(), local)],
         entry: ENTRY.into(),
@@ -100,14 +100,11 @@ async fn evaluated(
         connect(&judges.candidate, "candidate").await.map_err(|error| of_evaluation(error.into()))?;
     let mut baseline =
         connect(&judges.baseline, "baseline").await.map_err(|error| of_evaluation(error.into()))?;
-    let invalid = |error: &dyn std::error::Error| {
-        fail(FailureCategory::InvalidData, format!("data set {}: {}", work.data.name, chain(error)))
-    };
     let engines =
         Engines { candidate: candidate.engine().to_owned(), baseline: baseline.engine().to_owned() };
-    let mut file = NpzFile::open(data).map_err(|error| invalid(&error))?;
-    let samples =
-        Samples::bind(&mut file, &work.data, candidate.inputs()).map_err(|error| invalid(&error))?;
+    let bound = NpzFile::open(data).map_err(DataError::from);
+    let bound = bound.and_then(|mut file| Samples::bind(&mut file, &work.data, candidate.inputs()));
+    let samples = bound.map_err(|error| of_data(&work.data.name, &error))?;
     let asked = |kind: fn(&Check) -> bool| work.gate.checks.iter().any(kind);
     let needs_labels = asked(|check| check.accuracy.is_some());
     let options = ReplayOptions { output: &classification.output, needs_labels };

@@ -38,12 +38,12 @@ impl Judges {
         Self { metrics: metrics.into(), ..Self::at(at(candidate), at(baseline)) }
     }
 
-    /// How long each server was kept from running by its limit of processor time since it started; nothing for one that does not
-    /// say.
-    pub(super) async fn throttled(&self) -> Vec<Duration> {
+    /// How long each server was kept from running by its limit of processor time since it started; nothing for one that
+    /// does not say.
+    pub(super) async fn throttled(&self) -> Vec<Option<Duration>> {
         let mut times = Vec::new();
         for url in &self.metrics {
-            times.push(scraped(url).await.and_then(|text| throttled(&text)).unwrap_or_default());
+            times.push(scraped(url).await.and_then(|text| throttled(&text)));
         }
         times
     }
@@ -59,14 +59,17 @@ fn throttled(metrics: &str) -> Option<Duration> {
     Duration::try_from_secs_f64(seconds.trim().parse().ok()?).ok()
 }
 
-/// The longest that any was kept from running between two looks.
-pub(super) fn longest(before: &[Duration], after: &[Duration]) -> Duration {
-    let each = before.iter().zip(after).map(|(before, after)| after.saturating_sub(*before));
-    each.max().unwrap_or_default()
+/// The longest that any was kept from running between two looks, of those that said so at both.
+pub(super) fn longest(before: &[Option<Duration>], after: &[Option<Duration>]) -> Option<Duration> {
+    let both = before.iter().zip(after).filter_map(|(before, after)| before.zip(*after));
+    both.map(|(before, after)| after.saturating_sub(before)).max()
 }
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
     use super::*;
 
     #[test]
@@ -76,10 +79,44 @@ mod tests {
         assert_eq!(throttled(text), Some(Duration::from_millis(1500)));
         assert_eq!(throttled("slipway_cpu_throttled_seconds_total -1\n"), None);
         assert_eq!(throttled("# EOF\n"), None);
-        let second = Duration::from_secs;
+        let second = |seconds| Some(Duration::from_secs(seconds));
         assert_eq!(longest(&[second(1), second(2)], &[second(2), second(5)]), second(3));
+        assert_eq!(longest(&[second(1), None], &[second(2), second(5)]), second(1));
         assert_eq!(longest(&[second(1)], &[second(0)]), second(0), "it started anew");
-        assert_eq!(longest(&[], &[]), second(0));
+        assert_eq!(longest(&[], &[]), None);
+    }
+
+    /// Answers one request with each text, and breaks the connection where there is none.
+    async fn metrics(answers: [Option<&'static str>; 2]) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/metrics", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            for answer in answers {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                if let Some(answer) = answer {
+                    let _asked = stream.read(&mut [0; 4096]).await.unwrap();
+                    let head = format!(
+                        "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
+                        answer.len()
+                    );
+                    stream.write_all(format!("{head}{answer}").as_bytes()).await.unwrap();
+                }
+            }
+        });
+        url
+    }
+
+    #[tokio::test]
+    async fn a_server_that_did_not_say_at_one_look_was_not_seen_to_be_kept_from_running() {
+        let _installed = rustls::crypto::ring::default_provider().install_default();
+        let five = Some("slipway_cpu_throttled_seconds_total 5\n");
+        let six = Some("slipway_cpu_throttled_seconds_total 6\n");
+        for (answers, seen) in [([five, six], Some(1)), ([None, six], None), ([five, None], None)] {
+            let judges = Judges { metrics: vec![metrics(answers).await], ..Judges::on_ports(1, 2) };
+            let before = judges.throttled().await;
+            let longest = longest(&before, &judges.throttled().await);
+            assert_eq!(longest, seen.map(Duration::from_secs), "{answers:?}");
+        }
     }
 
     #[test]

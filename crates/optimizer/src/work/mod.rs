@@ -85,3 +85,6 @@ fn is_pinned(work: &Work) -> bool {
     let names_digest = |uri: &str| uri.parse::<Reference>().is_ok_and(|reference| reference.digest.is_some());
     work.source().is_none_or(|source| source.digest.is_some() || names_digest(&source.uri))
 }
+
+#[cfg(test)]
+mod tests;

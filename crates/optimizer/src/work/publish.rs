@@ -12,12 +12,12 @@ use slipway_artifacts::{Bundle, Digest, Kind, Lineage, RelPath, Tag};
 
 use super::{
     Context, TOOL,
-    failure::{fail, of_store},
+    failure::{disk, fail, of_store},
     signature,
 };
 
 /// What a step made, before it is pushed.
-pub(super) struct Made {
+pub(super) struct StepOutput {
     pub(super) kind: Kind,
     /// Files of the artifact: the name inside, and where it lies now.
     pub(super) files: Vec<(String, PathBuf)>,
@@ -45,18 +45,18 @@ pub(super) fn with_output(result: JobResult, spec: &JobSpec, digest: &Digest) ->
 pub(super) async fn push(
     spec: &JobSpec,
     context: &Context,
-    made: Made,
+    made: StepOutput,
     scratch: &Path,
 ) -> Result<JobResult, Failure> {
-    let Made { kind, files, entry, format, result, report } = made;
-    let document = Document {
+    let StepOutput { kind, files, entry, format, result, report } = made;
+    let artifact = JsonArtifact {
         kind: Kind::Report,
         file: "report.json",
         tag: names::report_tag(&spec.key),
         content: &report,
         facts: None,
     };
-    let report = document.push(spec, context, scratch).await?;
+    let report = artifact.push(spec, context, scratch).await?;
     let result = JobResult {
         report: Some(report.to_string()),
         format: Some(format.into()),
@@ -83,7 +83,7 @@ pub(super) async fn push(
 }
 
 /// One JSON file that is an artifact of its own.
-pub(super) struct Document<'a> {
+pub(super) struct JsonArtifact<'a> {
     pub(super) kind: Kind,
     /// The name of the file.
     pub(super) file: &'static str,
@@ -93,7 +93,7 @@ pub(super) struct Document<'a> {
     pub(super) facts: Option<Value>,
 }
 
-impl Document<'_> {
+impl JsonArtifact<'_> {
     pub(super) async fn push(
         self,
         spec: &JobSpec,
@@ -103,7 +103,7 @@ impl Document<'_> {
         let Self { kind, file, tag: name, content, facts } = self;
         let local = scratch.join(file);
         let text = serde_json::to_vec_pretty(content).map_err(|error| internal(&error))?;
-        tokio::fs::write(&local, text).await.map_err(|error| internal(&error))?;
+        tokio::fs::write(&local, text).await.map_err(disk)?;
         let mut bundle =
             Bundle::from_files(kind, [(path(file)?, local)]).map_err(|error| of_store(&error))?;
         bundle.format = Some("json".into());

@@ -55,7 +55,7 @@ async fn recorded(
 ) -> Result<Result<JobResult, Doubt>, Failure> {
     let found = manifest(&context.store, digest).await?.and_then(|manifest| facts(spec, &manifest));
     match &context.signing {
-        Some(signing) if found.is_ok() && !signature::holds(spec, context, signing, digest).await? => {
+        Some(signing) if found.is_ok() && !signature::is_signed(spec, context, signing, digest).await? => {
             Ok(Err(Doubt::Unsigned))
         }
         Some(_) | None => Ok(found),

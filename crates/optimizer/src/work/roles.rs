@@ -35,3 +35,62 @@ async fn files(digest: &str, context: &Context) -> Result<Vec<slipway_artifacts:
     let manifest = context.store.manifest(&digest).await.map_err(|error| of_store(&error))?;
     Ok(manifest.files().iter().map(|file| file.digest).collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use slipway_artifacts::Kind;
+
+    use super::super::tests::{context, put};
+    use super::*;
+
+    /// What is said of a gate on a file of one content, and stages that look at files of others.
+    async fn judged(gate: &str, stages: &[(&str, &str)]) -> Result<(), Failure> {
+        let folder = tempfile::tempdir().unwrap();
+        let context = context(&folder.path().join("layout"));
+        let mut digests = Vec::new();
+        for (name, content) in [("holdout", gate)].iter().chain(stages) {
+            let file = folder.path().join(name);
+            std::fs::write(&file, content).unwrap();
+            digests.push(((*name).to_owned(), put(&context, Kind::Dataset, &file).await));
+        }
+        let (_, data) = digests.remove(0);
+        let work = json!({
+            "gate": { "data": "holdout", "task": { "classification": { "output": "p" } }, "checks": [] },
+            "data": { "name": "holdout", "source": { "uri": "file:///none" } },
+            "dataDigest": data, "candidate": data, "baseline": data,
+            "candidatePort": 1, "baselinePort": 2, "modelName": "net",
+        });
+        let mut work: GateWork = serde_json::from_value(work).unwrap();
+        work.looked_at = digests.into_iter().collect();
+        refuse_seen_data(&work, &context).await
+    }
+
+    #[tokio::test]
+    async fn data_of_its_own_passes_however_many_stages_look_at_others() {
+        assert_eq!(judged("one", &[]).await, Ok(()));
+        assert_eq!(judged("one", &[("usual", "two")]).await, Ok(()));
+        assert_eq!(judged("one", &[("usual", "two"), ("other", "two"), ("third", "three")]).await, Ok(()));
+    }
+
+    #[tokio::test]
+    async fn a_file_that_any_stage_looks_at_is_refused_with_both_names() {
+        for stages in [[("usual", "one"), ("other", "two")], [("other", "two"), ("usual", "one")]] {
+            let failure = judged("one", &stages).await.unwrap_err();
+            assert_eq!((failure.category, failure.retryable), (FailureCategory::InvalidData, false));
+            assert!(
+                failure.message.starts_with("data sets usual and holdout are the same file"),
+                "{}",
+                failure.message
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn data_that_is_gone_judges_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let context = context(&folder.path().join("layout"));
+        let gone = slipway_artifacts::Digest::of(b"gone").to_string();
+        assert_eq!(files(&gone, &context).await.unwrap_err().category, FailureCategory::ArtifactMissing);
+    }
+}

@@ -14,13 +14,13 @@ use slipway_artifacts::{Digest, Kind, SigningKey, Statement};
 use super::{
     Context,
     failure::of_store,
-    publish::{Document, tag},
+    publish::{JsonArtifact, tag},
     reuse::manifest,
 };
 
 /// What the artifact of a signature records.
 #[derive(Serialize, Deserialize)]
-struct Signed {
+struct SignatureRecord {
     signature: String,
 }
 
@@ -32,19 +32,19 @@ pub(super) async fn push(
     output: &Digest,
     scratch: &Path,
 ) -> Result<(), Failure> {
-    let signed = json!(Signed { signature: signing.sign(statement(spec, output)) });
-    let document = Document {
+    let record = json!(SignatureRecord { signature: signing.sign(statement(spec, output)) });
+    let artifact = JsonArtifact {
         kind: Kind::Signature,
         file: "signature.json",
         tag: names::signature_tag(&spec.key),
-        content: &signed,
-        facts: Some(signed.clone()),
+        content: &record,
+        facts: Some(record.clone()),
     };
-    document.push(spec, context, scratch).await.map(drop)
+    artifact.push(spec, context, scratch).await.map(drop)
 }
 
 /// Whether an output under a step's tag was signed with this key as the result of that step.
-pub(super) async fn holds(
+pub(super) async fn is_signed(
     spec: &JobSpec,
     context: &Context,
     signing: &SigningKey,
@@ -55,8 +55,8 @@ pub(super) async fn holds(
         return Ok(false);
     };
     let found = manifest(&context.store, &digest).await?.ok().and_then(|manifest| manifest.facts());
-    let signed: Option<Signed> = found.and_then(|facts| serde_json::from_value(facts).ok());
-    Ok(signed.is_some_and(|signed| signing.verify(statement(spec, output), &signed.signature)))
+    let record: Option<SignatureRecord> = found.and_then(|facts| serde_json::from_value(facts).ok());
+    Ok(record.is_some_and(|record| signing.verify(statement(spec, output), &record.signature)))
 }
 
 fn statement<'a>(spec: &'a JobSpec, artifact: &'a Digest) -> Statement<'a> {

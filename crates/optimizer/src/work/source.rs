@@ -15,8 +15,8 @@ use slipway_model::{
 
 use super::{
     Context,
-    failure::{fail, of_source},
-    publish::Made,
+    failure::{disk, fail, of_local, of_source},
+    publish::StepOutput,
 };
 
 /// The files that a model keeps tensors in, beside its own; none for what is no model.
@@ -52,7 +52,7 @@ pub(super) async fn run(
     backend: Backend,
     context: &Context,
     scratch: &Path,
-) -> Result<Made, Failure> {
+) -> Result<StepOutput, Failure> {
     let folder = scratch.join("source");
     let options = FetchOptions { companions, ..context.fetch.clone() };
     let entry = fetched(source, &options, &folder).await?;
@@ -63,7 +63,7 @@ pub(super) async fn run(
         return Err(fail(FailureCategory::Internal, "a model has no file"));
     };
     let operators: u64 = facts.operators.values().sum();
-    Ok(Made {
+    Ok(StepOutput {
         kind: Kind::Model,
         files,
         entry: name,
@@ -89,7 +89,7 @@ fn examine(entry: &Path, format: Option<ModelFormat>, backend: Backend) -> Resul
                 format!("{} is {other}, not an ONNX model: {}", file_name(entry), other.to_onnx()),
             ));
         }
-        (Err(error), None) => return Err(fail(FailureCategory::InvalidModel, error.to_string())),
+        (Err(error), None) => return Err(disk(error)),
     }
     let model = OnnxModel::open(entry).map_err(|error| of_model(&error))?;
     refuse_unknown_operators(entry, backend)?;
@@ -135,12 +135,12 @@ fn is_of_onnxruntime(operator: &str) -> bool {
 }
 
 pub(super) fn of_model(error: &OnnxError) -> Failure {
-    let mut message = chain(error);
+    let mut failure = of_local(error, error.is_retryable(), FailureCategory::InvalidModel);
     if let OnnxError::Tensor { problem: TensorProblem::ExternalRead { .. }, .. } = error {
-        message += "; the source has to hold that file too: a folder beside the model, an artifact as `slipway push` \
+        failure.message += "; the source has to hold that file too: a folder beside the model, an artifact as `slipway push` \
                     makes it";
     }
-    Failure { category: FailureCategory::InvalidModel, retryable: error.is_retryable(), message }
+    failure
 }
 
 fn file_name(path: &Path) -> String {

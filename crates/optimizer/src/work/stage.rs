@@ -17,13 +17,12 @@ use slipway_model::onnx::OnnxModel;
 
 use super::{
     Context, calibrate,
-    failure::{fail, of_store},
-    publish::Made,
+    failure::{disk, fail, of_store},
+    publish::StepOutput,
     source::{of_model, refuse_unknown_operators},
 };
 use crate::{
     calibrate::{Calibration, CaptureError, CaptureOptions, Data},
-    file::FileError,
     progress::Progress,
 };
 
@@ -66,13 +65,13 @@ pub(super) async fn run(
     backend: Backend,
     context: &Context,
     scratch: &Path,
-) -> Result<Made, Failure> {
+) -> Result<StepOutput, Failure> {
     let Artifacts { input, calibration, data: looked_at } = artifacts;
     let calibration = calibrate::pulled(calibration, context, &scratch.join("calibration")).await?;
     let model = pulled(input, context, &scratch.join("input")).await?;
     let data = look::pulled(looked_at, context, &scratch.join("data")).await?;
     let folder = scratch.join("output");
-    std::fs::create_dir_all(&folder).map_err(|error| fail(FailureCategory::Disk, error.to_string()))?;
+    std::fs::create_dir_all(&folder).map_err(disk)?;
     let output = folder.join(ENTRY);
     let progress = super::Forward::new(context.progress.clone(), stage.kind().map_or("working", doing));
     let (stage, source, scratch) = (stage.clone(), input.to_owned(), scratch.to_owned());
@@ -113,9 +112,9 @@ fn doing(kind: StageKind<'_>) -> &'static str {
     }
 }
 
-fn made(outcome: Outcome, files: Vec<(String, PathBuf)>) -> Made {
+fn made(outcome: Outcome, files: Vec<(String, PathBuf)>) -> StepOutput {
     let Outcome { size, facts, report } = outcome;
-    Made {
+    StepOutput {
         kind: Kind::Model,
         files,
         entry: ENTRY.into(),
@@ -140,15 +139,7 @@ fn files(output: &Path, backend: Backend) -> Result<Vec<(String, PathBuf)>, Fail
     Ok(files.collect())
 }
 
-/// The category of a file that was not written.
-fn of_file(error: &FileError) -> FailureCategory {
-    match error {
-        FileError::Read { .. } | FileError::Write { .. } => FailureCategory::Disk,
-        _ => FailureCategory::InvalidModel,
-    }
-}
-
-/// The category of a model that could not be run for its values.
+/// The category of a model that could not be run for its values, where the disk is not to blame.
 pub(super) fn of_capture(error: &CaptureError) -> FailureCategory {
     match error {
         CaptureError::Run { .. }
@@ -156,8 +147,10 @@ pub(super) fn of_capture(error: &CaptureError) -> FailureCategory {
         | CaptureError::NoSamples
         | CaptureError::Refused { .. } => FailureCategory::InvalidData,
         CaptureError::Load(_) => FailureCategory::UnsupportedOperator,
-        CaptureError::Scratch { .. } | CaptureError::File(_) => FailureCategory::Disk,
-        CaptureError::Model(_) | CaptureError::NoValue { .. } => FailureCategory::InvalidModel,
+        CaptureError::Scratch { .. } => FailureCategory::Disk,
+        CaptureError::File(_) | CaptureError::Model(_) | CaptureError::NoValue { .. } => {
+            FailureCategory::InvalidModel
+        }
     }
 }
 

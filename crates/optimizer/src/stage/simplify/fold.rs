@@ -8,7 +8,7 @@ use slipway_model::onnx::proto::{GraphProto, NodeProto, ValueInfoProto};
 use slipway_model::onnx::{OnnxModel, subgraphs};
 
 use super::SimplifyError;
-use super::evaluate::{Refusal, effort, evaluate};
+use super::evaluate::{Refusal, evaluate};
 use super::infer::{Info, infer};
 use super::tensor::{Constant, Tensor};
 use crate::file::FileError;
@@ -123,9 +123,7 @@ impl<'a> Folder<'a> {
         if !self.may_fold(node) || subgraphs(node).next().is_some() {
             return Ok(None);
         }
-        let read = effort(node, &inputs);
-        *self.effort = self.effort.checked_sub(read).ok_or(Refusal::TooLarge(read))?;
-        let outputs = evaluate(self.model, node, self.opset, &inputs)?;
+        let outputs = evaluate(self.model, node, self.opset, &inputs, self.effort)?;
         if outputs.len() != node.output.len() {
             return Err(Refusal::Unknown);
         }
@@ -198,6 +196,7 @@ impl<'a> Folder<'a> {
             Refusal::Unknown => "nobody here computes this operator for these types".to_owned(),
             Refusal::Undefined(reason) => (*reason).to_owned(),
             Refusal::TooLarge(bytes) => format!("{bytes} bytes are too many to compute ahead"),
+            Refusal::Spent => "as much was read to compute others ahead as may be".to_owned(),
             Refusal::File(error) => error.to_string(),
         };
         self.known.skipped.push(Skipped::of(node, reason));

@@ -51,7 +51,7 @@ pub(super) fn factors(
     let mut weights = vec![0.0; product.depth];
     for matrix in &product.weights {
         let tensor = &graph.initializer[matrix.tensor];
-        let failed = |error| failed(tensor.name(), error);
+        let failed = |error: MakeError| error.of_tensor(tensor.name(), model.folder());
         let reader = Reader::open(&model.payload(tensor)?, DataType::FLOAT).map_err(failed)?;
         largest(reader, *matrix, &tensor.dims, &mut weights).map_err(failed)?;
     }
@@ -85,13 +85,4 @@ fn largest(mut reader: Reader, matrix: Matrix, dims: &[i64], weights: &mut [f32]
         }
     }
     Ok(())
-}
-
-fn failed(tensor: &str, error: MakeError) -> FileError {
-    let tensor = tensor.to_owned();
-    match error {
-        MakeError::Cancelled => FileError::Cancelled,
-        MakeError::NotFinite => FileError::NotFinite { tensor },
-        MakeError::Read(source) | MakeError::Write(source) => FileError::Read { tensor, source },
-    }
 }

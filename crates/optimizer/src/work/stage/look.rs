@@ -5,16 +5,16 @@ use std::sync::Arc;
 
 use slipway_api::{
     DataSet, Stage,
-    job::{Failure, FailureCategory, StageData},
+    job::{Failure, StageData},
 };
-use slipway_artifacts::{chain, digest_file};
+use slipway_artifacts::digest_file;
 use slipway_model::npz::NpzFile;
 
 use super::{Context, of_capture, pulled as model};
 use crate::{
     calibrate::{CaptureOptions, Data, inputs},
-    evaluate::Samples,
-    work::failure::{fail, of_store},
+    evaluate::{DataError, Samples},
+    work::failure::{of_data, of_local, of_store},
 };
 
 /// A data set on this machine.
@@ -38,16 +38,11 @@ impl Local {
     /// Binds the data to the inputs of a model.
     pub(super) fn open(self, stage: &Stage, model: &Path, capture: CaptureOptions) -> Result<Data, Failure> {
         let Self { file, binding } = self;
-        let specs = inputs(model).map_err(|error| Failure {
-            category: of_capture(&error),
-            retryable: error.is_retryable(),
-            message: chain(&error),
-        })?;
-        let invalid = |error: &dyn std::error::Error| {
-            fail(FailureCategory::InvalidData, format!("data set {}: {}", binding.name, chain(error)))
-        };
-        let mut npz = NpzFile::open(&file).map_err(|error| invalid(&error))?;
-        let samples = Samples::bind(&mut npz, &binding, &specs).map_err(|error| invalid(&error))?;
+        let specs =
+            inputs(model).map_err(|error| of_local(&error, error.is_retryable(), of_capture(&error)))?;
+        let bound = NpzFile::open(&file).map_err(DataError::from);
+        let bound = bound.and_then(|mut npz| Samples::bind(&mut npz, &binding, &specs));
+        let samples = bound.map_err(|error| of_data(&binding.name, &error))?;
         let (digest, _) = digest_file(&file).map_err(|error| of_store(&error))?;
         let data = Data::new(Arc::new(samples), digest.to_string());
         Ok(Data { samples: most(stage), capture, ..data })

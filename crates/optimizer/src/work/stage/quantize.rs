@@ -8,14 +8,13 @@ use slipway_api::{
     job::{Failure, FailureCategory},
     stage::{BlockFit, Dynamic, Granularity, Quantize, QuantizeMethod, StoredType, WeightOnly, WeightType},
 };
-use slipway_artifacts::chain;
 
 use super::{Given, Outcome};
 use crate::{
     calibrate::CalibrateError,
     progress::Progress,
     stage::quantize::{self as library, Engine, HalfFloat, Method, Options, QuantizeError},
-    work::failure::fail,
+    work::failure::{fail, of_local},
 };
 
 /// Quantizes a model.
@@ -101,9 +100,8 @@ fn of_quantize(error: &QuantizeError) -> Failure {
         QuantizeError::NothingChanged { .. } | QuantizeError::Bigger { .. } => {
             FailureCategory::NothingChanged
         }
-        QuantizeError::File(error) => super::of_file(error),
         QuantizeError::Calibration(CalibrateError::Capture(error)) => super::of_capture(error),
         _ => FailureCategory::InvalidModel,
     };
-    Failure { category, retryable: error.is_retryable(), message: chain(error) }
+    of_local(error, error.is_retryable(), category)
 }

@@ -7,12 +7,12 @@ use slipway_api::{
     job::{Failure, FailureCategory},
     stage::Simplify,
 };
-use slipway_artifacts::chain;
 
 use super::{Given, Outcome};
 use crate::{
     progress::Progress,
     stage::simplify::{self as library, Options, SimplifyError},
+    work::failure::of_local,
 };
 
 /// Simplifies a model, for any engine.
@@ -42,10 +42,10 @@ pub fn options(spec: &Simplify) -> Options {
 fn of_simplify(error: &SimplifyError) -> Failure {
     let category = match error {
         SimplifyError::NothingChanged => FailureCategory::NothingChanged,
-        SimplifyError::File(error) => super::of_file(error),
-        SimplifyError::Model(_) | SimplifyError::Options { .. } | SimplifyError::Graph { .. } => {
-            FailureCategory::InvalidModel
-        }
+        SimplifyError::File(_)
+        | SimplifyError::Model(_)
+        | SimplifyError::Options { .. }
+        | SimplifyError::Graph { .. } => FailureCategory::InvalidModel,
     };
-    Failure { category, retryable: error.is_retryable(), message: chain(error) }
+    of_local(error, error.is_retryable(), category)
 }

@@ -7,13 +7,12 @@ use slipway_api::{
     job::{Failure, FailureCategory},
     stage::Smooth,
 };
-use slipway_artifacts::chain;
 
 use super::{Given, Outcome};
 use crate::{
     progress::Progress,
     stage::smooth::{self as library, Options, SmoothError},
-    work::failure::fail,
+    work::failure::{fail, of_local},
 };
 
 /// Smooths a model, for any engine.
@@ -50,11 +49,11 @@ pub fn options(spec: &Smooth) -> Options {
 fn of_smooth(error: &SmoothError) -> Failure {
     let category = match error {
         SmoothError::NothingChanged { .. } => FailureCategory::NothingChanged,
-        SmoothError::File(error) => super::of_file(error),
         SmoothError::Capture(error) => super::of_capture(error),
-        SmoothError::Model(_) | SmoothError::Alpha { .. } | SmoothError::Opset { .. } => {
-            FailureCategory::InvalidModel
-        }
+        SmoothError::File(_)
+        | SmoothError::Model(_)
+        | SmoothError::Alpha { .. }
+        | SmoothError::Opset { .. } => FailureCategory::InvalidModel,
     };
-    Failure { category, retryable: error.is_retryable(), message: chain(error) }
+    of_local(error, error.is_retryable(), category)
 }

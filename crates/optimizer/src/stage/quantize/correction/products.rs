@@ -221,14 +221,10 @@ impl Finder<'_> {
         let mut values = vec![0.0; usize::try_from(count).unwrap_or_default()];
         let payload = self.model.payload(tensor)?;
         let read = Reader::open(&payload, DataType::FLOAT).and_then(|mut reader| reader.read(0, &mut values));
-        let tensor = name.to_owned();
-        match read {
-            Ok(()) if values.iter().all(|value| value.is_finite()) => Ok(values),
-            Err(MakeError::Cancelled) => Err(FileError::Cancelled),
-            Ok(()) | Err(MakeError::NotFinite) => Err(FileError::NotFinite { tensor }),
-            Err(MakeError::Read(source) | MakeError::Write(source)) => {
-                Err(FileError::Read { tensor, source })
-            }
-        }
+        let finite = read.and_then(|()| {
+            let is_finite = values.iter().all(|value| value.is_finite());
+            is_finite.then_some(values).ok_or(MakeError::NotFinite)
+        });
+        finite.map_err(|error| error.of_tensor(name, self.model.folder()))
     }
 }

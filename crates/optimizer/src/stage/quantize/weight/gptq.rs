@@ -196,8 +196,9 @@ impl Fitting<'_, '_> {
             progress.message(&weight.name);
             match &factor {
                 Ok(factor) => {
-                    let fitted =
-                        self.weight(member, factor, progress).map_err(|error| self.error(index, error))?;
+                    let fitted = self
+                        .weight(member, factor, progress)
+                        .map_err(|error| error.of_tensor(&self.weights[index].name, self.folder))?;
                     self.weights[index].fitted = Some(fitted);
                 }
                 Err(reason) => self.notes.push(note(&weight.name, reason)),
@@ -232,16 +233,6 @@ impl Fitting<'_, '_> {
             kept.add(&columns.parts()).map_err(MakeError::Write)?;
         }
         Ok(kept.close(quality))
-    }
-
-    fn error(&self, index: usize, error: MakeError) -> FileError {
-        let tensor = self.weights[index].name.clone();
-        match error {
-            MakeError::NotFinite => FileError::NotFinite { tensor },
-            MakeError::Read(source) => FileError::Read { tensor, source },
-            MakeError::Cancelled => FileError::Cancelled,
-            MakeError::Write(source) => FileError::Write { path: self.folder.to_owned(), source },
-        }
     }
 }
 

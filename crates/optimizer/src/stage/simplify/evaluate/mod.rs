@@ -33,22 +33,20 @@ pub(super) enum Refusal {
     Undefined(&'static str),
     /// The result, or an input, has too many bytes.
     TooLarge(u64),
+    /// So many bytes were read for others that these are not read.
+    Spent,
     /// The file cannot be read.
     File(FileError),
 }
 
-/// Bytes that are read to compute a node ahead.
-pub(super) fn effort(node: &NodeProto, inputs: &[Option<&Constant>]) -> u64 {
-    let read = inputs.iter().flatten().map(|input| input.len());
-    if view::is_view(node.op_type()) { 0 } else { read.fold(0, u64::saturating_add) }
-}
-
-/// Computes the outputs of a node whose inputs are all constants.
+/// Computes the outputs of a node whose inputs are all constants; `effort` is how many bytes may still be read for such
+/// outputs, and what is read for these is taken from it.
 pub(super) fn evaluate(
     model: &OnnxModel,
     node: &NodeProto,
     opset: i64,
     inputs: &[Option<&Constant>],
+    effort: &mut u64,
 ) -> Result<Vec<Constant>, Refusal> {
     if !is_default_domain(node.domain()) {
         return Err(Refusal::Unknown);
@@ -57,10 +55,20 @@ pub(super) fn evaluate(
         return Ok(vec![viewed]);
     }
     let operator = operator(node.op_type()).ok_or(Refusal::Unknown)?;
+    *effort = effort.checked_sub(bytes(inputs)?).ok_or(Refusal::Spent)?;
     let load = |input: Option<&Constant>| input.map(|input| input.load(model)).transpose();
     let inputs = inputs.iter().copied().map(load).collect::<Result<Vec<_>, _>>()?;
     let outputs = operator(&Call { node, opset, inputs })?;
     Ok(outputs.into_iter().map(Constant::from).collect())
+}
+
+/// The bytes of inputs, none of which is too large to be read.
+fn bytes(inputs: &[Option<&Constant>]) -> Result<u64, Refusal> {
+    let sizes = inputs.iter().flatten().map(|input| input.len());
+    match sizes.clone().find(|size| *size > LARGEST) {
+        Some(size) => Err(Refusal::TooLarge(size)),
+        None => Ok(sizes.sum()),
+    }
 }
 
 type Operator = fn(&Call<'_>) -> Result<Vec<Tensor>, Refusal>;

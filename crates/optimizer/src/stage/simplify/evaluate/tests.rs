@@ -24,6 +24,19 @@ fn run_at(
     attributes: Vec<AttributeProto>,
     outputs: usize,
 ) -> Result<Vec<Tensor>, Refusal> {
+    let mut effort = u64::MAX;
+    run_within(&mut effort, opset, op, inputs, attributes, outputs)
+}
+
+/// As [`run_at`], where so many bytes may still be read.
+fn run_within(
+    effort: &mut u64,
+    opset: i64,
+    op: &str,
+    inputs: &[Tensor],
+    attributes: Vec<AttributeProto>,
+    outputs: usize,
+) -> Result<Vec<Tensor>, Refusal> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("model.onnx");
     ModelBuilder::new().output("y", &[1]).write(&path).unwrap();
@@ -33,7 +46,8 @@ fn run_at(
     let names: Vec<String> = (0..outputs).map(|index| format!("y{index}")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let node = build::node(op, &[], &names, attributes);
-    evaluate(&model, &node, opset, &inputs)?.iter().map(|constant| constant.load(&model)).collect()
+    let outputs = evaluate(&model, &node, opset, &inputs, effort)?;
+    outputs.iter().map(|constant| constant.load(&model)).collect()
 }
 
 fn of<T: Element>(dims: &[usize], values: &[T]) -> Tensor {
@@ -307,4 +321,22 @@ fn steps_as_long_as_integers_are_take_what_they_reach() {
     gives(slice(2, i64::MIN, i64::MIN + 1), &[1], &[2_i64]);
     let twice = [longs(&[0, 1, 2]), longs(&[0, 1]), longs(&[3, 3]), longs(&[0, 0])];
     is_open(run("Slice", &twice, vec![]));
+}
+
+#[test]
+fn what_is_read_is_counted_and_no_more_is_read_than_may_be() {
+    let mut left = 40;
+    let mut run = |op: &str, input: &Tensor| {
+        let made = run_within(&mut left, 18, op, std::slice::from_ref(input), vec![], 1);
+        (made, left)
+    };
+    let (four, eight) = (floats(&[1.0; 4]), floats(&[1.0; 8]));
+    let (made, left) = run("Neg", &four);
+    assert!(made.is_ok() && left == 24, "{made:?}, {left} left");
+    for op in ["DequantizeLinear", "Identity"] {
+        assert_eq!(run(op, &four).1, 24, "{op} reads nothing");
+    }
+    let (made, left) = run("Neg", &eight);
+    assert!(matches!(made, Err(Refusal::Spent)) && left == 24, "{made:?}, {left} left");
+    assert!(run("Neg", &four).0.is_ok(), "what is smaller may still be read");
 }

@@ -8,7 +8,7 @@ use crate::graph::{flag, int_or, ints_of};
 use crate::stage::simplify::tensor::Constant;
 
 /// Whether an operator changes no element, and so reads none.
-pub(super) fn is_view(op: &str) -> bool {
+fn is_view(op: &str) -> bool {
     matches!(op, "Identity" | "Reshape" | "Flatten" | "Squeeze" | "Unsqueeze")
 }
 
