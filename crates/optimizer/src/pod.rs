@@ -192,7 +192,7 @@ mod tests {
         for (failure, words) in [(missing, "No such file"), (short, "31 bytes")] {
             assert!(failure.retryable && failure.message.contains(words), "{failure:?}");
             assert!(failure.message.contains("Secret slipway-signing"), "{failure:?}");
-            assert!(failure.message.contains("delete it, and the operator makes another"), "{failure:?}");
+            assert!(failure.message.contains("delete it and then this Job"), "{failure:?}");
         }
         fs::write(folder.path().join("key"), [7; 32]).unwrap();
         assert!(signing_key(folder.path()).is_ok());

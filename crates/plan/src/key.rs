@@ -135,7 +135,7 @@ pub fn calibration(
     let ranges = json!({ "range": range, "percentile": percentile, "samples": samples });
     let binding = binding(data);
     let artifacts = json!({ "input": input_digest, "data": data_digest });
-    let preset = forms(backend);
+    let preset = on_data(backend);
     key(
         "calibration",
         &json!({ "ranges": ranges, "binding": binding, "artifacts": artifacts, "preset": preset }),

@@ -4,7 +4,7 @@ use slipway_model::onnx::attribute::{attribute, ints_of};
 use slipway_model::onnx::is_default_domain;
 use slipway_model::onnx::proto::NodeProto;
 
-use super::values::{Values, integers};
+use super::values::{Values, elements, integers};
 
 /// Why a node is beyond the engine, in words behind the operator's name; nothing where it is not.
 pub(super) fn beyond(node: &NodeProto, values: &Values<'_>) -> Option<&'static str> {
@@ -19,7 +19,10 @@ pub(super) fn beyond(node: &NodeProto, values: &Values<'_>) -> Option<&'static s
         "Pad" if pads_outer_axes(node, values) => {
             Some("that repeats values along another axis than the last two")
         }
-        "Conv" | "ConvTranspose" if is_same_and_dilated(node) => Some("with auto_pad and dilations"),
+        "Conv" if is_same(node) && is_dilated(node) => Some("with auto_pad and dilations"),
+        "ConvTranspose" if is_same(node) => Some("with auto_pad"),
+        "QuantizeLinear" => Some("with several scales, by which it multiplies instead of dividing"),
+        "Div" | "Pow" if may_lose_axes(node, values) => Some("by what may be one element of more axes"),
         _ => None,
     }
 }
@@ -49,8 +52,23 @@ fn pads_outer_axes(node: &NodeProto, values: &Values<'_>) -> bool {
     !is_constant && (has_axes || pads.is_none_or(reaches_out))
 }
 
-fn is_same_and_dilated(node: &NodeProto) -> bool {
-    let is_same = attribute(node, "auto_pad").is_some_and(|auto| auto.s().starts_with(b"SAME"));
-    is_same
-        && ints_of(node, "dilations").is_some_and(|dilations| dilations.iter().any(|dilation| *dilation != 1))
+fn is_same(node: &NodeProto) -> bool {
+    attribute(node, "auto_pad").is_some_and(|auto| auto.s().starts_with(b"SAME"))
+}
+
+fn is_dilated(node: &NodeProto) -> bool {
+    ints_of(node, "dilations").is_some_and(|dilations| dilations.iter().any(|dilation| *dilation != 1))
+}
+
+/// Whether rten may drop axes: it takes a second operand of one element for a scalar.
+fn may_lose_axes(node: &NodeProto, values: &Values<'_>) -> bool {
+    let [left, right] = node.input.as_slice() else { return false };
+    if values.constant(right).is_some_and(|tensor| elements(tensor) != 1) {
+        return false;
+    }
+    match (values.rank(left), values.rank(right)) {
+        (_, Some(0)) => false,
+        (Some(left), Some(right)) => right > left,
+        _ => true,
+    }
 }
