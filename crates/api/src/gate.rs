@@ -18,9 +18,12 @@ pub struct Gate {
     pub baseline: Option<Baseline>,
     /// What the outputs mean, and so what accuracy means.
     pub task: Task,
-    /// The one-sided confidence at which bounds are judged. Default: `"0.95"`.
+    /// The one-sided confidence at which bounds are judged: at least 0.5, and below 1. Default: `"0.95"`.
     #[serde(default = "confidence", skip_serializing_if = "is_confidence")]
-    #[schemars(extend("default" = "0.95"))]
+    #[schemars(extend("default" = "0.95", "x-kubernetes-validations" = [
+        {"rule": "double(self) >= 0.5 && double(self) < 1.0",
+         "message": "confidence has to be at least 0.5 and below 1, such as \"0.95\""}
+    ]))]
     pub confidence: Fraction,
     /// What an inconclusive check means. Default: `Fail`.
     #[serde(default, skip_serializing_if = "OnInconclusive::is_default")]

@@ -112,7 +112,7 @@ pub enum Backend {
     Auto,
     /// Built into the server.
     Rten,
-    /// ONNX Runtime, in an image of its own.
+    /// ONNX Runtime, and no other engine.
     Onnxruntime,
 }
 

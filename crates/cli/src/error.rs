@@ -1,6 +1,9 @@
 //! What a command can fail with, and the exit code that scripts see.
 
-use std::path::{Path, PathBuf};
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::{Path, PathBuf},
+};
 
 use slipway_artifacts::chain;
 
@@ -88,6 +91,14 @@ pub(crate) enum Error {
     /// An artifact store or registry failed.
     #[error(transparent)]
     Artifacts(#[from] slipway_artifacts::Error),
+    /// The folder of an object's artifacts cannot be read any more.
+    #[error("{source}: the artifact folder is damaged: remove {} and run again", folder.display())]
+    Damaged {
+        /// The folder.
+        folder: PathBuf,
+        /// What of it is damaged.
+        source: slipway_artifacts::Error,
+    },
     /// The server did not start or stopped.
     #[error("{0}")]
     Server(String),
@@ -113,6 +124,17 @@ impl Error {
         Self::Server(chain(error))
     }
 
+    /// A port that is taken, with the option that takes another.
+    pub(crate) fn with_free_ports(self, host: IpAddr, ports: [(u16, &str); 2]) -> Self {
+        let Self::Server(words) = self else { return self };
+        let mut taken =
+            ports.into_iter().filter(|(port, _)| words.contains(&SocketAddr::new(host, *port).to_string()));
+        match taken.next() {
+            Some((_, option)) => Self::Server(format!("{words}; {option} 0 takes any free one")),
+            None => Self::Server(words),
+        }
+    }
+
     /// One word for scripts: a documented reason of a condition, else the kind of failure.
     pub(crate) fn reason(&self) -> &str {
         match self {
@@ -123,7 +145,7 @@ impl Error {
             Self::Spec { reason, .. } | Self::Pipeline { reason, .. } | Self::Gate { reason, .. } => reason,
             Self::Budget { .. } => "BudgetNotMet",
             Self::Model(_) => "InvalidInput",
-            Self::Artifacts(_) => "ArtifactsFailed",
+            Self::Artifacts(_) | Self::Damaged { .. } => "ArtifactsFailed",
             Self::Server(_) => "ServerFailed",
         }
     }
@@ -139,6 +161,7 @@ impl Error {
             | Self::Pipeline { .. }
             | Self::Model(_)
             | Self::Artifacts(_)
+            | Self::Damaged { .. }
             | Self::Server(_) => 1,
         }
     }

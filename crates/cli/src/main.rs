@@ -68,7 +68,7 @@ async fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(misunderstood) => return explain(&misunderstood),
     };
-    log(if json && matches!(command, Command::Evaluate(_)) { "error" } else { "warn" });
+    log(command.told(json));
     match dispatch(command, json).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failed(&error, json),
@@ -104,6 +104,15 @@ fn explain(answer: &clap::Error) -> ExitCode {
 }
 
 impl Command {
+    /// What is logged where nobody says otherwise; what a command says as its error is not logged beside it.
+    fn told(&self, json: bool) -> &'static str {
+        match self {
+            Self::Evaluate(_) if json => "error",
+            Self::Run(run) if !run.stays() => "warn,slipway_server::worker=off",
+            _ => "warn",
+        }
+    }
+
     /// Whether it works on a model with temporary files beside it, and ends between two steps when it is asked to.
     fn leaves_when_asked(&self) -> bool {
         match self {
@@ -128,7 +137,7 @@ async fn dispatch(command: Command, json: bool) -> Result<(), Error> {
         signals::note()?;
     }
     match command {
-        Command::Run(run) => run.run(json).await,
+        Command::Run(run) => Box::pin(run.run(json)).await,
         Command::Plan(plan) => plan.run(json),
         Command::Inspect(inspect) => inspect.run(json),
         Command::Calibrate(calibrate) => calibrate.run(json),

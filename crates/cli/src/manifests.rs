@@ -10,11 +10,12 @@ use std::{
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::Value;
 use slipway_api::{GROUP, KIND, ModelDeployment, VERSION, yaml};
+use slipway_model::regular;
 
 use crate::{admission, error::Error};
 
 /// Files larger than this are not manifests; etcd would not take them either.
-const MAX_BYTES: u64 = 4 << 20;
+pub(crate) const MAX_BYTES: u64 = 4 << 20;
 
 /// The path that stands for standard input.
 pub(crate) const STDIN: &str = "-";
@@ -147,7 +148,7 @@ fn files(path: &Path) -> Result<Vec<PathBuf>, Error> {
 }
 
 fn documents(file: &Path) -> Result<Vec<Value>, Error> {
-    let opened = fs::File::open(file).map_err(|source| Error::Read { path: file.to_owned(), source })?;
+    let opened = regular::open(file).map_err(|source| Error::Read { path: file.to_owned(), source })?;
     read(file, opened)
 }
 

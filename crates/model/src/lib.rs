@@ -6,4 +6,5 @@
 
 pub mod npz;
 pub mod onnx;
+pub mod regular;
 pub mod sniff;

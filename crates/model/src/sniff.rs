@@ -1,12 +1,13 @@
 //! The format of a file, told by its bytes and never by its name.
 
 use std::fmt;
-use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
+
+use crate::regular;
 
 /// Bytes that tell a format.
 pub(crate) const HEAD: usize = 4096;
@@ -86,9 +87,9 @@ impl fmt::Display for FileFormat {
 /// Tells the format of a file from its first 4 KiB.
 ///
 /// # Errors
-/// When the file cannot be read.
+/// When the file cannot be read, or is none.
 pub fn sniff_file(path: &Path) -> io::Result<FileFormat> {
-    let file = File::open(path)?;
+    let file = regular::open(path)?;
     let mut head = [0; HEAD];
     let mut filled = 0;
     while filled < HEAD {

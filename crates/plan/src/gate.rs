@@ -17,10 +17,11 @@ pub(crate) fn phase(gate: &Gate, status: &GateStatus) -> Phase {
     if !failed.is_empty() || status.verdict == Verdict::Fail {
         return Phase::failed(reason::CHECK_FAILED, sentences(&failed));
     }
-    if status.checks.is_empty() {
-        return Phase::failed(reason::INCONCLUSIVE, "no check was measured");
-    }
     let open = with(status, Verdict::Inconclusive);
+    if !status.checks.iter().any(is_measured) {
+        let why = if open.is_empty() { String::new() } else { format!(": {}", sentences(&open)) };
+        return Phase::failed(reason::INCONCLUSIVE, format!("no check was measured{why}"));
+    }
     if !open.is_empty() {
         return match gate.on_inconclusive {
             OnInconclusive::Fail => Phase::failed(reason::INCONCLUSIVE, sentences(&open)),
@@ -32,6 +33,11 @@ pub(crate) fn phase(gate: &Gate, status: &GateStatus) -> Phase {
     }
     let passed = with(status, Verdict::Pass);
     Phase::done(reason::PASSED, format!("{} samples: {}", status.samples, sentences(&passed)))
+}
+
+/// Whether a check rests on a measurement: what is open for want of one tells nothing of the artifact.
+fn is_measured(check: &CheckStatus) -> bool {
+    check.verdict != Verdict::Inconclusive || check.measured.is_some()
 }
 
 fn with(status: &GateStatus, verdict: Verdict) -> Vec<&CheckStatus> {
@@ -125,6 +131,12 @@ mod tests {
     fn no_measured_check_is_not_a_pass() {
         assert!(phase(&gate("Fail"), &status(&[])).is_failed());
         assert!(phase(&gate("Pass"), &status(&[])).is_failed());
+        let mut open = status(&[Verdict::Inconclusive; 2]);
+        let told = phase(&gate("Pass"), &open);
+        assert_eq!((told.is_failed(), told.reason), (true, reason::INCONCLUSIVE));
+        assert_eq!(told.message, "no check was measured: check0: words0; check1: words1");
+        open.checks[1].measured = Some("0.99".into());
+        assert!(phase(&gate("Pass"), &open).is_done());
     }
 
     #[test]

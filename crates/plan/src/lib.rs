@@ -35,7 +35,7 @@ pub use revision::RevisionData;
 pub use settings::Settings;
 pub use status::{ApplyError, Outcome, status};
 pub use steps::{JOB_CONTAINER, Step, StepKind};
-pub use validate::validate;
+pub use validate::{advice, validate};
 
 /// What should exist and happen now.
 pub fn plan(observed: &Observed, settings: &Settings) -> Plan {

@@ -16,18 +16,19 @@ pub fn validate(spec: &ModelDeploymentSpec, local: bool) -> Phase {
         .or_else(|| gate_problem(spec))
         .or_else(|| role_problem(spec))
         .or_else(|| batching_problem(spec));
-    match problem {
-        Some(message) => Phase::failed(reason::INVALID_SPEC, message),
-        None => Phase::done(reason::VALID, advice(spec).unwrap_or_else(|| "the spec is valid".into())),
+    if let Some(message) = problem {
+        return Phase::failed(reason::INVALID_SPEC, message);
     }
+    let but = advice(spec).map(|advice| format!("; but {advice}")).unwrap_or_default();
+    Phase::done(reason::VALID, format!("the spec is valid{but}"))
 }
 
-/// What is possible, and probably not meant.
-fn advice(spec: &ModelDeploymentSpec) -> Option<String> {
+/// What of a valid spec is possible, and probably not meant.
+pub fn advice(spec: &ModelDeploymentSpec) -> Option<String> {
     let stage = spec.stages.iter().find(|stage| stage.calibrates().is_some())?;
     spec.serving.engine().may_be_rten().then(|| {
         format!(
-            "the spec is valid; but stage {} quantizes statically, and the built-in engine does not fuse QuantizeLinear: \
+            "stage {} quantizes statically, and the built-in engine does not fuse QuantizeLinear: \
              there the model is smaller and slower than with floats; set serving.runtime.slipway.backend to onnxruntime, \
              or take quantize.dynamic",
             stage.name
@@ -94,6 +95,10 @@ fn gate_problem(spec: &ModelDeploymentSpec) -> Option<String> {
     }
     if gate.task.classification.is_none() {
         return Some("gate.task has no kind; write classification: {output: …}".into());
+    }
+    if !(0.5..1.0).contains(&gate.confidence.value()) {
+        let confidence = &gate.confidence;
+        return Some(format!("gate.confidence is {confidence}: it has to be at least 0.5 and below 1"));
     }
     if gate.checks.iter().any(|check| check.kind().is_none()) {
         return Some("a check of the gate has no kind; write accuracy, parity, size or latency".into());
@@ -181,6 +186,25 @@ mod tests {
             let phase = validate(&spec(&patch), false);
             assert!(phase.is_failed(), "{patch}");
             assert!(phase.message.contains(words), "{patch}: {}", phase.message);
+        }
+    }
+
+    #[test]
+    fn a_confidence_that_proves_nothing_is_refused() {
+        let with = |confidence: &str| {
+            json!({
+                "data": [{ "name": "set", "source": { "uri": "configmap://d", "file": "d.npz" } }],
+                "gate": { "data": "set", "task": { "classification": { "output": "p" } }, "checks": [],
+                          "confidence": confidence },
+            })
+        };
+        for wrong in ["0", "0.3", "0.499999", "1", "1.0"] {
+            let phase = validate(&spec(&with(wrong)), false);
+            assert!(phase.is_failed(), "{wrong}");
+            assert!(phase.message.contains(&format!("gate.confidence is {wrong}:")), "{}", phase.message);
+        }
+        for right in ["0.5", "0.95", "0.999999"] {
+            assert!(validate(&spec(&with(right)), false).is_done(), "{right}");
         }
     }
 

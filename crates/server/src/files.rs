@@ -52,13 +52,20 @@ pub enum FilesError {
         source: serde_json::Error,
     },
     /// The folder has no index, and not exactly one `.onnx` file.
-    #[error("{path} has {count} .onnx files; name one of them")]
+    #[error("{}", ambiguous(path, *count))]
     Ambiguous {
         /// The folder.
         path: String,
         /// How many there are.
         count: usize,
     },
+}
+
+fn ambiguous(folder: &str, count: usize) -> String {
+    match count {
+        0 => format!("{folder} holds no .onnx file: name a model"),
+        _ => format!("{folder} has {count} .onnx files: name one of them"),
+    }
 }
 
 impl ModelFiles {

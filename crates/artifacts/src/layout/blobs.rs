@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use tempfile::NamedTempFile;
 
 use super::{Layout, Writer};
-use crate::digest::{self, Digest, HashingReader, HashingWriter, digest_file};
+use crate::digest::{self, Digest, HashingReader, HashingWriter};
 use crate::error::{Error, Result, check_content, check_digest};
 
 impl Layout {
@@ -91,9 +91,10 @@ impl Layout {
 
     fn blob_error(&self, digest: &Digest, error: io::Error) -> Error {
         match error.kind() {
-            io::ErrorKind::NotFound => {
-                Error::not_found(format!("blob {digest} in {}", self.root.display()), "; push it again")
-            }
+            io::ErrorKind::NotFound => Error::not_found(
+                format!("blob {digest} in {}", self.root.display()),
+                "; the layout is damaged",
+            ),
             _ => Error::storage(&self.blob_path(digest), error),
         }
     }
@@ -106,7 +107,7 @@ impl Writer<'_> {
     /// [`Error::Storage`] when it cannot be written.
     pub fn put_bytes(&self, bytes: &[u8]) -> Result<Digest> {
         let digest = Digest::of(bytes);
-        if !self.is_intact(&digest, bytes.len() as u64) {
+        if !self.layout.is_intact(&digest, bytes.len() as u64) {
             self.layout.write_aside(&self.layout.blob_path(&digest), bytes)?;
         }
         Ok(digest)
@@ -125,7 +126,7 @@ impl Writer<'_> {
         from: &mut impl Read,
         mut passed: impl FnMut(u64),
     ) -> Result<()> {
-        if self.is_intact(digest, size) {
+        if self.layout.is_intact(digest, size) {
             passed(size);
             return Ok(());
         }
@@ -137,9 +138,5 @@ impl Writer<'_> {
         let (_, got, length) = writer.finish();
         check_content(&what, (digest, size), (&got, length))?;
         self.layout.settle(aside, &self.layout.blob_path(digest))
-    }
-
-    fn is_intact(&self, digest: &Digest, size: u64) -> bool {
-        digest_file(&self.layout.blob_path(digest)).is_ok_and(|found| found == (*digest, size))
     }
 }

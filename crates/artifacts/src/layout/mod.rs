@@ -6,6 +6,7 @@
 //! All methods block.
 
 mod blobs;
+mod damage;
 mod gc;
 mod index;
 

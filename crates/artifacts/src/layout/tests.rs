@@ -112,6 +112,19 @@ fn damage_is_found_when_read_and_healed_when_pushed_again() {
 }
 
 #[test]
+fn what_is_damaged_loses_its_tags_alone() {
+    let (_dir, layout) = layout();
+    let whole = store(&layout, b"whole", &[tag("whole")]);
+    let first = store(&layout, b"first", &[tag("manifest")]);
+    store(&layout, b"second", &[tag("file"), tag("again")]);
+    assert_eq!(layout.untag_damaged().unwrap(), []);
+    fs::remove_file(layout.blob_path(&first)).unwrap();
+    fs::write(layout.blob_path(&Digest::of(b"second")), b"s3cond").unwrap();
+    assert_eq!(layout.untag_damaged().unwrap(), [tag("again"), tag("file"), tag("manifest")]);
+    assert_eq!(layout.tags().unwrap(), BTreeMap::from([(tag("whole"), whole)]));
+}
+
+#[test]
 fn a_blob_of_other_content_is_never_stored() {
     let (_dir, layout) = layout();
     let writer = layout.writer().unwrap();

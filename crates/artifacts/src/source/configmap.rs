@@ -31,7 +31,13 @@ pub(super) async fn fetch(
     options: &FetchOptions,
 ) -> Result<Fetched> {
     let data = options.config_maps.get(name).cloned().ok_or_else(|| {
-        Error::not_found(format!("ConfigMap {name:?}"), "; create it in the namespace of the ModelDeployment")
+        let hint = match &options.files {
+            Some(_) => {
+                "; put it, in the namespace of the ModelDeployment, into the file or folder that -f names"
+            }
+            None => "; create it in the namespace of the ModelDeployment",
+        };
+        Error::not_found(format!("ConfigMap {name:?}"), hint)
     })?;
     let (key, wanted, dest) = (key.cloned(), wanted.copied(), dest.to_owned());
     let map = Map { what: format!("ConfigMap {name:?}"), data, limit: options.limits.max_bytes };

@@ -14,7 +14,11 @@ pub(super) fn place(
     options: &FetchOptions,
 ) -> Result<(PathBuf, PathBuf)> {
     let mount = options.claims.get(claim).ok_or_else(|| {
-        Error::not_found(format!("volume claim {claim:?}"), "; it is not mounted in this pod")
+        let hint = match &options.files {
+            Some(_) => "; it is in a cluster alone: on this machine name a copy with file://",
+            None => "; it is not mounted in this pod",
+        };
+        Error::not_found(format!("volume claim {claim:?}"), hint)
     })?;
     let root = fs::canonicalize(mount).map_err(|e| Error::storage(mount, e))?;
     let Some(path) = path else { return Ok((root.clone(), root)) };

@@ -142,6 +142,12 @@ mod tests {
                 json!("95%"),
                 "spec.gate.confidence: \"95%\" is not a decimal between 0 and 1",
             ),
+            (
+                "/spec/gate/confidence",
+                json!("1.0"),
+                "spec.gate.confidence: confidence has to be at least 0.5 and below 1",
+            ),
+            ("/spec/gate/confidence", json!("0.3"), "at least 0.5 and below 1"),
             ("/spec/gate/data", json!("other"), "gate.data must be the name of a data set in data"),
             ("/spec/gate/checks/0/size", json!({ "maxRatio": "0.5" }), "a check needs exactly one kind"),
             ("/spec/gate/checks/0/accuracy", json!({}), "a check needs exactly one kind"),

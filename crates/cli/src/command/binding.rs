@@ -50,9 +50,9 @@ impl Binding {
         samples: i32,
         engine: EngineArgs,
     ) -> Result<Data, Error> {
-        let (digest, _) = digest_file(data)?;
         let samples = usize::try_from(samples).unwrap_or_default();
         let feeds = Arc::new(self.samples(model, data)?);
+        let (digest, _) = digest_file(data)?;
         let capture = engine.capture();
         Ok(Data { samples, capture, ..Data::new(feeds, digest.to_string()) })
     }

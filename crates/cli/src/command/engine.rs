@@ -16,7 +16,7 @@ const WITHOUT_ONNX_RUNTIME: &str = "or take the built-in engine with --engine rt
 #[derive(Args, Clone, Copy)]
 pub(crate) struct EngineArgs {
     /// Engine that runs the model, the one that is going to serve it. ONNX Runtime's library is looked for in
-    /// SLIPWAY_ONNXRUNTIME, beside this program, in the cache of `make setup`, and in the active Python environment.
+    /// `SLIPWAY_ONNXRUNTIME`, beside this program, in the cache of `make setup`, and in the active Python environment.
     #[arg(long, value_enum, default_value_t = Engine::Auto)]
     pub(crate) engine: Engine,
     /// Threads that one inference may use.
@@ -24,9 +24,10 @@ pub(crate) struct EngineArgs {
     pub(crate) threads: usize,
 }
 
+/// As many as `serving.runtime.slipway.threads` takes.
 fn threads(text: &str) -> Result<usize, String> {
-    let number: u8 = text.parse().map_err(|_| "a whole number from 1 to 255".to_owned())?;
-    if number == 0 { Err("a whole number from 1 to 255".into()) } else { Ok(number.into()) }
+    let number = text.parse().ok().filter(|number| (1..=256).contains(number));
+    number.ok_or_else(|| "a whole number from 1 to 256".to_owned())
 }
 
 impl EngineArgs {
@@ -66,8 +67,10 @@ impl Engine {
 /// Why a model could not be run or made, with a way out where this program lacks the engine that was asked for.
 pub(crate) fn failed(model: &Path, error: &(dyn StdError + 'static)) -> Error {
     let mut causes = successors(Some(error), |error: &&(dyn StdError + 'static)| (*error).source());
-    let lacks = |cause: &(dyn StdError + 'static)| {
-        matches!(cause.downcast_ref::<LoadError>(), Some(LoadError::NotBuiltIn | LoadError::NoLibrary { .. }))
+    let lacks = |cause: &(dyn StdError + 'static)| match cause.downcast_ref::<LoadError>() {
+        Some(LoadError::NoLibrary { passed_over }) => !passed_over.iter().any(LoadError::would_report),
+        Some(error) => matches!(error, LoadError::NotBuiltIn),
+        None => false,
     };
     match Error::file(model, error) {
         Error::Model(words) if causes.any(lacks) => Error::Model(format!("{words}; {WITHOUT_ONNX_RUNTIME}")),

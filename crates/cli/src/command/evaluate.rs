@@ -91,7 +91,7 @@ struct Wanted {
     #[arg(long, value_name = "RATIO", requires = "baseline")]
     max_latency_ratio: Option<Ratio>,
     /// Samples below which nothing that counts them is judged; 1 judges any number.
-    #[arg(long, value_name = "N", default_value_t = 100)]
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
     min_samples: u32,
 }
 

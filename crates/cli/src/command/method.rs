@@ -29,7 +29,7 @@ pub(crate) struct Method {
     granularity: Granularity,
     /// Weights that share a scale, for int4 and int8: a power of two from 16 to 256. Default: 32 for int4, those of a
     /// channel for int8.
-    #[arg(long, value_parser = clap::value_parser!(i32).range(16..=256))]
+    #[arg(long, value_parser = block)]
     block: Option<i32>,
     /// A zero point for each block, for int4 and --engine onnxruntime.
     #[arg(long)]
@@ -55,6 +55,12 @@ pub(crate) struct Method {
     /// Take the quantization from the `stages:` of a YAML file instead, such as `slipway sensitivity` writes.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["scheme", "weights", "granularity", "block", "zero_points", "fit", "correct_bias", "keep_float", "range", "percentile", "samples"])]
     stages: Option<PathBuf>,
+}
+
+/// A block as the CRD takes it.
+fn block(text: &str) -> Result<i32, String> {
+    let block = text.parse().ok().filter(|block| [16, 32, 64, 128, 256].contains(block));
+    block.ok_or_else(|| "it has to be a power of two from 16 to 256".to_owned())
 }
 
 #[derive(Clone, Copy, ValueEnum)]

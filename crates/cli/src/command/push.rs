@@ -10,7 +10,7 @@ use slipway_optimizer::work;
 
 use crate::{error::Error, output, progress};
 
-/// Push a model or a data set to an OCI registry, and print its digest
+/// Push a model or a data set to an OCI registry or a folder, and print its digest
 ///
 /// A file or a folder becomes a ModelPack artifact; files in which an ONNX model keeps its tensors, such as
 /// `model.onnx.data`, go with it. Credentials are those of `docker login` (`~/.docker/config.json`).
@@ -18,11 +18,12 @@ use crate::{error::Error, output, progress};
 #[command(after_help = "\
 Examples:
   slipway push model.onnx oci://registry.example/models/net:1
-  slipway push model/ oci://localhost:5000/models/net --plain-http localhost:5000")]
+  slipway push model/ oci://localhost:5000/models/net --plain-http localhost:5000
+  slipway push model.onnx oci-layout://artifacts/net:1")]
 pub(crate) struct Push {
     /// The file or folder.
     path: PathBuf,
-    /// Where it goes: `oci://HOST[:PORT]/PATH[:TAG]`.
+    /// Where it goes: `oci://HOST[:PORT]/PATH[:TAG]`, or `oci-layout://DIR[:TAG]` for an OCI image layout on this machine.
     reference: Reference,
     /// Hosts that are spoken to over HTTP instead of HTTPS.
     #[arg(long)]

@@ -1,12 +1,17 @@
 //! `slipway run`: a model deployment's whole pipeline, on this machine.
 
-use std::path::{Path, PathBuf};
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    path::{Path, PathBuf},
+};
 
 use clap::Args;
+use slipway_api::ModelDeployment;
+use slipway_artifacts::SharedProgress;
 
 use crate::{
     error::Error,
-    local::{Report, Serving, Sources, Workspace, asked_to_end, serve, travel},
+    local::{Report, Road, Served, Serving, Sources, Workspace, asked_to_end, repository, serve, travel},
     manifests::Manifests,
     output, progress,
 };
@@ -48,15 +53,37 @@ pub(crate) struct Run {
     metrics_port: u16,
 }
 
+/// Where the server of a run listens.
+const LOCALHOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+/// What is taken through the pipeline, from where and in which folder.
+struct Journey<'a> {
+    manifests: &'a Manifests,
+    deployment: &'a ModelDeployment,
+    workspace: &'a Workspace,
+    sources: &'a Sources,
+    progress: SharedProgress,
+}
+
+/// Where a journey ended, and the server of what passed.
+type Arrived = (Road, Result<Served, Error>);
+
 impl Run {
+    /// Whether it goes on serving when all is done.
+    pub(crate) fn stays(&self) -> bool {
+        self.serve
+    }
+
     pub(crate) async fn run(self, json: bool) -> Result<(), Error> {
         let manifests = Manifests::load(&self.file)?;
         let deployment = manifests.one(self.name.as_deref())?;
         let artifacts = self.artifacts.clone().unwrap_or_else(default_artifacts);
         let base = if self.file.is_dir() { self.file.clone() } else { parent(&self.file) };
-        let workspace = Workspace::enter(&artifacts)?;
-        let sources = Sources { base, allow_private_hosts: self.allow_private_hosts };
-        let road = travel(&manifests, deployment, &workspace, &sources, progress::bar(json)).await?;
+        let workspace = &Workspace::enter(&artifacts)?;
+        let sources = &Sources { base, allow_private_hosts: self.allow_private_hosts };
+        let (manifests, progress) = (&manifests, progress::bar(json));
+        let (road, served) =
+            self.arrive(&Journey { manifests, deployment, workspace, sources, progress }).await?;
         if let Some(advice) = road.advice().filter(|_| !json) {
             output::print(&format!("note: {advice}\n"))?;
         }
@@ -64,9 +91,9 @@ impl Run {
             show(&Report::new(&road, None), json)?;
             return Err(error);
         }
+        let served = served?;
         let ended = asked_to_end()?;
-        let served = serve(&road, &workspace, [self.port, self.metrics_port]).await?;
-        let predictions = served.predict(&road, &workspace).await?;
+        let predictions = served.predict(&road, workspace).await?;
         let serving = Serving { engine: served.engine().to_owned(), url: served.url(), predictions };
         show(&Report::new(&road, Some(serving)), json)?;
         if !self.serve && !json {
@@ -78,6 +105,30 @@ impl Run {
         }
         served.stop().await;
         Ok(())
+    }
+
+    /// Goes the whole way; what is found damaged in the folder of artifacts is made again, once.
+    async fn arrive(&self, journey: &Journey<'_>) -> Result<Arrived, Error> {
+        let arrived = self.attempt(journey).await;
+        let failed = match &arrived {
+            Ok((_, served)) => served.as_ref().err(),
+            Err(error) => Some(error),
+        };
+        let may_be_damage = matches!(failed, Some(Error::Artifacts(_) | Error::Pipeline { .. }));
+        if may_be_damage && journey.workspace.mend(&repository(journey.deployment))? {
+            eprintln!("note: artifacts of an earlier run are damaged; they are made again");
+            return self.attempt(journey).await;
+        }
+        arrived
+    }
+
+    async fn attempt(&self, journey: &Journey<'_>) -> Result<Arrived, Error> {
+        let Journey { manifests, deployment, workspace, sources, progress } = journey;
+        let road = travel(manifests, deployment, workspace, sources, progress.clone()).await?;
+        let ports = [(self.port, "--port"), (self.metrics_port, "--metrics-port")];
+        let served = serve(&road, workspace, ports.map(|(port, _)| port)).await;
+        let served = served.map_err(|error| error.with_free_ports(LOCALHOST, ports));
+        Ok((road, served))
     }
 }
 

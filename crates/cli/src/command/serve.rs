@@ -57,7 +57,8 @@ impl Serve {
             ..Config::local(self.model.clone(), &name)
         };
         let ended = asked_to_end()?;
-        let server = started(config).await.map_err(|error| self.named(error))?;
+        let ports = [(self.port, "--port"), (self.metrics_port, "--metrics-port")];
+        let server = started(config).await.map_err(|error| error.with_free_ports(self.host, ports))?;
         let url = format!("http://{}/v2/models/{}", server.running.addr, escaped(&name));
         let metrics = format!("http://{}/metrics", server.running.metrics_addr);
         let engine = server.running.engine.clone();
@@ -69,21 +70,5 @@ impl Serve {
         ended.await;
         server.stop().await;
         Ok(())
-    }
-
-    /// A port that is taken, with the option that takes another.
-    fn named(&self, error: Error) -> Error {
-        match error {
-            Error::Server(words) => {
-                let is_at = |port| words.contains(&SocketAddr::new(self.host, port).to_string());
-                let option = match (is_at(self.port), is_at(self.metrics_port)) {
-                    (true, _) => "--port",
-                    (false, true) => "--metrics-port",
-                    (false, false) => return Error::Server(words),
-                };
-                Error::Server(format!("{words}; {option} 0 takes any free one"))
-            }
-            other => other,
-        }
     }
 }

@@ -1,18 +1,21 @@
 //! The stages of a file, as the CRD takes them.
 
-use std::{collections::BTreeSet, path::Path};
+use std::{collections::BTreeSet, io, path::Path};
 
 use serde_json::{Value, json};
 use slipway_api::{GROUP, KIND, Stage, VERSION, stage::Quantize, yaml};
+use slipway_model::regular;
 
-use crate::{admission, error::Error};
+use crate::{admission, error::Error, manifests::MAX_BYTES};
 
 /// The only quantization among the stages of a file.
 ///
 /// # Errors
 /// A file that cannot be read or is no YAML; stages that a cluster would refuse; none that quantizes, or several.
 pub(crate) fn only_quantization(file: &Path) -> Result<Quantize, Error> {
-    let text = std::fs::read_to_string(file).map_err(|source| Error::Read { path: file.into(), source })?;
+    let read = |source| Error::Read { path: file.into(), source };
+    let bytes = regular::read(file, MAX_BYTES).map_err(read)?;
+    let text = String::from_utf8(bytes).map_err(|error| read(io::Error::other(error)))?;
     let documents = yaml::documents(&text).map_err(|source| Error::Yaml { path: file.into(), source })?;
     let wrong = |problem: String| Error::Usage(format!("{}: {problem}", file.display()));
     let stages = |document: &Value| document.pointer("/stages").or(document.pointer("/spec/stages")).cloned();

@@ -18,7 +18,7 @@ use slipway_api::{
 use slipway_artifacts::{ConfigMapData, FetchOptions, HttpsPolicy, Location, SharedProgress, Store};
 use slipway_optimizer::work::{self, Context};
 use slipway_plan::{
-    Deployment, Desired, Job, JobState, Observed, Outcome, Plan, RevisionData, Settings, plan, status,
+    Deployment, Desired, Job, JobState, Observed, Outcome, Plan, RevisionData, Settings, advice, plan, status,
 };
 
 use super::{Workspace, judges, outputs};
@@ -71,6 +71,12 @@ pub(crate) fn observe(deployment: &ModelDeployment) -> Observed {
     Observed::new(Timestamp::now(), Deployment::new(name, namespace, uid, deployment.spec.clone()))
 }
 
+/// The repository of a model deployment's artifacts.
+pub(crate) fn repository(deployment: &ModelDeployment) -> String {
+    let Deployment { namespace, name, .. } = observe(deployment).deployment;
+    names::repository(&namespace, &name)
+}
+
 /// Takes a model deployment through its pipeline, Job by Job.
 pub(crate) async fn travel(
     manifests: &Manifests,
@@ -81,7 +87,7 @@ pub(crate) async fn travel(
 ) -> Result<Road, Error> {
     let mut observed = observe(deployment);
     let settings = settings(true);
-    let repository = names::repository(&observed.deployment.namespace, &observed.deployment.name);
+    let repository = repository(deployment);
     let location = Location::Layout { path: workspace.repository(&repository) };
     let store = Store::open(&location, &slipway_artifacts::RegistryOptions::default())?;
     let fetch = FetchOptions {
@@ -146,7 +152,8 @@ async fn perform(
         let result = work::run(&spec, context).await;
         return Ok((spec, result));
     };
-    let servers = judges::start(gate, context, &observed.deployment.spec.serving).await?;
+    let servers =
+        judges::start(gate, context, &observed.deployment.name, &observed.deployment.spec.serving).await?;
     context.judges = Some(servers.judges());
     let result = work::run(&spec, context).await;
     context.judges = None;
@@ -204,10 +211,9 @@ impl Road {
     }
 
     /// What of a valid spec is probably not meant.
-    pub(crate) fn advice(&self) -> Option<&str> {
+    pub(crate) fn advice(&self) -> Option<String> {
         let accepted = self.status.conditions.iter().find(|one| one.condition_type == "Accepted")?;
-        let told = accepted.message.strip_prefix("the spec is valid; but ")?;
-        (accepted.status == "True").then_some(told)
+        (accepted.status == "True").then(|| advice(&self.deployment.spec)).flatten()
     }
 
     /// Refuses to go on where the pipeline or the gate stopped it.

@@ -1,6 +1,6 @@
 //! The two servers that a gate drives, in this process instead of the gate's pod.
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use slipway_api::{Backend, Serving, job::GateWork};
 use slipway_artifacts::Digest;
@@ -34,7 +34,12 @@ pub(crate) struct Servers {
 
 /// Starts the candidate's and the baseline's server with the settings of the serving pods: the candidate in their engine,
 /// the baseline in ONNX Runtime wherever that loads it.
-pub(crate) async fn start(gate: &GateWork, context: &Context, serving: &Serving) -> Result<Servers, Error> {
+pub(crate) async fn start(
+    gate: &GateWork,
+    context: &Context,
+    object: &str,
+    serving: &Serving,
+) -> Result<Servers, Error> {
     let models = TempDir::with_prefix_in("judges-", &context.scratch)
         .map_err(|source| Error::Write { path: context.scratch.clone(), source })?;
     let mut running = Vec::new();
@@ -44,7 +49,9 @@ pub(crate) async fn start(gate: &GateWork, context: &Context, serving: &Serving)
         context.store.pull(&digest, &folder, &context.fetch.limits, &context.progress).await?;
         let config = driven(config(&folder, &gate.model_name, serving));
         let backend = if name == "baseline" { BackendChoice::Auto } else { config.backend };
-        running.push(started(Config { backend, ..config }).await?);
+        let started = started(Config { backend, ..config }).await;
+        running
+            .push(started.map_err(|error| of_copy(error, &folder, &format!("{object}: the gate's {name}")))?);
     }
     let [candidate, baseline] =
         <[Started; 2]>::try_from(running).map_err(|_| Error::Server("two servers are needed".into()))?;
@@ -52,7 +59,7 @@ pub(crate) async fn start(gate: &GateWork, context: &Context, serving: &Serving)
 }
 
 /// A server's settings as the serving pods have them.
-pub(crate) fn config(model: &std::path::Path, name: &str, serving: &Serving) -> Config {
+pub(crate) fn config(model: &Path, name: &str, serving: &Serving) -> Config {
     let runtime = serving.runtime.as_ref().and_then(|runtime| runtime.slipway.as_ref());
     let threads =
         runtime.and_then(|runtime| runtime.threads).and_then(|threads| usize::try_from(threads).ok());
@@ -82,6 +89,14 @@ pub(crate) async fn started(config: Config) -> Result<Started, Error> {
     })?;
     running.ready().await.map_err(|error| Error::file(&model, &error))?;
     Ok(Started { running, shutdown })
+}
+
+/// An error of a copy that is gone when it is read, in the name of what it is a copy of.
+pub(crate) fn of_copy(error: Error, folder: &Path, what: &str) -> Error {
+    let Error::Model(words) = error else { return error };
+    let folder = folder.display();
+    let words = words.replace(&format!("{folder}: "), "").replace(&format!("{folder}/"), "");
+    Error::Model(format!("{what}: {words}"))
 }
 
 impl Servers {

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use super::{
     Road, Workspace,
-    judges::{Started, config, started},
+    judges::{Started, config, of_copy, started},
 };
 use crate::error::Error;
 
@@ -60,7 +60,9 @@ pub(crate) async fn serve(
         metrics: SocketAddr::from(([127, 0, 0, 1], metrics)),
         ..config(&model.root, &name, &road.deployment.spec.serving)
     };
-    Ok(Served { server: started(config).await?, name, _files: files })
+    let what = format!("{}: the model to serve", road.name);
+    let server = started(config).await.map_err(|error| of_copy(error, &model.root, &what))?;
+    Ok(Served { server, name, _files: files })
 }
 
 /// A verified copy of an artifact, made for one run: no earlier run's files are trusted.

@@ -7,7 +7,7 @@ use std::{
 };
 
 use slipway_api::names;
-use slipway_artifacts::{Layout, Tag};
+use slipway_artifacts::{Category, Layout, Tag};
 use tempfile::TempDir;
 
 use crate::error::Error;
@@ -62,6 +62,22 @@ impl Workspace {
         };
         self.lock.lock_shared().map_err(write)?;
         Ok(collected?)
+    }
+
+    /// Makes room for what is damaged in a repository to be made again; whether anything is.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] where the repository's own files are.
+    pub(crate) fn mend(&self, repository: &str) -> Result<bool, Error> {
+        let folder = self.repository(repository);
+        match Layout::open(&folder).and_then(|layout| layout.untag_damaged()) {
+            Ok(untagged) => Ok(!untagged.is_empty()),
+            Err(source) if source.category() == Category::InvalidInput => {
+                Err(Error::Damaged { folder, source })
+            }
+            // What could not be done is told by whoever met it first.
+            Err(_) => Ok(false),
+        }
     }
 
     /// Where work is done that nothing of may stay.

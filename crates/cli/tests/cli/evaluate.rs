@@ -2,7 +2,10 @@
 
 use std::io::{Read, Write};
 
-use crate::program::{Room, example};
+use crate::{
+    npz::npz,
+    program::{Room, example},
+};
 
 #[test]
 fn a_model_is_measured_against_its_baseline() {
@@ -62,6 +65,8 @@ fn thresholds_are_judged_and_end_with_three_where_they_are_not_met() {
     assert_eq!(error["error"]["exitCode"], 3);
 
     for (option, value) in [
+        ("--min-samples <N>", "0"),
+        ("--threads <N>", "257"),
         ("--minimum <RATE>", "93"),
         ("--max-drop <RATE>", "2%"),
         ("--agreement <RATE>", "all"),
@@ -113,6 +118,10 @@ fn data_that_cannot_be_used_is_named() {
     evaluate(&["--data", &data, "--labels", "truth"]).fails(1, &[&data, "truth"]);
     evaluate(&["--data", &data, "--input", "pixels"]).fails(2, &["INPUT=ARRAY"]);
     evaluate(&["--data", &data, "--input", "pixels=images"]).fails(1, &[&data, "images"]);
+    let nothing = room.write("nothing.npz", npz(&[]));
+    evaluate(&["--data", &nothing])
+        .fails(1, &["nothing.npz: an npz file without arrays: save some with numpy.savez"]);
+    evaluate(&["--data", &data, "--threads", "256"]).text();
     let nan = room.write("nan.npz", with_nan(&data));
     evaluate(&["--data", &nan]).fails(1, &["nan.npz: ", "pixels", "NaN", "[0, 0]"]);
     room.slipway(&["evaluate", &model, "--data", &data, "--output", "scores"])

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "tests")]
 
 mod calibrate;
+mod damage;
 mod destination;
 mod ending;
 mod evaluate;
@@ -11,7 +12,9 @@ mod help;
 mod inspect;
 mod judging;
 mod kill;
+mod library;
 mod npz;
+mod pipes;
 mod plan;
 mod program;
 mod push;

@@ -97,10 +97,16 @@ impl Room {
 
     /// As [`Room::slipway`], where no ONNX Runtime library is to be found.
     pub(crate) fn slipway_without_library(&self, arguments: &[&str]) -> Done {
+        self.slipway_where(arguments, &[])
+    }
+
+    /// As [`Room::slipway`], where these variables alone say where an ONNX Runtime library is.
+    pub(crate) fn slipway_where(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Done {
         let mut command = self.command(arguments);
-        for name in ["SLIPWAY_ONNXRUNTIME", "VIRTUAL_ENV", "CONDA_PREFIX", "PATH"] {
+        for name in ["SLIPWAY_ONNXRUNTIME", "VIRTUAL_ENV", "CONDA_PREFIX", "PATH", "ORT_DISABLE_TELEMETRY"] {
             command.env_remove(name);
         }
+        command.envs(variables.iter().copied());
         Self::done(&mut command, arguments)
     }
 

@@ -42,3 +42,13 @@ fn a_push_that_cannot_be_done_says_why() {
     room.slipway(&["push", "absent", "oci://localhost:5000/net:1"]).fails(1, &["absent does not exist"]);
     room.slipway(&["push", &model, "localhost:5000/net:1"]).fails(2, &["must start with oci://"]);
 }
+
+#[test]
+fn a_folder_on_this_machine_is_a_place_to_push_to() {
+    let room = Room::new();
+    let help = room.slipway(&["push", "--help"]).text();
+    assert!(help.contains("oci-layout://DIR"), "{help}");
+    let told = room.slipway(&["push", &example("model.onnx"), "oci-layout://kept:1"]).text();
+    assert!(told.starts_with("oci-layout://kept:1@sha256:"), "{told}");
+    assert!(room.path("kept/index.json").exists());
+}

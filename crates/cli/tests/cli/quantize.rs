@@ -61,7 +61,7 @@ fn weights_alone_take_four_bits_sixteen_or_none() {
         "--block",
         "48",
     ])
-    .fails(1, &["power of two"]);
+    .fails(2, &["power of two from 16 to 256"]);
 }
 
 #[test]

@@ -6,9 +6,10 @@ use std::{
 };
 
 use serde_json::Value;
-use slipway_model::onnx::build::ModelBuilder;
+use slipway_model::onnx::build::{self, ModelBuilder};
 
 use crate::{
+    npz::{floats, npz},
     program::{Room, example},
     serve::http,
 };
@@ -270,6 +271,70 @@ fn the_port_of_the_metrics_is_the_one_that_was_asked_for() {
     let port = address.port().to_string();
     let done = room.slipway(&["run", "-f", &example("."), "--serve", "--metrics-port", &port]);
     assert!(done.code == 1 && done.err.contains(&format!("cannot listen on {address}")), "{done:?}");
+    assert!(done.err.ends_with("; --metrics-port 0 takes any free one\n"), "{done:?}");
+    let done = room.slipway(&["run", "-f", &example("."), "--serve", "--port", &port]);
+    assert!(done.code == 1 && done.err.ends_with("; --port 0 takes any free one\n"), "{done:?}");
+}
+
+#[test]
+fn a_model_that_cannot_be_served_is_named_by_its_object() {
+    let room = Room::new();
+    let mixes = ModelBuilder::new().input("x", &[-1, 4]).output("y", &[-1, 4]).node_with(
+        "Softmax",
+        &["x"],
+        &["y"],
+        vec![build::int("axis", 0)],
+    );
+    let odd = ModelBuilder::new().input("x", &[-1, 4]).output("y", &[-1, 4]).node("Odd", &["x"], &["y"]);
+    let gate = "data: [{ name: set, source: { uri: \"file://data.npz\" } }], gate: { data: set, task: { classification: \
+                { output: y } }, checks: [{ name: same, parity: { top1Agreement: \"0.9\" } }] }, ";
+    room.write(
+        "data.npz",
+        npz(&[floats("x", &[200, 4], |place| f32::from(u8::try_from(place % 7).unwrap()))]),
+    );
+    for (model, serving, words) in [
+        (mixes, "batching: { maxSize: 8 }", "requests that share a run change each other's answers"),
+        (odd, "runtime: { slipway: { backend: onnxruntime } }", "Load model from model.onnx failed"),
+    ] {
+        model.write(&room.path("model.onnx")).unwrap();
+        for (gate, role) in [(gate, "net: the gate's candidate: "), ("", "net: the model to serve: ")] {
+            let head = "apiVersion: slipway.dev/v1alpha1\nkind: ModelDeployment\nmetadata: { name: net }\n";
+            let spec = format!(
+                "spec: {{ model: {{ source: {{ uri: \"file://model.onnx\" }} }}, {gate}serving: {{ {serving} }} }}\n"
+            );
+            let file = room.write("net.yaml", head.to_owned() + &spec);
+            let done = room.slipway(&["run", "-f", &file]);
+            done.fails(1, &[role, words]);
+            assert!(!done.err.contains(".scratch") && done.err.lines().count() == 1, "{done:?}");
+        }
+    }
+}
+
+#[test]
+fn a_confidence_that_proves_nothing_is_a_wrong_spec() {
+    let room = Room::new();
+    for confidence in ["1.0", "0.3"] {
+        let gate = format!("minSamples: 700\n    onInconclusive: Pass\n    confidence: \"{confidence}\"");
+        let folder = room.deployment("minSamples: 700", &gate);
+        for command in ["run", "plan"] {
+            room.slipway(&[command, "-f", &folder]).fails(2, &["at least 0.5 and below 1"]);
+        }
+    }
+}
+
+#[test]
+fn what_is_in_a_cluster_alone_is_told_with_what_there_is_here() {
+    let room = Room::new();
+    for (source, words) in [
+        ("pvc://models/net.onnx", "on this machine name a copy with file://"),
+        ("configmap://absent", "into the file or folder that -f names"),
+    ] {
+        let from = "uri: configmap://digits-model\n      file: model.onnx";
+        let file = if source.starts_with("pvc") { "" } else { "\n      file: model.onnx" };
+        let folder = room.deployment(from, &format!("uri: {source}{file}"));
+        let done = room.slipway(&["run", "-f", &folder]);
+        assert!(done.code == 1 && done.err.contains(words), "{done:?}");
+    }
 }
 
 #[test]

@@ -54,6 +54,13 @@ pub(crate) fn http(method: &str, url: &str, body: &str) -> String {
 }
 
 #[test]
+fn a_folder_without_a_model_is_told() {
+    let room = Room::new();
+    std::fs::create_dir(room.path("empty")).unwrap();
+    room.slipway(&["serve", "empty"]).fails(1, &["empty holds no .onnx file: name a model"]);
+}
+
+#[test]
 fn a_port_in_use_is_named() {
     let room = Room::new();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();

@@ -20,6 +20,14 @@ pub enum NpzError {
         #[source]
         source: io::Error,
     },
+    /// The path names a folder, a pipe, a socket or a device.
+    #[error("{} is {what}, not a regular file: name an .npz file", path.display())]
+    NotAFile {
+        /// The path.
+        path: PathBuf,
+        /// What it is, with its article.
+        what: &'static str,
+    },
     /// The bytes are those of another format.
     #[error("it is {format}, not an npz file: {}", npz_advice(*format))]
     OtherFormat {
@@ -35,6 +43,9 @@ pub enum NpzError {
         /// What the archive reader met.
         reason: String,
     },
+    /// The archive has no arrays.
+    #[error("an npz file without arrays: save some with numpy.savez")]
+    NoArrays,
     /// The archive has more arrays than any data set.
     #[error("the file has {arrays} arrays, more than {limit}")]
     TooManyArrays {
@@ -81,7 +92,7 @@ pub enum ArrayProblem {
     #[error("holds Python objects (a pickle), which is refused: save it as plain numbers")]
     Pickle,
     /// A type that is not a plain number.
-    #[error("has the type {descr:?}, which is not supported: use bool, int, uint or float of 8 to 64 bits")]
+    #[error("has the type {descr:?}, which is not supported: {}", type_advice(descr))]
     UnsupportedType {
         /// The type as the file says it.
         descr: String,
@@ -128,6 +139,16 @@ pub enum ArrayProblem {
         /// Where it is, one number for each axis.
         index: Vec<usize>,
     },
+}
+
+/// What to do where a plain number is wanted.
+fn type_advice(descr: &str) -> &'static str {
+    let is_text = descr.trim_start_matches(['<', '>', '=', '|']).starts_with(['U', 'S']);
+    if is_text {
+        "models with text inputs can be served, not judged yet"
+    } else {
+        "use bool, int, uint or float of 8 to 64 bits"
+    }
 }
 
 /// What to do where data is wanted.

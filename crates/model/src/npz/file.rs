@@ -1,6 +1,6 @@
 //! The archive: which arrays there are, and one of them at a time.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{BufReader, Read, Seek};
 use std::path::Path;
 
@@ -8,6 +8,7 @@ use zip::ZipArchive;
 use zip::read::ZipFile;
 use zip::result::ZipError;
 
+use crate::regular;
 use crate::sniff::{FileFormat, sniff_file};
 
 use super::header::Header;
@@ -57,7 +58,11 @@ impl NpzFile {
     /// # Errors
     /// As [`NpzFile::open`].
     pub fn open_with(path: &Path, limits: NpzLimits) -> Result<Self, NpzError> {
-        let file = File::open(path).map_err(|source| NpzError::Read { path: path.to_path_buf(), source })?;
+        let read = |source| NpzError::Read { path: path.to_path_buf(), source };
+        if let Some(what) = regular::other_kind(fs::metadata(path).map_err(read)?.file_type()) {
+            return Err(NpzError::NotAFile { path: path.to_path_buf(), what });
+        }
+        let file = File::open(path).map_err(read)?;
         Self::from_reader(BufReader::new(file), limits).map_err(|error| named(error, path))
     }
 }
@@ -76,14 +81,15 @@ impl<R: Read + Seek> NpzFile<R> {
     /// Reads the table of contents of an archive that is open already.
     ///
     /// # Errors
-    /// Where it is no zip archive or breaks a limit.
+    /// Where it is no zip archive, has no arrays or breaks a limit.
     pub fn from_reader(reader: R, limits: NpzLimits) -> Result<Self, NpzError> {
         let archive =
             ZipArchive::new(reader).map_err(|error| NpzError::NotAnArchive { reason: error.to_string() })?;
         if archive.len() > limits.max_arrays {
             return Err(NpzError::TooManyArrays { arrays: archive.len(), limit: limits.max_arrays });
         }
-        Ok(Self { archive, limits, read: 0 })
+        let file = Self { archive, limits, read: 0 };
+        if file.names().next().is_none() { Err(NpzError::NoArrays) } else { Ok(file) }
     }
 
     /// The names of the arrays, sorted.

@@ -5,11 +5,14 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use slipway_api::{canonical_json, sha256_hex};
+use slipway_model::regular;
 
 use super::{CalibrateError, Range};
 
 /// The version of the text that is written.
 const VERSION: u32 = 1;
+/// Files larger than this are no calibrations: an activation takes some hundred bytes.
+const MAX_BYTES: u64 = 64 << 20;
 
 /// The ranges of a model's activations on calibration data.
 ///
@@ -112,8 +115,8 @@ impl Calibration {
     /// # Errors
     /// Where the file cannot be read, or is no calibration of this version.
     pub fn read(path: &Path) -> Result<Self, CalibrateError> {
-        let text =
-            std::fs::read(path).map_err(|source| CalibrateError::Read { path: path.to_owned(), source })?;
+        let text = regular::read(path, MAX_BYTES)
+            .map_err(|source| CalibrateError::Read { path: path.to_owned(), source })?;
         let invalid = |reason: String| CalibrateError::Invalid { path: path.to_owned(), reason };
         let read: Self = serde_json::from_slice(&text).map_err(|error| invalid(error.to_string()))?;
         if read.version == VERSION {

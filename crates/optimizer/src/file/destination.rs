@@ -1,9 +1,10 @@
 //! What an output may replace: a regular file, or nothing.
 
-use std::fs::{self, FileType};
+use std::fs;
 use std::io;
-use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
+
+use slipway_model::regular;
 
 use super::FileError;
 
@@ -30,20 +31,9 @@ pub fn destination(output: &Path) -> Result<PathBuf, FileError> {
         _ => write(error),
     };
     let followed = fs::metadata(output).map_err(missing)?;
-    match special(followed.file_type()) {
+    match regular::other_kind(followed.file_type()) {
         Some(what) => Err(refuse(what)),
         None if own.is_symlink() => fs::canonicalize(output).map_err(missing),
         None => Ok(output.to_owned()),
-    }
-}
-
-/// What a path is in words, where that is no regular file.
-fn special(found: FileType) -> Option<&'static str> {
-    match () {
-        () if found.is_file() => None,
-        () if found.is_dir() => Some("a folder"),
-        () if found.is_fifo() => Some("a pipe"),
-        () if found.is_socket() => Some("a socket"),
-        () => Some("a device"),
     }
 }

@@ -47,14 +47,21 @@ pub enum LoadError {
     )]
     NotBuiltIn,
     /// No ONNX Runtime library is named, and none is usable in the usual places.
-    #[error(
-        "there is no ONNX Runtime library here{}: install the Python package onnxruntime, or name a library with \
-         SLIPWAY_ONNXRUNTIME",
-        also(passed_over)
-    )]
+    #[error("{}", no_library(passed_over))]
     NoLibrary {
         /// Why each library that was found cannot be used.
-        passed_over: Vec<String>,
+        passed_over: Vec<LoadError>,
+    },
+    /// An ONNX Runtime library that is not told to send nothing to its makers.
+    #[error(
+        "found ONNX Runtime {version} in {path}; run with ORT_DISABLE_TELEMETRY=1, since this version reports to its \
+         makers otherwise"
+    )]
+    WouldReport {
+        /// The file.
+        path: String,
+        /// What its name says of its version.
+        version: String,
     },
     /// The ONNX Runtime library that is named is missing, too old or of another machine.
     #[error(
@@ -77,9 +84,17 @@ pub enum LoadError {
     },
 }
 
-/// The reasons in words, behind others.
-fn also(reasons: &[String]) -> String {
-    if reasons.is_empty() { String::new() } else { format!(" ({})", reasons.join("; ")) }
+/// What to do where no library is usable: what a library that is there lacks comes before another library.
+fn no_library(passed_over: &[LoadError]) -> String {
+    if let Some(reporting) = passed_over.iter().find(|error| error.would_report()) {
+        return reporting.to_string();
+    }
+    let reasons: Vec<_> = passed_over.iter().map(ToString::to_string).collect();
+    let also = if reasons.is_empty() { String::new() } else { format!(" ({})", reasons.join("; ")) };
+    format!(
+        "there is no ONNX Runtime library here{also}: install the Python package onnxruntime, or name a library with \
+         SLIPWAY_ONNXRUNTIME"
+    )
 }
 
 impl LoadError {
@@ -91,9 +106,16 @@ impl LoadError {
             Self::UnsupportedOperators { .. } => "UnsupportedOperators",
             Self::UnsupportedType { .. } => "UnsupportedType",
             Self::Refused { .. } => "ModelRefused",
-            Self::NotBuiltIn | Self::NoLibrary { .. } | Self::Library { .. } => "EngineMissing",
+            Self::NotBuiltIn | Self::NoLibrary { .. } | Self::WouldReport { .. } | Self::Library { .. } => {
+                "EngineMissing"
+            }
             Self::NoEngine { rten, .. } => rten.category(),
         }
+    }
+
+    /// Whether a library is there, and lacks no more than a word in the environment that keeps it silent.
+    pub fn would_report(&self) -> bool {
+        matches!(self, Self::WouldReport { .. })
     }
 
     /// Whether the same model may load when tried again.
@@ -109,7 +131,11 @@ impl LoadError {
             | Self::Refused { .. }
             | Self::NotBuiltIn
             | Self::NoLibrary { .. } => true,
-            Self::Read { .. } | Self::Invalid(_) | Self::Library { .. } | Self::NoEngine { .. } => false,
+            Self::Read { .. }
+            | Self::Invalid(_)
+            | Self::WouldReport { .. }
+            | Self::Library { .. }
+            | Self::NoEngine { .. } => false,
         }
     }
 }

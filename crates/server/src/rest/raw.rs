@@ -40,6 +40,12 @@ fn shape(spec: &TensorSpec, bytes: usize) -> Result<Vec<usize>, ApiError> {
     }
     let known = dims.iter().flatten().try_fold(size, |product, dim| product.checked_mul(*dim));
     let rest = known.filter(|known| *known > 0).map_or(0, |known| bytes / known);
+    if let (false, Some(row)) = (open.is_empty(), known.filter(|row| *row > 0 && !bytes.is_multiple_of(*row)))
+    {
+        return Err(ApiError::BadRequest(format!(
+            "input {name:?}: {bytes} bytes are no whole number of rows of {row}"
+        )));
+    }
     Ok(dims.into_iter().map(|dim| dim.unwrap_or(rest)).collect())
 }
 
@@ -77,6 +83,8 @@ mod tests {
         assert_eq!(of(DataType::Int64, &[None, None], 24), Ok(vec![1, 3]));
         assert_eq!(of(DataType::UInt8, &[Some(1), None, Some(0)], 0), Ok(vec![1, 0, 0]));
         assert_eq!(of(fp32, &[], 4), Ok(vec![]));
+        let broken = of(DataType::UInt8, &[None, Some(32), Some(32), Some(3)], 3069).unwrap_err();
+        assert!(broken.ends_with("input \"x\": 3069 bytes are no whole number of rows of 3072"), "{broken}");
         for (datatype, dims) in
             [(fp32, &[None, None, None][..]), (fp32, &[Some(1), None, None]), (DataType::Bytes, &[None])]
         {

@@ -18,6 +18,9 @@ const LAST_SILENT: u32 = 28;
 /// What a newer library looks for in the environment.
 const SILENCE: &str = "ORT_DISABLE_TELEMETRY";
 
+/// The version of a file whose name tells none.
+const UNKNOWN: &str = "of unknown version";
+
 /// Names the library, or a folder with it.
 const VARIABLE: &str = "SLIPWAY_ONNXRUNTIME";
 
@@ -48,7 +51,7 @@ impl Library {
         for place in places::usual().iter().filter(|place| holds_library(place)) {
             match find(place).and_then(|path| Self::load_from(&path)) {
                 Ok(library) => return Ok(library),
-                Err(error) => passed_over.push(error.to_string()),
+                Err(error) => passed_over.push(error),
             }
         }
         Err(LoadError::NoLibrary { passed_over })
@@ -72,9 +75,7 @@ impl Library {
     fn open(path: PathBuf) -> Result<Self, LoadError> {
         let version = version(&path);
         if may_report(&version) && std::env::var_os(SILENCE).is_none_or(|value| value != "1") {
-            let message =
-                format!("version {version} would report to its makers; set {SILENCE}=1 to prevent it");
-            return Err(unusable(&path, message));
+            return Err(LoadError::WouldReport { path: path.display().to_string(), version });
         }
         let builder = ort::init_from(&path).map_err(|error| unusable(&path, reason(&error)))?;
         let environment = builder
@@ -113,7 +114,7 @@ fn version(path: &Path) -> String {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     match name.strip_prefix(FILE).and_then(|end| end.strip_prefix('.')) {
         Some(version) if !version.is_empty() => version.to_owned(),
-        _ => "unknown".to_owned(),
+        _ => UNKNOWN.to_owned(),
     }
 }
 
@@ -154,13 +155,13 @@ mod tests {
     #[test]
     fn version_is_told_by_the_files_name() {
         assert_eq!(version(Path::new("/lib/libonnxruntime.so.1.32.0")), "1.32.0");
-        assert_eq!(version(Path::new("/lib/libonnxruntime.so")), "unknown");
-        assert_eq!(version(Path::new("/lib/mine.so")), "unknown");
+        assert_eq!(version(Path::new("/lib/libonnxruntime.so")), UNKNOWN);
+        assert_eq!(version(Path::new("/lib/mine.so")), UNKNOWN);
     }
 
     #[test]
     fn only_old_versions_are_known_to_be_silent() {
         assert!(!may_report("1.17.3") && !may_report("1.28.0"));
-        assert!(may_report("1.29.0") && may_report("2.0.0") && may_report("unknown") && may_report("1"));
+        assert!(may_report("1.29.0") && may_report("2.0.0") && may_report(UNKNOWN) && may_report("1"));
     }
 }
