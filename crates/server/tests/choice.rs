@@ -125,7 +125,7 @@ fn library_that_would_report_to_its_makers_is_not_loaded() {
     let library = folder.path().join("libonnxruntime.so.1.29.0");
     std::fs::rename(impostor(folder.path(), "1.16.3"), &library).unwrap();
     let refused = complaint(&library, false);
-    assert!(refused.contains("set ORT_DISABLE_TELEMETRY=1"), "{refused}");
+    assert!(refused.contains("run with ORT_DISABLE_TELEMETRY=1"), "{refused}");
     let loaded = complaint(&library, true);
     assert!(loaded.contains("its version is 1.16.3"), "{loaded}");
 }
