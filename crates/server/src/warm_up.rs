@@ -58,7 +58,7 @@ impl Engine {
     pub fn warm_up(&self) -> Result<(), WarmUpError> {
         let mut refusal = None;
         let mut computes = |sizes: Sizes| match self.attempt(sizes) {
-            Ok(()) => Ok(true),
+            Ok(is_computed) => Ok(is_computed),
             Err(error) if error.is_of_the_engine() => Err(error),
             Err(error) => {
                 tracing::debug!(%error, "a made-up input was refused");
@@ -98,8 +98,8 @@ impl Engine {
         self.inputs().iter().any(is_open)
     }
 
-    /// Ones, and zeros where ones are refused.
-    fn attempt(&self, sizes: Sizes) -> Result<(), WarmUpError> {
+    /// Ones, and zeros where ones are refused; whether there was room to make them up.
+    fn attempt(&self, sizes: Sizes) -> Result<bool, WarmUpError> {
         let run = |fill| {
             let inputs: Option<Vec<_>> =
                 self.inputs().iter().map(|spec| made_up(spec, sizes, fill)).collect();
@@ -108,10 +108,10 @@ impl Engine {
                     most = MOST_ELEMENTS,
                     "an input has more elements than are made up to try a model"
                 );
-                return Ok(());
+                return Ok(false);
             };
             let shapes: Vec<_> = inputs.iter().map(|tensor| format!("{:?}", tensor.shape())).collect();
-            self.run(inputs).map(drop).map_err(|error| WarmUpError { shapes: shapes.join(", "), error })
+            self.run(inputs).map(|_| true).map_err(|error| WarmUpError { shapes: shapes.join(", "), error })
         };
         match run(Fill::Ones) {
             Err(error) if !error.is_of_the_engine() => run(Fill::Zeros).map_err(|_| error),
@@ -197,6 +197,11 @@ mod tests {
     #[test]
     fn input_that_is_too_large_to_be_made_up_is_no_refusal() {
         assert_eq!(warm_up(Some(vec![Some(1 << 20), Some(1 << 10)]), |_| refused()), Ok(()));
+    }
+
+    #[test]
+    fn sizes_that_are_too_large_to_be_made_up_make_up_for_no_refusal() {
+        assert!(warm_up(Some(vec![None; 5]), |_| refused()).is_err());
     }
 
     #[test]
