@@ -209,7 +209,10 @@ async fn a_body_may_be_nothing_but_the_elements_of_the_one_input(backend: Backen
     let odd = post(INFER, &[("inference-header-content-length", "0")], vec![0; 9]);
     let (status, _, body) = client.try_send(odd).await.unwrap();
     let text = String::from_utf8_lossy(&body);
-    assert!(status == StatusCode::BAD_REQUEST && text.contains("9 bytes are no whole number of rows of 8"), "{text}");
+    assert!(
+        status == StatusCode::BAD_REQUEST && text.contains("9 bytes are no whole number of rows of 8"),
+        "{text}"
+    );
     server.ended().await;
 }
 

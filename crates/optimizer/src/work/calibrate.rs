@@ -9,18 +9,17 @@ use slipway_api::{
     stage::{CalibrationRange, Static},
 };
 use slipway_artifacts::{Kind, digest_file};
-use slipway_model::npz::NpzFile;
 use slipway_server::BackendChoice;
 
 use super::{
     Context, Counted,
-    failure::{disk, fail, of_data, of_local, of_store},
+    data::bound,
+    failure::{disk, fail, of_local, of_store},
     publish::StepOutput,
     stage,
 };
-use crate::{
-    calibrate::{CalibrateError, CalibrateOptions, Calibration, Calibrator, CaptureOptions, Percent, Range},
-    evaluate::{DataError, Samples},
+use crate::calibrate::{
+    CalibrateError, CalibrateOptions, Calibration, Calibrator, CaptureOptions, Percent, Range,
 };
 
 /// The name of a calibration's file in its artifact.
@@ -68,9 +67,7 @@ fn calibrated(
     progress: &Counted,
 ) -> Result<Calibration, Failure> {
     let calibrator = Calibrator::open(model, options).map_err(|error| of_calibration(&error))?;
-    let bound = NpzFile::open(data).map_err(DataError::from);
-    let bound = bound.and_then(|mut file| Samples::bind(&mut file, binding, &calibrator.inputs()));
-    let samples = bound.map_err(|error| of_data(&binding.name, &error))?;
+    let samples = bound(data, binding, &calibrator.inputs())?;
     let (digest, _) = digest_file(data).map_err(|error| of_store(&error))?;
     calibrator.run(&samples, &digest.to_string(), progress).map_err(|error| of_calibration(&error))
 }

@@ -11,9 +11,17 @@ use slipway_artifacts::Kind;
 use slipway_model::npz::NpzFile;
 
 use super::{Context, failure::of_data, publish::StepOutput, source::fetched};
+use crate::evaluate::{DataError, Samples, TensorSpec};
 
 /// The name of a data set's file in its artifact.
 pub(super) const ENTRY: &str = "data.npz";
+
+/// A data set's file, bound to the inputs of a model.
+pub(super) fn bound(file: &Path, data: &DataSet, inputs: &[TensorSpec]) -> Result<Samples, Failure> {
+    let npz = NpzFile::open(file).map_err(DataError::from);
+    let samples = npz.and_then(|mut npz| Samples::bind(&mut npz, data, inputs));
+    samples.map_err(|error| of_data(&data.name, &error))
+}
 
 pub(super) async fn run(data: &DataSet, context: &Context, scratch: &Path) -> Result<StepOutput, Failure> {
     let entry = fetched(&data.source, &context.fetch, &scratch.join("source")).await?;

@@ -10,19 +10,18 @@ use slipway_api::{
     status::GateStatus,
 };
 use slipway_artifacts::{Kind, chain};
-use slipway_model::npz::NpzFile;
 
 use super::{
     Context,
-    failure::{disk, fail, of_data, of_store},
+    data::bound,
+    failure::{disk, fail, of_store},
     judges::{Judges, longest},
     publish::StepOutput,
     roles::refuse_seen_data,
     stage::pulled,
 };
 use crate::evaluate::{
-    DataError, EvaluateError, Evaluation, HttpPredictor, Measured, Race, ReplayOptions, Samples, Sizes,
-    judge, race, replay,
+    EvaluateError, Evaluation, HttpPredictor, Measured, Race, ReplayOptions, Sizes, judge, race, replay,
 };
 
 /// The name of the golden samples' file in their artifact.
@@ -102,9 +101,7 @@ async fn evaluated(
         connect(&judges.baseline, "baseline").await.map_err(|error| of_evaluation(error.into()))?;
     let engines =
         Engines { candidate: candidate.engine().to_owned(), baseline: baseline.engine().to_owned() };
-    let bound = NpzFile::open(data).map_err(DataError::from);
-    let bound = bound.and_then(|mut file| Samples::bind(&mut file, &work.data, candidate.inputs()));
-    let samples = bound.map_err(|error| of_data(&work.data.name, &error))?;
+    let samples = bound(data, &work.data, candidate.inputs())?;
     let asked = |kind: fn(&Check) -> bool| work.gate.checks.iter().any(kind);
     let needs_labels = asked(|check| check.accuracy.is_some());
     let options = ReplayOptions { output: &classification.output, needs_labels };

@@ -51,20 +51,24 @@ impl Walk<'_> {
 
     /// A data set's artifact; whoever needs it, it is one step.
     pub(super) fn data(&mut self, name: &str) -> Option<String> {
-        let step = step_of(name);
-        let is_it = |stage: &&StageStatus| stage.name == step && stage.kind == StepKind::Data.as_str();
-        if let Some(known) = self.stages.iter().find(is_it) {
+        if let Some(known) = self.data_step(name) {
             return known.output_digest.clone().filter(|_| known.state == StageState::Succeeded);
         }
         let data = self.data_set(name)?.clone();
         let step = Step {
-            name: step,
+            name: step_of(name),
             kind: StepKind::Data,
             key: key::data(&data),
             input: None,
             work: Work::Data { data },
         };
         self.take(&step)?.output_digest
+    }
+
+    /// What became of the step that fetches a data set; a stage may have its name.
+    pub(super) fn data_step(&self, name: &str) -> Option<&StageStatus> {
+        let step = step_of(name);
+        self.stages.iter().find(|stage| stage.name == step && stage.kind == StepKind::Data.as_str())
     }
 
     /// A data set of the spec.

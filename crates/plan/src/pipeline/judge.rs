@@ -88,11 +88,7 @@ impl Walk<'_> {
     /// The artifacts of data sets that stages look at, by the names of the data sets.
     fn looked_at_by_stages(&self) -> BTreeMap<String, String> {
         let names = self.observed.deployment.spec.stages.iter().flat_map(Stage::data_sets);
-        let fetched = |name: &str| {
-            let step = calibrate::step_of(name);
-            let is_it = |stage: &&StageStatus| stage.name == step && stage.kind == StepKind::Data.as_str();
-            self.stages.iter().find(is_it)?.output_digest.clone()
-        };
+        let fetched = |name: &str| self.data_step(name)?.output_digest.clone();
         names.filter_map(|(_, name)| Some((name.to_owned(), fetched(name)?))).collect()
     }
 

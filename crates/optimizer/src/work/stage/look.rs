@@ -8,13 +8,14 @@ use slipway_api::{
     job::{Failure, StageData},
 };
 use slipway_artifacts::digest_file;
-use slipway_model::npz::NpzFile;
 
 use super::{Context, of_capture, pulled as model};
 use crate::{
     calibrate::{CaptureOptions, Data, inputs},
-    evaluate::{DataError, Samples},
-    work::failure::{of_data, of_local, of_store},
+    work::{
+        data::bound,
+        failure::{of_local, of_store},
+    },
 };
 
 /// A data set on this machine.
@@ -40,9 +41,7 @@ impl Local {
         let Self { file, binding } = self;
         let specs =
             inputs(model).map_err(|error| of_local(&error, error.is_retryable(), of_capture(&error)))?;
-        let bound = NpzFile::open(&file).map_err(DataError::from);
-        let bound = bound.and_then(|mut npz| Samples::bind(&mut npz, &binding, &specs));
-        let samples = bound.map_err(|error| of_data(&binding.name, &error))?;
+        let samples = bound(&file, &binding, &specs)?;
         let (digest, _) = digest_file(&file).map_err(|error| of_store(&error))?;
         let data = Data::new(Arc::new(samples), digest.to_string());
         Ok(Data { samples: most(stage), capture, ..data })

@@ -205,7 +205,7 @@ fn ranks(node: &NodeProto, values: &Values<'_>) -> Option<String> {
             };
             Some(format!("ranks={},{},{},{}", capped(0), capped(1), zero(2), zero(3)))
         }
-        "QuantizeLinear" | "DequantizeLinear" => Some(format!("scale={}", capped(1))),
+        "DequantizeLinear" => Some(format!("scale={}", capped(1))),
         _ => None,
     }
 }

@@ -12,7 +12,6 @@ use slipway_model::onnx::{is_default_domain, subgraphs};
 use super::values::{Values, elements};
 
 /// What of a model's replacements does not fit.
-#[derive(Default)]
 pub(super) struct Misfits {
     /// Values of the main graph that keep a replacement from happening once they are outputs.
     pub(super) inner_values: Vec<String>,

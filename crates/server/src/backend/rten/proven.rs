@@ -3,14 +3,12 @@
 //! `forms.txt` is written by the test of this module from cases that `tests/forms/cases.py` makes; `versions.txt` says in
 //! which operator sets the definition of an operator changed.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::sync::OnceLock;
 
-use slipway_model::onnx::attribute::attribute;
 use slipway_model::onnx::proto::{GraphProto, ModelProto, NodeProto, TensorProto};
 use slipway_model::onnx::{DataType, graphs, is_default_domain, subgraphs};
 
-use super::bounds::Bound;
 use super::form::{Form, operator};
 use super::limits;
 use super::values::Values;
@@ -23,7 +21,6 @@ pub(super) fn unproven(graph: &GraphProto, opset: i64, values: &Values<'_>) -> V
     let Walk { forms, mut refusals, .. } = walk(graph, opset, values);
     let possible = forms.iter().flat_map(Form::possible);
     refusals.extend(possible.filter_map(|form| Table::get().objection(&form)));
-    refusals.extend(wide_constants(graph));
     refusals
 }
 
@@ -34,7 +31,7 @@ pub(super) fn forms(graph: &GraphProto, opset: i64, values: &Values<'_>) -> Vec<
 }
 
 fn walk<'a>(graph: &'a GraphProto, opset: i64, values: &Values<'_>) -> Walk<'a> {
-    let mut walk = Walk { opset, used: used(graph), forms: Vec::new(), refusals: Vec::new() };
+    let mut walk = Walk { opset, uses: uses(graph), forms: Vec::new(), refusals: Vec::new() };
     walk.graph(graph, values);
     walk
 }
@@ -47,13 +44,21 @@ pub(super) fn opset(model: &ModelProto) -> i64 {
 
 struct Walk<'a> {
     opset: i64,
-    used: BTreeSet<&'a str>,
+    uses: HashMap<&'a str, bool>,
     forms: Vec<Form>,
     refusals: Vec<String>,
 }
 
 impl<'a> Walk<'a> {
     fn graph(&mut self, graph: &'a GraphProto, values: &Values<'_>) {
+        let is_wide = |name: &&str| {
+            self.uses.get(name) == Some(&true)
+                && values.data_type(name) == Some(DataType::INT64)
+                && !values.is_count(name)
+        };
+        let told = constants(graph).filter(is_wide);
+        let words = |name| format!("the constant {name:?}, which may need more than 32 bits");
+        self.refusals.extend(told.map(words).collect::<Vec<_>>());
         for node in &graph.node {
             // Constants are values, not operators.
             if node.op_type() != "Constant" || !is_default_domain(node.domain()) {
@@ -73,49 +78,31 @@ impl Walk<'_> {
             return;
         }
         let since = Table::get().since(node, self.opset);
-        self.forms.push(Form::of(node, since, values, |output| self.used.contains(output)));
+        self.forms.push(Form::of(node, since, values, |output| self.uses.contains_key(output)));
     }
 }
 
-/// Constants of 64-bit integers that 32 bits do not hold, but for the bounds of a `Slice`, which rten cuts to sizes.
-fn wide_constants(root: &GraphProto) -> Vec<String> {
-    let mut users: HashMap<&str, bool> = HashMap::new();
+/// The constants of a graph, by the names of their values.
+fn constants(graph: &GraphProto) -> impl Iterator<Item = &str> {
+    let is_constant = |node: &&NodeProto| matches!(node.op_type(), "Constant" | "ConstantOfShape");
+    let nodes = graph.node.iter().filter(is_constant).filter_map(|node| node.output.first());
+    graph.initializer.iter().map(TensorProto::name).chain(nodes.map(String::as_str))
+}
+
+/// Every name that somebody takes, a node of any graph or who asks for a graph's outputs; and whether anyone takes it for more
+/// than a bound of a `Slice`, which rten cuts to sizes.
+fn uses(root: &GraphProto) -> HashMap<&str, bool> {
+    let mut uses = HashMap::new();
     for graph in graphs(root) {
         for node in &graph.node {
+            let slices = node.op_type() == "Slice" && is_default_domain(node.domain());
             for (place, name) in node.input.iter().enumerate() {
-                let is_bound =
-                    node.op_type() == "Slice" && is_default_domain(node.domain()) && matches!(place, 1 | 2);
-                *users.entry(name).or_default() |= !is_bound;
+                *uses.entry(name.as_str()).or_default() |= !(slices && matches!(place, 1 | 2));
             }
         }
-        users.extend(graph.output.iter().map(|output| (output.name(), true)));
+        uses.extend(graph.output.iter().map(|output| (output.name(), true)));
     }
-    let is_wide = |tensor: &TensorProto| {
-        tensor.data_type() == DataType::INT64.code() && !Bound::of(tensor).is_some_and(Bound::fits_32_bits)
-    };
-    let mut wide = Vec::new();
-    for graph in graphs(root) {
-        let initializers = graph.initializer.iter().map(|tensor| (tensor.name(), tensor));
-        let values = graph
-            .node
-            .iter()
-            .filter_map(|node| Some((node.output.first()?.as_str(), attribute(node, "value")?.t.as_ref()?)));
-        let told = initializers
-            .chain(values)
-            .filter(|(name, tensor)| users.get(name) == Some(&true) && is_wide(tensor));
-        wide.extend(told.map(|(name, _)| format!("the constant {name:?}, which may need more than 32 bits")));
-    }
-    wide
-}
-
-/// Every name that somebody takes: a node of any graph, or who asks for a graph's outputs.
-fn used(root: &GraphProto) -> BTreeSet<&str> {
-    let mut names = BTreeSet::new();
-    for graph in graphs(root) {
-        names.extend(graph.node.iter().flat_map(|node| &node.input).map(String::as_str));
-        names.extend(graph.output.iter().map(slipway_model::onnx::proto::ValueInfoProto::name));
-    }
-    names
+    uses
 }
 
 /// What is proven.

@@ -9,8 +9,8 @@ use slipway_model::onnx::{DataType, Types, is_contrib_float, is_default_domain, 
 use super::bounds::Bound;
 
 /// What is known of one value.
-#[derive(Clone, Default)]
-pub(super) struct Known<'a> {
+#[derive(Default)]
+struct Known<'a> {
     rank: Option<usize>,
     /// How many elements it has, where it is a vector.
     length: Option<usize>,
